@@ -1,0 +1,41 @@
+# The two commands: make demo, make test. Both install what they need first.
+PY ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# One BLAS and OpenMP thread pool as large as the machine; quiet third-party start-up.
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+
+.PHONY: install demo test check lint lock clean
+
+install: $(VENV)/.installed ## the environment alone
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PY) -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,14))' || \
+	  { echo "covla needs Python 3.11 to 3.13: make PY=python3.12 ..." >&2; exit 1; }
+	test -x $(BIN)/python || $(PY) -m venv $(VENV)
+	$(BIN)/python -m pip install -q uv
+	$(BIN)/uv pip sync -q --require-hashes --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@touch $@
+
+lock: ## compile requirements.lock again: every supported Python, hashes, no index addresses
+	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes \
+	  --no-annotate --no-header --no-emit-index-url -o requirements.lock
+
+demo: install ## the whole story on real parts; POSTS=folder for your own posts
+	$(BIN)/covla demo $(if $(POSTS),--posts $(POSTS))
+
+lint: install
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint ## the fast part
+	$(BIN)/pytest -m "not slow" -q
+
+test: lint ## everything
+	$(BIN)/pytest
+
+clean: ## the environment; state stays
+	rm -rf $(VENV)

@@ -1,0 +1,7 @@
+"""CoVLA: semantic location prediction on social posts.
+
+This package holds the wire contracts, the model and its training. It imports none of the
+rooms that stand on it (`features`, `services`, `monitoring`).
+"""
+
+__version__ = "0.1.0"

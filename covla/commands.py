@@ -1,0 +1,17 @@
+"""Verbs of `covla/` itself. The top imports nothing heavier than click: `--help` loads it."""
+
+from pathlib import Path
+
+import click
+
+from covla.console import json_option, result
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("docs/contracts"))
+@json_option
+def contracts(out: Path, as_json: bool) -> None:
+    """Write the JSON Schemas of the wire contracts."""
+    from covla.contracts import write
+
+    result({"written": [str(path) for path in write(out)]}, as_json=as_json)

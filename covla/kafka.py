@@ -1,0 +1,144 @@
+"""Kafka clients: the addresses, the security, the defaults that the guarantees stand on (ADR 5)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError, NoBrokersAvailable, TopicAlreadyExistsError
+
+from covla.errors import ServiceUnavailable
+from covla.settings import Settings
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The five topics, each keyed by post_id."""
+
+    posts: str
+    labels: str
+    predictions: str
+    dead_letters: str
+    alerts: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Topics":
+        """Names under the configured prefix, "covla" by default."""
+        names = ("posts", "labels", "predictions", "dead-letters", "alerts")
+        return cls(*(f"{settings.topic_prefix}.{name}" for name in names))
+
+    def all(self) -> list[str]:
+        """Every name."""
+        return [self.posts, self.labels, self.predictions, self.dead_letters, self.alerts]
+
+
+def bootstrap(settings: Settings) -> str:
+    """`COVLA_KAFKA_BOOTSTRAP`, else the address of the broker that `covla up` started.
+
+    Raises:
+        ServiceUnavailable: neither is there.
+    """
+    if settings.kafka_bootstrap:
+        return settings.kafka_bootstrap
+    record = settings.run / "kafka.json"
+    try:
+        return str(orjson.loads(record.read_bytes())["address"])
+    except (OSError, ValueError, KeyError):
+        raise ServiceUnavailable(
+            "no Kafka broker is known",
+            hint="Start one with `covla up`, or set COVLA_KAFKA_BOOTSTRAP=HOST:PORT",
+        ) from None
+
+
+def client_config(settings: Settings) -> dict[str, Any]:
+    """What every client needs: address, TLS, SASL."""
+    config: dict[str, Any] = {
+        "bootstrap_servers": bootstrap(settings),
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if settings.kafka_ssl_cafile:
+        config["ssl_cafile"] = str(settings.kafka_ssl_cafile)
+    if settings.kafka_sasl_mechanism:
+        password = settings.kafka_sasl_password
+        config |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": password.get_secret_value() if password else None,
+        }
+    return config
+
+
+def _connect(kind: Any, settings: Settings, **config: Any) -> Any:
+    try:
+        return kind(**client_config(settings), **config)
+    except NoBrokersAvailable as error:
+        raise ServiceUnavailable(
+            f"no Kafka broker answers at {bootstrap(settings)}",
+            hint="Start one with `covla up`, or correct COVLA_KAFKA_BOOTSTRAP",
+        ) from error
+
+
+def producer(settings: Settings, *, transactional_id: str | None = None) -> KafkaProducer:
+    """An idempotent producer, acks from all replicas; transactional when an id is given.
+
+    Raises:
+        ServiceUnavailable: no broker answers.
+    """
+    config: dict[str, Any] = {
+        "acks": "all",
+        "enable_idempotence": True,
+        "compression_type": None,
+        "linger_ms": 5,
+        # Base64 pictures: one message may fill the broker's limit, which is above ours.
+        "max_request_size": settings.max_message_bytes * 2,
+    }
+    if transactional_id:
+        config["transactional_id"] = transactional_id
+    return _connect(KafkaProducer, settings, **config)
+
+
+def consumer(settings: Settings, *topics: str, group: str | None, **config: Any) -> KafkaConsumer:
+    """A read-committed consumer of raw bytes that never commits by itself.
+
+    Values are parsed by the caller inside a try: a deserializer that raises would loop on one
+    bad record for ever (kafka-python#1141).
+
+    Raises:
+        ServiceUnavailable: no broker answers.
+    """
+    defaults = {
+        "group_id": group,
+        "enable_auto_commit": False,
+        "isolation_level": "read_committed",
+        "auto_offset_reset": "earliest",
+        "max_poll_records": 256,
+    }
+    client = _connect(KafkaConsumer, settings, **(defaults | config))
+    if topics:
+        client.subscribe(list(topics))
+    return client
+
+
+def ensure_topics(settings: Settings) -> Topics:
+    """Create the topics that are missing; leave those that are there as they are.
+
+    Raises:
+        ServiceUnavailable: no broker answers, or it refuses to create a topic.
+    """
+    topics = Topics.of(settings)
+    client = _connect(KafkaAdminClient, settings)
+    try:
+        missing = set(topics.all()) - set(client.list_topics())
+        for name in sorted(missing):
+            try:
+                client.create_topics(
+                    [NewTopic(name, settings.topic_partitions, settings.topic_replication)]
+                )
+            except TopicAlreadyExistsError:
+                continue  # another process was faster
+    except KafkaError as error:
+        raise ServiceUnavailable(f"Kafka refused to create topics: {error}") from error
+    finally:
+        client.close()
+    return topics

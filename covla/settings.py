@@ -1,0 +1,118 @@
+"""Every setting of the system, read from `COVLA_*` variables here and nowhere else."""
+
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Defaults run the whole system in one folder on a laptop."""
+
+    model_config = SettingsConfigDict(env_prefix="COVLA_", frozen=True)
+
+    state: Path = Field(Path(".state"), description="Folder for everything that is written")
+
+    # Kafka. Without a bootstrap address, the broker that `covla up` started is used.
+    kafka_bootstrap: str | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = None
+    topic_prefix: str = "covla"
+    topic_partitions: int = Field(3, ge=1, le=1000)
+    topic_replication: int = Field(1, ge=1, le=10)
+
+    # Limits, checked before any work is done on a post.
+    max_text_characters: int = Field(4_000, ge=1)
+    max_image_bytes: int = Field(700_000, ge=1, description="Of the base64 text, as on the wire")
+    max_image_pixels: int = Field(40_000_000, ge=1)
+    max_message_bytes: int = Field(1_000_000, ge=1)
+    unreadable_image: Literal["reject", "text_only"] = Field(
+        "reject", description="A post with text and a broken image: an error, or text alone"
+    )
+
+    # Stores.
+    blob_root: str | None = Field(None, description="fsspec address; default: state/blobs")
+    blob_retention_days: int = Field(90, ge=1)
+    online_store: Literal["sqlite", "redis"] = "sqlite"
+    redis_url: str = "localhost:6379"
+    mlflow_uri: str | None = None
+    author_key: SecretStr | None = Field(None, description="Key of the author hashes")
+
+    # The model.
+    labels: Path | None = Field(None, description="Taxonomy YAML; default: covla/labels.yaml")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    train_window_hours: int = Field(24 * 30, ge=1)
+
+    # Servers.
+    host: str = "127.0.0.1"
+    rest_port: int = 3000
+    airflow_port: int = 8080
+    mlflow_port: int = 5000
+    evidently_port: int = 8000
+
+    @property
+    def lake(self) -> Path:
+        """Parquet files, append-only."""
+        return self.state.absolute() / "lake"
+
+    @property
+    def blobs(self) -> str:
+        """Root of the image store, an fsspec address; what a post's image URI must be inside."""
+        return self.blob_root or (self.state.absolute() / "blobs").as_uri()
+
+    @property
+    def cache(self) -> Path:
+        """What can be computed again: compiled encoders, encoded posts, Kafka's jars."""
+        return self.state.absolute() / "cache"
+
+    @property
+    def run(self) -> Path:
+        """One JSON file per local process that `covla up` started."""
+        return self.state.absolute() / "run"
+
+    @property
+    def reports(self) -> Path:
+        """HTML and JSON that people read."""
+        return self.state.absolute() / "reports"
+
+    @property
+    def models(self) -> Path:
+        """Trained model folders, before and after registration."""
+        return self.state.absolute() / "models"
+
+    @property
+    def mlflow(self) -> str:
+        """Tracking and registry address."""
+        if self.mlflow_uri:
+            return self.mlflow_uri
+        return f"sqlite:///{self.state.absolute() / 'mlflow' / 'mlflow.db'}"
+
+    def author_secret(self) -> bytes:
+        """The key of author hashes: the setting, or one made once and kept in the state folder."""
+        if self.author_key is not None:
+            return self.author_key.get_secret_value().encode()
+        path = self.state / "author.key"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(f".{secrets.token_hex(4)}")
+            draft.write_text(secrets.token_hex(32))
+            draft.chmod(0o600)
+            try:
+                path.hardlink_to(draft)  # the first of several processes wins; all read the winner
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text().encode()
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()
