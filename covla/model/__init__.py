@@ -1,0 +1,1 @@
+"""The model: towers, context graph, alignment (CAM), fusion (CMF)."""

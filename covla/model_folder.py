@@ -1,0 +1,69 @@
+"""A model folder: visible only when complete. A manifest of SHA-256 sums is written last and
+verified before anything is loaded; weights are safetensors, never pickle."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from covla.errors import CovlaError
+
+MANIFEST = "manifest.json"
+_ALLOWED = {".json", ".safetensors", ".txt", ".parquet", ".xml", ".bin", ".jinja", ".html"}
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    sums = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name != MANIFEST:
+            with path.open("rb") as file:
+                sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return sums
+
+
+def seal(folder: Path) -> str:
+    """Write the manifest, last. Returns the digest of the whole folder.
+
+    Raises:
+        CovlaError: the folder holds a kind of file that no model needs.
+    """
+    sums = _sums(folder)
+    odd = [name for name in sums if Path(name).suffix not in _ALLOWED]
+    if odd:
+        raise CovlaError(f"a model folder may not hold {', '.join(odd)}")
+    draft = folder / f"{MANIFEST}.part"
+    draft.write_bytes(orjson.dumps({"files": sums}, option=orjson.OPT_INDENT_2))
+    draft.replace(folder / MANIFEST)
+    return digest(folder)
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 (hex) of the manifest: the identity of a model version."""
+    try:
+        return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    except OSError:
+        raise CovlaError(
+            f"{folder} is no complete model folder: it has no {MANIFEST}",
+            hint="Train one with `covla train --out FOLDER`",
+        ) from None
+
+
+def verify(folder: Path) -> str:
+    """Hold every file against the manifest. Returns the folder's digest.
+
+    Raises:
+        CovlaError: no manifest, or a file is missing, changed or extra; it names the file.
+    """
+    found = digest(folder)
+    listed: dict[str, Any] = orjson.loads((folder / MANIFEST).read_bytes())["files"]
+    there = _sums(folder)
+    for name in sorted(listed.keys() | there.keys()):
+        if listed.get(name) != there.get(name):
+            what = "missing" if name not in there else "extra" if name not in listed else "changed"
+            raise CovlaError(
+                f"{folder / name} is {what}: the folder does not match its manifest",
+                hint="Fetch or train this version again; it was not loaded",
+            )
+    return found

@@ -1,0 +1,89 @@
+"""What can be said of a text or a picture without a network: quality, language, hashtags."""
+
+import re
+from typing import Any
+
+import cv2
+import numpy as np
+from py3langid import langid
+
+_HASHTAG = re.compile(r"#(\w{1,100})")
+_MENTION = re.compile(r"(?<!\w)@\w+")
+_URL = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
+
+TEXT_QUALITY = (
+    "characters",
+    "words",
+    "mean_word_length",
+    "hashtags",
+    "mentions",
+    "urls",
+    "uppercase_share",
+    "digit_share",
+    "non_ascii_share",
+    "unique_word_share",
+)
+IMAGE_QUALITY = ("blur", "brightness", "contrast", "entropy", "noise", "aspect")
+
+# Immerkaer (1996), "Fast noise variance estimation": a Laplacian that edges hardly touch.
+_IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
+
+
+def hashtags(text: str) -> list[str]:
+    """Hashtags without `#`, lower case, in order, each once."""
+    return list(dict.fromkeys(tag.lower() for tag in _HASHTAG.findall(text)))
+
+
+def language(text: str, said: str | None = None) -> str:
+    """ISO 639-1: what the platform said, else what py3langid finds; "und" for too little text."""
+    if said:
+        return said.split("-")[0].split("_")[0].lower()
+    words = _URL.sub(" ", _MENTION.sub(" ", text)).strip()
+    if sum(character.isalpha() for character in words) < 12:
+        return "und"
+    return str(langid.classify(words[:500])[0])
+
+
+def text_quality(text: str) -> dict[str, float]:
+    """The measures named in TEXT_QUALITY; counts, or shares of characters or words in 0..1."""
+    words = text.split()
+    length = max(len(text), 1)
+    values = (
+        len(text),
+        len(words),
+        sum(map(len, words)) / max(len(words), 1),
+        len(_HASHTAG.findall(text)),
+        len(_MENTION.findall(text)),
+        len(_URL.findall(text)),
+        sum(map(str.isupper, text)) / length,
+        sum(map(str.isdigit, text)) / length,
+        0.0 if text.isascii() else sum(ord(character) > 127 for character in text) / length,
+        len({word.lower() for word in words}) / max(len(words), 1),
+    )
+    return dict(zip(TEXT_QUALITY, map(float, values), strict=True))
+
+
+def image_quality(image: np.ndarray[Any, Any]) -> dict[str, float]:
+    """The measures named in IMAGE_QUALITY, of a uint8 RGB picture H x W x 3.
+
+    blur: variance of the Laplacian (low = blurred); brightness and contrast: mean and standard
+    deviation of grey in 0..1; entropy: of the grey histogram, in bits; noise: Immerkaer's sigma
+    in grey levels; aspect: width by height.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    height, width = grey.shape
+    mean, deviation = cv2.meanStdDev(grey)
+    _, edges = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))
+    histogram = np.bincount(grey.ravel(), minlength=256) / grey.size
+    filled = histogram[histogram > 0]
+    response = np.abs(cv2.filter2D(grey, cv2.CV_32F, _IMMERKAER))
+    inner = response[1:-1, 1:-1] if min(height, width) > 2 else response
+    values = (
+        edges[0, 0] ** 2,
+        mean[0, 0] / 255,
+        deviation[0, 0] / 255,
+        -(filled * np.log2(filled)).sum(),
+        np.sqrt(np.pi / 2) * inner.mean() / 6,
+        width / height,
+    )
+    return dict(zip(IMAGE_QUALITY, map(float, values), strict=True))
