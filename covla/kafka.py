@@ -5,8 +5,7 @@ from typing import Any
 
 import orjson
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.admin import NewTopic
-from kafka.errors import KafkaError, NoBrokersAvailable, TopicAlreadyExistsError
+from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 
 from covla.errors import ServiceUnavailable
 from covla.settings import Settings
@@ -56,6 +55,7 @@ def client_config(settings: Settings) -> dict[str, Any]:
     config: dict[str, Any] = {
         "bootstrap_servers": bootstrap(settings),
         "security_protocol": settings.kafka_security_protocol,
+        "bootstrap_timeout_ms": 10_000,
     }
     if settings.kafka_ssl_cafile:
         config["ssl_cafile"] = str(settings.kafka_ssl_cafile)
@@ -72,7 +72,7 @@ def client_config(settings: Settings) -> dict[str, Any]:
 def _connect(kind: Any, settings: Settings, **config: Any) -> Any:
     try:
         return kind(**client_config(settings), **config)
-    except NoBrokersAvailable as error:
+    except KafkaTimeoutError as error:
         raise ServiceUnavailable(
             f"no Kafka broker answers at {bootstrap(settings)}",
             hint="Start one with `covla up`, or correct COVLA_KAFKA_BOOTSTRAP",
@@ -130,11 +130,13 @@ def ensure_topics(settings: Settings) -> Topics:
     client = _connect(KafkaAdminClient, settings)
     try:
         missing = set(topics.all()) - set(client.list_topics())
+        shape = {
+            "num_partitions": settings.topic_partitions,
+            "replication_factor": settings.topic_replication,
+        }
         for name in sorted(missing):
             try:
-                client.create_topics(
-                    [NewTopic(name, settings.topic_partitions, settings.topic_replication)]
-                )
+                client.create_topics({name: shape}, wait_for_metadata=True)
             except TopicAlreadyExistsError:
                 continue  # another process was faster
     except KafkaError as error:

@@ -1,5 +1,6 @@
 """Every setting of the system, read from `COVLA_*` variables here and nowhere else."""
 
+import os
 import secrets
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,9 @@ class Settings(BaseSettings):
     topic_prefix: str = "covla"
     topic_partitions: int = Field(3, ge=1, le=1000)
     topic_replication: int = Field(1, ge=1, le=10)
+    kafka_jars: Path = Field(
+        Path("~/.cache/covla/kafka"), description="The local broker's jars, for every state folder"
+    )
 
     # Limits, checked before any work is done on a post.
     max_text_characters: int = Field(4_000, ge=1)
@@ -68,7 +72,7 @@ class Settings(BaseSettings):
 
     @property
     def cache(self) -> Path:
-        """What can be computed again: compiled encoders, encoded posts, Kafka's jars."""
+        """What can be computed again: compiled encoders, encoded posts."""
         return self.state.absolute() / "cache"
 
     @property
@@ -93,6 +97,23 @@ class Settings(BaseSettings):
             return self.mlflow_uri
         return f"sqlite:///{self.state.absolute() / 'mlflow' / 'mlflow.db'}"
 
+    def environment(self) -> dict[str, str]:
+        """This process's environment with these settings, for a child process.
+
+        Only what was set explicitly is passed on, and paths as absolute ones: a child may run in
+        another working directory.
+        """
+        kept = {name: value for name, value in os.environ.items() if not _is_ours(name)}
+        for name in self.model_fields_set | {"state"}:
+            value = getattr(self, name)
+            if isinstance(value, Path):
+                value = value.expanduser().absolute()
+            elif isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            if value is not None:
+                kept[f"COVLA_{name.upper()}"] = str(value)
+        return kept
+
     def author_secret(self) -> bytes:
         """The key of author hashes: the setting, or one made once and kept in the state folder."""
         if self.author_key is not None:
@@ -110,6 +131,10 @@ class Settings(BaseSettings):
             finally:
                 draft.unlink()
         return path.read_text().encode()
+
+
+def _is_ours(name: str) -> bool:
+    return name.upper().startswith("COVLA_")
 
 
 @lru_cache(maxsize=1)

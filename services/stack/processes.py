@@ -1,0 +1,210 @@
+"""Background processes of one state folder: a record, a log and a clean end for each."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import psutil
+
+from covla.errors import CovlaError, ServiceUnavailable
+from covla.settings import Settings
+
+# Below this a broker or a database fails in its own, less readable way.
+FREE_DISK_BYTES = 200_000_000
+
+
+@dataclass(frozen=True)
+class Process:
+    """The record of one started process; `pid` is also its session, which all children share."""
+
+    name: str
+    pid: int
+    create_time: float
+    address: str
+    started_at: str
+    log: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process runs: a recycled pid has another creation time."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.create_time) < 1
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock: two commands never start or install the same thing at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def records(settings: Settings) -> list[Process]:
+    """Every recorded process, dead ones too, in the order they were started."""
+    found = []
+    for path in settings.run.glob("*.json"):
+        try:
+            found.append(Process(**orjson.loads(path.read_bytes())))
+        except FileNotFoundError:
+            continue  # stopped meanwhile
+        except (ValueError, TypeError):
+            raise CovlaError(
+                f"{path} is not a process record", hint="Delete it, then run `covla up` again"
+            ) from None
+    return sorted(found, key=lambda process: process.started_at)
+
+
+def find(settings: Settings, name: str) -> Process | None:
+    """The record of `name`, or None."""
+    return next((process for process in records(settings) if process.name == name), None)
+
+
+def start(
+    settings: Settings,
+    name: str,
+    command: Sequence[str],
+    *,
+    address: str,
+    ready: Callable[[], bool],
+    timeout: float = 60,
+    env: Mapping[str, str] | None = None,
+) -> Process:
+    """Start `command` in its own session, record it, and wait until `ready()` says yes.
+
+    Whatever goes wrong before that, interruption included, nothing stays behind.
+
+    Raises:
+        CovlaError: the disk of the state folder is full.
+        ServiceUnavailable: the process ended, or was not ready after `timeout` seconds.
+    """
+    require_disk(settings.state)
+    logs = settings.state.absolute() / "logs"
+    for folder in (settings.run, logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{name}.log"
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=dict(env) if env is not None else None,
+        )
+    try:
+        created = psutil.Process(child.pid).create_time()
+        now = datetime.now(UTC).isoformat()
+        process = Process(name, child.pid, created, address, now, str(log))
+        _write(settings.run / f"{name}.json", process)
+        _wait(child, process, ready, timeout)
+    except BaseException:
+        _end(child.pid, None, grace=5)
+        child.wait()
+        (settings.run / f"{name}.json").unlink(missing_ok=True)
+        raise
+    # The child outlives this object on purpose; without a code, Popen would warn about it.
+    child.returncode = 0
+    return process
+
+
+def stop(settings: Settings, name: str, *, grace: float = 20) -> bool:
+    """End a recorded process and all its descendants: SIGTERM, `grace` seconds, then SIGKILL.
+
+    Returns False when nothing of that name is recorded.
+    """
+    process = find(settings, name)
+    if process is None:
+        return False
+    _end(process.pid, process.create_time, grace=grace)
+    (settings.run / f"{name}.json").unlink(missing_ok=True)
+    return True
+
+
+def require_disk(folder: Path) -> None:
+    """Raise CovlaError when the disk under `folder` has no room for a service to start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < FREE_DISK_BYTES:
+        raise CovlaError(
+            f"the disk of {folder.absolute()} is full: {free // 1_000_000} MB are free",
+            hint=f"Free {FREE_DISK_BYTES // 1_000_000} MB, or set COVLA_STATE to another disk",
+        )
+
+
+def _write(path: Path, process: Process) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(orjson.dumps(asdict(process)))
+    draft.rename(path)
+
+
+def _wait(
+    child: subprocess.Popen[bytes], process: Process, ready: Callable[[], bool], timeout: float
+) -> None:
+    deadline = time.monotonic() + timeout
+    while not ready():
+        if child.poll() is not None:
+            raise ServiceUnavailable(
+                f"{process.name} ended with code {child.returncode} while starting",
+                hint=f"Its log says why: {process.log}",
+            )
+        if time.monotonic() > deadline:
+            raise ServiceUnavailable(
+                f"{process.name} was not ready after {timeout:.0f} s",
+                hint=f"Its log says why: {process.log}",
+            )
+        time.sleep(0.1)
+
+
+def _family(pid: int, create_time: float | None) -> list[psutil.Process]:
+    """The process, its descendants, and orphans that its session still holds.
+
+    A session id is not reused while the session has members, so members of the session of a
+    dead leader are ours; if the pid lives with another creation time, none are left.
+    """
+    try:
+        leader = psutil.Process(pid)
+        if create_time is not None and abs(leader.create_time() - create_time) >= 1:
+            return []
+        family = {leader, *leader.children(recursive=True)}
+    except psutil.NoSuchProcess:
+        family = set()
+    for member in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getsid(member.pid) == pid:
+                family.add(member)
+    return list(family)
+
+
+def _end(pid: int, create_time: float | None, *, grace: float) -> None:
+    family = _family(pid, create_time)
+    # The leader alone first: a server that is asked politely stops its own workers in order.
+    leader = [member for member in family if member.pid == pid]
+    _signal(leader or family, signal.SIGTERM)
+    _, alive = psutil.wait_procs(leader or family, timeout=grace)
+    rest = {*alive, *(member for member in family if member.is_running())}
+    rest |= set(_family(pid, create_time))
+    _signal(rest, signal.SIGTERM)
+    psutil.wait_procs(list(rest), timeout=2)
+    left = {*(member for member in rest if member.is_running()), *_family(pid, create_time)}
+    _signal(left, signal.SIGKILL)
+    psutil.wait_procs(list(left), timeout=10)
+
+
+def _signal(family: "set[psutil.Process] | list[psutil.Process]", number: signal.Signals) -> None:
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.send_signal(number)

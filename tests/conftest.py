@@ -1,0 +1,85 @@
+"""Fixtures for every room: isolated settings, a real broker, verbs run as a person runs them."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covla.settings import Settings
+
+# The developer's own settings must not reach a test, nor a test the developer's state.
+for _name in [name for name in os.environ if name.startswith("COVLA_")]:
+    del os.environ[_name]
+
+
+class Verb(subprocess.CompletedProcess[str]):
+    """A verb that ended."""
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The result: the last line of stdout."""
+        lines = self.stdout.strip().splitlines()
+        assert lines, f"{self.args} printed no result; stderr:\n{self.stderr}"
+        value = json.loads(lines[-1])
+        assert isinstance(value, dict)
+        return value
+
+
+RunVerb = Callable[..., Verb]
+
+
+def _run_verb(settings: Settings, *args: object, timeout: float = 240, stdin: str = "") -> Verb:
+    done = subprocess.run(
+        [sys.executable, "-m", "covla.cli", *(str(arg) for arg in args)],
+        env=settings.environment(),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Verb(done.args, done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def run_verb() -> RunVerb:
+    """`run_verb(settings, "ingest", "--json", timeout=..., stdin=...)`: `covla` in a child process.
+
+    The answer has returncode, stdout, stderr and `json`, the parsed last line of stdout.
+    """
+    return _run_verb
+
+
+@pytest.fixture
+def offline_settings(tmp_path: Path) -> Settings:
+    """A fresh state folder and no broker."""
+    return Settings(state=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """One real broker for the whole run; `kafka_bootstrap` is its address."""
+    from services.stack import kafka as broker
+
+    state = tmp_path_factory.mktemp("kafka")
+    process = broker.start(Settings(state=state))
+    try:
+        yield Settings(state=state, kafka_bootstrap=process.address)
+    finally:
+        broker.stop(Settings(state=state))
+
+
+@pytest.fixture
+def settings(kafka: Settings, tmp_path: Path) -> Settings:
+    """A fresh state folder and topics of its own on the real broker."""
+    return Settings(
+        state=tmp_path,
+        kafka_bootstrap=kafka.kafka_bootstrap,
+        topic_prefix=f"t-{uuid.uuid4().hex[:12]}",
+    )
