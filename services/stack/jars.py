@@ -61,14 +61,13 @@ def install(settings: Settings) -> list[Path]:
 
 def _download(root: Path, folder: Path) -> None:
     import jgo
-    import requests
 
     with tempfile.TemporaryDirectory(dir=root, prefix="draft-") as name:
         draft = Path(name) / "jars"
         draft.mkdir()
         try:
             built = jgo.build(COORDINATES, cache_dir=Path(name) / "jgo")
-        except (RuntimeError, requests.RequestException) as error:
+        except (RuntimeError, OSError) as error:
             raise ServiceUnavailable(
                 f"Kafka's jars could not be fetched from Maven Central ({error})",
                 hint="Check the network, or set COVLA_KAFKA_BOOTSTRAP to a broker that runs",

@@ -16,8 +16,6 @@ from services.stack import jars, ports, processes
 from services.stack.processes import Process
 
 NAME = "kafka"
-# Without authentication, so never reachable from another machine, whatever COVLA_HOST says.
-HOST = "127.0.0.1"
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -62,18 +60,15 @@ def start(settings: Settings) -> Process:
         CovlaError: a jar fails its checksum, or the disk is full.
         ServiceUnavailable: the jars cannot be fetched, or the broker does not come up.
     """
-    running = processes.find(settings, NAME)
-    if running and running.alive:
+    if running := processes.running(settings, NAME):
         return running
-    if running:
-        processes.stop(settings, NAME)
     class_path = ":".join(str(jar) for jar in jars.install(settings))
     processes.require_disk(settings.state)
     folder = settings.state.absolute() / "kafka"
     folder.mkdir(parents=True, exist_ok=True)
     config, port = _configure(folder)
     _format(folder, config, class_path)
-    address = f"{HOST}:{port}"
+    address = f"{ports.LOOPBACK}:{port}"
     return processes.start(
         settings,
         NAME,
@@ -91,7 +86,7 @@ def stop(settings: Settings) -> bool:
 def answers(address: str, *, timeout_ms: int = 1000) -> bool:
     """Whether a broker's admin API answers at HOST:PORT."""
     host, _, port = address.rpartition(":")
-    if ports.is_free(host, int(port)):
+    if ports.is_free(int(port), host):
         return False  # the client would log a warning for each attempt
     try:
         admin = KafkaAdminClient(bootstrap_servers=address, bootstrap_timeout_ms=timeout_ms)
@@ -114,11 +109,11 @@ def _configure(folder: Path) -> tuple[Path, int]:
         re.MULTILINE,
     )
     wanted = [int(port) for port in before.groups()] if before else [9092, 9093]
-    port, controller = (
-        port if ports.is_free(HOST, port) else ports.any_free(HOST) for port in wanted
-    )
+    port, controller = (port if ports.is_free(port) else ports.any_free() for port in wanted)
     config.write_text(
-        PROPERTIES.format(host=HOST, port=port, controller=controller, data=folder / "data")
+        PROPERTIES.format(
+            host=ports.LOOPBACK, port=port, controller=controller, data=folder / "data"
+        )
     )
     return config, port
 

@@ -73,6 +73,15 @@ def find(settings: Settings, name: str) -> Process | None:
     return next((process for process in records(settings) if process.name == name), None)
 
 
+def running(settings: Settings, name: str) -> Process | None:
+    """The process of `name` if it lives; what a dead one left behind is cleared away."""
+    process = find(settings, name)
+    if process and not process.alive:
+        stop(settings, name)
+        return None
+    return process
+
+
 def start(
     settings: Settings,
     name: str,
@@ -198,7 +207,7 @@ def _end(pid: int, create_time: float | None, *, grace: float) -> None:
     rest = {*alive, *(member for member in family if member.is_running())}
     rest |= set(_family(pid, create_time))
     _signal(rest, signal.SIGTERM)
-    psutil.wait_procs(list(rest), timeout=2)
+    psutil.wait_procs(list(rest), timeout=10)
     left = {*(member for member in rest if member.is_running()), *_family(pid, create_time)}
     _signal(left, signal.SIGKILL)
     psutil.wait_procs(list(left), timeout=10)

@@ -1,0 +1,75 @@
+"""Airflow on this machine: `airflow standalone` on SQLite over the repository's dags."""
+
+import sys
+from pathlib import Path
+
+from covla.errors import CovlaError
+from covla.settings import Settings
+from services.stack import pages, ports, processes
+from services.stack.airflow_api import AirflowClient
+from services.stack.processes import Process
+
+NAME = "airflow"
+DAGS = Path(__file__).parents[2] / "dags"
+
+
+def start(settings: Settings, *, dags: Path = DAGS) -> Process:
+    """Start scheduler, DAG processor, triggerer and API server, or return those that run.
+
+    Everything Airflow writes is in `<state>/airflow`. Tasks get this process's COVLA_* settings.
+    All of its processes together hold up to 6 GB.
+
+    Raises:
+        CovlaError: the dags folder is not there, or a port set by hand is taken.
+        ServiceUnavailable: Airflow does not come up.
+    """
+    if running := processes.running(settings, NAME):
+        return running
+    if not dags.is_dir():
+        raise CovlaError(f"there is no dags folder at {dags}", hint="Run from a full checkout")
+    home = settings.state.absolute() / "airflow"
+    home.mkdir(parents=True, exist_ok=True)
+    port = ports.choose(settings, "airflow_port")
+    address = f"http://{ports.LOOPBACK}:{port}"
+    return processes.start(
+        settings,
+        NAME,
+        [str(Path(sys.executable).with_name("airflow")), "standalone"],
+        address=address,
+        ready=lambda: answers(address),
+        timeout=180,
+        env=pages.environment(settings) | _config(home, dags.absolute(), port, address),
+    )
+
+
+def answers(address: str) -> bool:
+    """Whether scheduler, DAG processor and database are healthy."""
+    return AirflowClient(address).healthy()
+
+
+def _config(home: Path, dags: Path, port: int, address: str) -> dict[str, str]:
+    options = {
+        ("core", "dags_folder"): str(dags),
+        ("core", "load_examples"): "False",
+        ("core", "dags_are_paused_at_creation"): "False",
+        ("core", "executor"): "LocalExecutor",
+        ("core", "execution_api_server_url"): f"{address}/execution/",
+        # No login: it listens on the loopback address only.
+        ("core", "simple_auth_manager_all_admins"): "True",
+        # Two cores: two tasks at once, one worker and one parser.
+        ("core", "parallelism"): "2",
+        ("api", "workers"): "1",
+        ("dag_processor", "parsing_processes"): "1",
+        ("api", "host"): ports.LOOPBACK,
+        ("api", "port"): str(port),
+        ("api", "base_url"): address,
+        ("database", "sql_alchemy_conn"): f"sqlite:///{home / 'airflow.db'}",
+        # A new or changed DAG file is seen within seconds; unchanged ones cost little.
+        ("dag_processor", "refresh_interval"): "5",
+        ("dag_processor", "bundle_refresh_check_interval"): "2",
+        ("dag_processor", "min_file_process_interval"): "30",
+        ("dag_processor", "dag_bundle_storage_path"): str(home / "bundles"),
+        ("usage_data_collection", "enabled"): "False",
+    }
+    named = {f"AIRFLOW__{part}__{name}".upper(): value for (part, name), value in options.items()}
+    return {"AIRFLOW_HOME": str(home), **named}

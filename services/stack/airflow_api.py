@@ -1,0 +1,109 @@
+"""A small client of Airflow's REST API v2: trigger a DAG, wait for its run."""
+
+import time
+from typing import Any
+
+import httpx
+
+from covla.errors import CovlaError, Refused, ServiceUnavailable
+
+ENDED = ("success", "failed")
+
+
+class AirflowClient:
+    """Talks to an Airflow that asks for no password, as `covla up --airflow` starts it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._http = httpx.Client(base_url=address, timeout=30, trust_env=False)
+        self._token = ""
+
+    def healthy(self) -> bool:
+        """Whether the database, the scheduler and the DAG processor are healthy."""
+        try:
+            answer = self._http.get("/api/v2/monitor/health", timeout=5)
+            parts = answer.json() if answer.status_code == httpx.codes.OK else {}
+        except (httpx.HTTPError, ValueError):
+            return False
+        needed = ("metadatabase", "scheduler", "dag_processor")
+        return all((parts.get(part) or {}).get("status") == "healthy" for part in needed)
+
+    def dags(self) -> list[str]:
+        """Ids of the DAGs that the DAG processor has read."""
+        found = self._call("GET", "/dags", params={"limit": 1000})["dags"]
+        return sorted(dag["dag_id"] for dag in found)
+
+    def import_errors(self) -> dict[str, str]:
+        """DAG file -> why it cannot be read."""
+        found = self._call("GET", "/importErrors", params={"limit": 1000})["import_errors"]
+        return {error["filename"]: error["stack_trace"] for error in found}
+
+    def wait_for_dag(self, dag_id: str, *, timeout: float = 60) -> None:
+        """Wait until a DAG has been read from its file.
+
+        Raises:
+            CovlaError: it is not there after `timeout` seconds; says which files are broken.
+        """
+        deadline = time.monotonic() + timeout
+        while dag_id not in self.dags():
+            if time.monotonic() > deadline:
+                broken = ", ".join(self.import_errors()) or "none"
+                raise CovlaError(f"Airflow knows no DAG {dag_id!r}; broken DAG files: {broken}")
+            time.sleep(0.5)
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Start a run with `conf` and return its run id."""
+        body = {"conf": conf or {}, "logical_date": None}
+        return str(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """Runs of a DAG, newest first: dag_run_id, state, run_type, conf ..."""
+        parameters = {"order_by": "-run_after", "limit": 100}
+        found = self._call("GET", f"/dags/{dag_id}/dagRuns", params=parameters)
+        return list(found["dag_runs"])
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Task id -> state, of one run."""
+        found = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        return {task["task_id"]: task["state"] for task in found["task_instances"]}
+
+    def wait(self, dag_id: str, run_id: str, *, timeout: float = 600) -> dict[str, Any]:
+        """Wait for the end of a run and return it.
+
+        Raises:
+            Refused: it failed; names the failed tasks.
+            ServiceUnavailable: it has not ended after `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            run: dict[str, Any] = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
+            if run["state"] in ENDED:
+                break
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(
+                    f"run {run_id} of {dag_id} is {run['state']} after {timeout:.0f} s"
+                )
+            time.sleep(0.5)
+        if run["state"] == "failed":
+            states = self.tasks(dag_id, run_id)
+            failed = ", ".join(sorted(task for task, state in states.items() if state == "failed"))
+            raise Refused(f"run {run_id} of {dag_id} failed in {failed}", hint="See its task log")
+        return run
+
+    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            if not self._token:
+                answer = self._http.get("/auth/token")
+                answer.raise_for_status()
+                self._token = answer.json()["access_token"]
+            headers = {"Authorization": f"Bearer {self._token}"}
+            answer = self._http.request(method, f"/api/v2{path}", headers=headers, **options)
+        except httpx.HTTPError as error:
+            raise ServiceUnavailable(
+                f"Airflow does not answer at {self.address} ({error})",
+                hint="Start it with `covla up --airflow`",
+            ) from error
+        if answer.is_error:
+            raise CovlaError(f"Airflow refused {method} {path}: {answer.text[:300]}")
+        value: dict[str, Any] = answer.json()
+        return value
