@@ -112,9 +112,7 @@ class Encoders:
     def _convert(self, part: str) -> ov.Model:
         with warnings.catch_warnings():
             # Tracing warns of branches on shapes; the test of equal answers covers all lengths.
-            warnings.simplefilter("ignore", torch.jit.TracerWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore")
             return self._trace(part)
 
     def _trace(self, part: str) -> ov.Model:

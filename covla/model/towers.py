@@ -47,6 +47,8 @@ class ImageTower(nn.Module):
         super().__init__()
         self.spec = spec
         self.encoder: nn.Module
+        self.mean: Tensor
+        self.std: Tensor
         if spec["family"] == "timm":
             self.encoder = timm.create_model(spec["name"], num_classes=0, global_pool="")
             self.width = int(self.encoder.num_features)  # type: ignore[arg-type]

@@ -1,0 +1,58 @@
+"""A model folder loads whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from covla.errors import CovlaError
+from covla.model_folder import digest, seal, verify
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / "sub" / "config.json").write_text("{}")
+    seal(tmp_path)
+    return tmp_path
+
+
+def test_a_sealed_folder_verifies(folder: Path) -> None:
+    assert verify(folder) == digest(folder)
+
+
+def test_without_a_manifest_it_is_not_a_model(tmp_path: Path) -> None:
+    with pytest.raises(CovlaError, match="covla train"):
+        verify(tmp_path)
+
+
+def test_a_flipped_byte_is_named(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"weightz")
+    with pytest.raises(CovlaError, match=r"model\.safetensors is changed"):
+        verify(folder)
+
+
+def test_missing_and_extra_files_are_named(folder: Path) -> None:
+    (folder / "extra.json").write_text("{}")
+    with pytest.raises(CovlaError, match=r"extra\.json is extra"):
+        verify(folder)
+    (folder / "extra.json").unlink()
+    (folder / "sub" / "config.json").unlink()
+    with pytest.raises(CovlaError, match=r"config\.json is missing"):
+        verify(folder)
+
+
+def test_a_pickle_is_not_sealed(folder: Path) -> None:
+    (folder / "model.pkl").write_bytes(b"")
+    with pytest.raises(CovlaError, match=r"model\.pkl"):
+        seal(folder)
+
+
+def test_the_same_files_have_the_same_digest(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (other / "sub").mkdir()
+    (other / "model.safetensors").write_bytes(b"weights")
+    (other / "sub" / "config.json").write_text("{}")
+    assert seal(other) == digest(folder)
