@@ -1,0 +1,34 @@
+"""Every hour: has a modality drifted from what the champion was trained on?"""
+
+from collections.abc import Iterator
+
+from airflow.sdk import Metadata, Param, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+from verbs import DRIFT, request, run_verb
+
+
+@dag(
+    schedule="@hourly",
+    catchup=False,
+    max_active_runs=1,
+    tags=["covla"],
+    doc_md=__doc__,
+    params={
+        "window": Param(None, type=["null", "string"], description="START/END; default: the hour"),
+        "train_window": Param(None, type=["null", "string"], description="Passed on to training"),
+        "preset": Param(None, type=["null", "string"], description="Passed on to training"),
+    },
+)
+def monitor_drift() -> None:
+    @task(outlets=[DRIFT])
+    def drift() -> Iterator[Metadata]:
+        asked = request(get_current_context())
+        found = run_verb("drift", "--window", asked["window"], minutes=20)
+        if not found["drift"]:
+            raise AirflowSkipException("no modality drifted")
+        yield Metadata(DRIFT, extra=asked | {"drift_modality": found["drift_modality"]})
+
+    drift()
+
+
+monitor_drift()

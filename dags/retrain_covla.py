@@ -1,0 +1,49 @@
+"""After new teacher vectors, or after drift: train a challenger and let the gate decide."""
+
+from typing import Any
+
+from airflow.sdk import Param, dag, get_current_context, task
+from verbs import DRIFT, GATE_SAID_NO, TEACHER, request, run_verb
+
+
+@dag(
+    schedule=(TEACHER | DRIFT),
+    catchup=False,
+    max_active_runs=1,
+    tags=["covla"],
+    doc_md=__doc__,
+    params={
+        "window": Param(None, type=["null", "string"], description="The window that asked for it"),
+        "train_window": Param(None, type=["null", "string"], description="START/END to train on"),
+        "preset": Param(None, type=["null", "string"], description="base, tiny or a hub id"),
+    },
+)
+def retrain_covla() -> None:
+    @task
+    def plan() -> dict[str, Any]:
+        return request(get_current_context())
+
+    @task
+    def teach(asked: dict[str, Any]) -> dict[str, Any]:
+        """After drift the window holds posts that no teacher has seen; known ones cost nothing."""
+        return run_verb("teach", "--window", asked["train_window"], minutes=240)
+
+    @task
+    def train(asked: dict[str, Any], taught: dict[str, Any]) -> str:
+        del taught  # the vectors are in the feature store
+        window, preset = asked["train_window"], asked["preset"]
+        trained = run_verb("train", "--window", window, "--preset", preset, minutes=600)
+        return str(trained["folder"])
+
+    @task
+    def promote(asked: dict[str, Any], folder: str) -> dict[str, Any]:
+        """The gate's no is an answer, not a failure: the champion stays."""
+        return run_verb(
+            "promote", folder, "--window", asked["window"], minutes=60, accept=(0, GATE_SAID_NO)
+        )
+
+    asked = plan()
+    promote(asked, train(asked, teach(asked)))
+
+
+retrain_covla()

@@ -1,0 +1,90 @@
+"""A task of every DAG: one `covla` verb in a child process (ADR 4).
+
+The scheduler's process never loads a model. A verb that dies says how: its exit code or signal
+and the end of what it wrote (airflow#55599: torch inside a task ended as a bare SIGKILL).
+"""
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowException
+
+VALIDATED = Asset("covla_validated", uri="covla://posts/validated")
+TEACHER = Asset("covla_teacher", uri="covla://posts/teacher")
+DRIFT = Asset("covla_drift", uri="covla://posts/drift")
+
+GATE_SAID_NO = 4
+
+
+class VerbFailed(AirflowException):
+    """A verb ended with another exit code than its task accepts."""
+
+
+def _limit_memory(gigabytes: int) -> None:
+    # Private data alone: address space would count every mapped library and model file.
+    resource.setrlimit(resource.RLIMIT_DATA, (gigabytes << 30, gigabytes << 30))
+
+
+def run_verb(
+    *arguments: str, minutes: float = 60, gigabytes: int = 16, accept: tuple[int, ...] = (0,)
+) -> dict[str, Any]:
+    """Run `covla ARGUMENTS --json` and return its result, with `exit_code` besides.
+
+    Raises:
+        VerbFailed: another exit code than `accept`, a signal, or no result within `minutes`.
+    """
+    command = [sys.executable, "-m", "covla.cli", *arguments, "--json"]
+    print("$ covla", *arguments, flush=True)
+    try:
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=minutes * 60,
+            check=False,
+            preexec_fn=lambda: _limit_memory(gigabytes),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise VerbFailed(f"covla {arguments[0]} did not end within {minutes} minutes") from error
+    print(done.stdout, flush=True)
+    lines = done.stdout.strip().splitlines()
+    if done.returncode not in accept:
+        how = f"exit code {done.returncode}"
+        if done.returncode < 0:
+            how = f"{signal.Signals(-done.returncode).name} (out of memory?)"
+        raise VerbFailed(f"covla {arguments[0]} ended with {how}: {' | '.join(lines[-3:])}")
+    try:
+        result: dict[str, Any] = json.loads(lines[-1])
+    except (IndexError, json.JSONDecodeError) as error:
+        raise VerbFailed(f"covla {arguments[0]} gave no JSON result: {lines[-3:]}") from error
+    return result | {"exit_code": done.returncode}
+
+
+def request(context: Any) -> dict[str, Any]:
+    """What this run is to work on: its own conf, else the newest asset event's extra.
+
+    Keys: `window` and `train_window` (START/END), and what else the caller passed along.
+    """
+    asked: dict[str, Any] = {}
+    for events in (context.get("triggering_asset_events") or {}).values():
+        for event in events:
+            asked |= event.extra
+    asked |= {key: value for key, value in context["params"].items() if value not in (None, "")}
+    if "window" not in asked:
+        start, end = context.get("data_interval_start"), context.get("data_interval_end")
+        if start is None or end is None or start == end:
+            end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+            start = end - timedelta(hours=1)
+        asked["window"] = f"{start.isoformat()}/{end.isoformat()}"
+    if "train_window" not in asked:
+        end = datetime.fromisoformat(asked["window"].split("/")[1])
+        asked["train_window"] = f"{(end - timedelta(days=30)).isoformat()}/{end.isoformat()}"
+    asked.setdefault("preset", "base")
+    return asked
