@@ -1,0 +1,360 @@
+"""Model versions and who serves: MLflow registered model "covla", aliases champion, challenger
+and previous.
+
+A version is one MLflow run (metrics, parameters, tags) with the model folder as its artifact. The
+version itself is made last, after the stored artifact was held against its manifest, so that a
+writer that dies on the way leaves nothing that a reader can see.
+"""
+
+import logging
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from covla import tracking
+from covla.errors import CovlaError, Refused
+from covla.model_folder import verify
+from covla.post import now
+from covla.settings import Settings
+
+NAME = "covla"
+ALIASES = ("champion", "challenger", "previous")
+_ARTIFACT = "model"
+_DESCRIBES = ("window", "posts", "preset", "seed", "arch", "teacher")
+
+log = logging.getLogger(__name__)
+
+
+class RolledBack(NamedTuple):
+    """What `rollback` did: the version that serves again, and the one that was taken back."""
+
+    champion: str
+    rolled_back: str
+
+
+@dataclass(frozen=True)
+class _Version:
+    number: int
+    run_id: str
+    tags: dict[str, str]
+    created: datetime
+
+    @property
+    def digest(self) -> str:
+        return self.tags["digest"]
+
+
+class Registry:
+    """The registry of one state folder or MLflow server. Cheap to make; safe in several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    # Reading
+
+    def _versions(self) -> list[_Version]:
+        """Complete versions, oldest first. Of two with one digest, only the first counts: that
+        decides a race of two writers on different machines (see `register`)."""
+        if tracking.is_fresh(self.settings):
+            return []
+        store = tracking.client(self.settings)
+        rows: list[Any] = []
+        token = None
+        with tracking.answering(self.settings):
+            while True:
+                page = store.search_model_versions(
+                    f"name = '{NAME}'", max_results=200, page_token=token
+                )
+                rows += page
+                token = page.token
+                if not token:
+                    break
+        first: dict[str, _Version] = {}
+        for row in sorted(rows, key=lambda row: int(row.version)):
+            if "digest" in row.tags:
+                created = datetime.fromtimestamp(row.creation_timestamp / 1000, UTC)
+                version = _Version(int(row.version), row.run_id, dict(row.tags), created)
+                first.setdefault(version.digest, version)
+        return list(first.values())
+
+    def _find(self, version: str) -> _Version:
+        versions = self._versions()
+        for found in versions:
+            if str(found.number) == str(version):
+                return found
+        known = ", ".join(str(found.number) for found in versions) or "none"
+        raise CovlaError(
+            f"no version {version!r} in the registry; there are: {known}",
+            hint="See `covla releases`, or give a model folder",
+        )
+
+    def aliases(self) -> dict[str, str]:
+        """Alias to version, those that are set."""
+        if tracking.is_fresh(self.settings) or not self._versions():
+            return {}
+        store = tracking.client(self.settings)
+        with tracking.answering(self.settings):
+            found = store.get_registered_model(NAME).aliases
+        return {name: str(version) for name, version in found.items()}
+
+    def champion(self) -> str | None:
+        """The version that serves, or None while none was promoted."""
+        return self.aliases().get("champion")
+
+    def releases(self) -> list[dict[str, Any]]:
+        """Every version, newest first: number, aliases, metrics, where it comes from, its gate."""
+        held = self.aliases()
+        store = tracking.client(self.settings) if held or self._versions() else None
+        rows = []
+        for version in reversed(self._versions()):
+            assert store is not None
+            with tracking.answering(self.settings):
+                run = store.get_run(version.run_id).data
+            rows.append(
+                {
+                    "version": str(version.number),
+                    "aliases": [a for a in ALIASES if held.get(a) == str(version.number)],
+                    "digest": version.digest,
+                    "created_at": version.created,
+                    **{key: run.params.get(key) for key in _DESCRIBES},
+                    "metrics": dict(run.metrics),
+                    **{
+                        key: version.tags.get(key)
+                        for key in ("gate", "forced", "promoted_at", "rolled_back_at")
+                    },
+                }
+            )
+        return rows
+
+    def resolve(self, ref: str | Path) -> tuple[str, Path]:
+        """A reference to a version and a verified folder with its files.
+
+        Args:
+            ref: champion, challenger, previous, a version number, or a model folder (whose
+                version is the start of its digest).
+
+        Raises:
+            CovlaError: no such version, an alias that is not set, or files that do not match
+                their manifest.
+            ServiceUnavailable: the registry does not answer.
+        """
+        if ref not in ALIASES and not str(ref).isdigit():
+            return verify(Path(ref))[:12], Path(ref)
+        number = str(ref)
+        if number in ALIASES:
+            found = self.aliases().get(number)
+            if found is None:
+                raise CovlaError(
+                    f"there is no {number} yet",
+                    hint="Train and promote one: `covla train ... --out FOLDER`, then "
+                    "`covla promote FOLDER ...`",
+                )
+            number = found
+        version = self._find(number)
+        return number, self._fetch(version)
+
+    def _fetch(self, version: _Version) -> Path:
+        folder = self.settings.cache / "models" / version.digest
+        if folder.exists():
+            try:
+                verify(folder)
+                return folder
+            except CovlaError as error:
+                log.warning("cached model is damaged and fetched again: %s", error)
+                shutil.rmtree(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = folder.parent / f".{version.digest[:12]}.{secrets.token_hex(4)}"
+        draft.mkdir()
+        try:
+            store = tracking.client(self.settings)
+            with tracking.answering(self.settings):
+                got = Path(store.download_artifacts(version.run_id, _ARTIFACT, str(draft)))
+            if verify(got) != version.digest:
+                raise CovlaError(
+                    f"version {version.number}: the stored manifest is not the registered one",
+                    hint="The artifact was changed after registration; it was not loaded",
+                )
+            try:
+                got.rename(folder)
+            except OSError:
+                verify(folder)  # another process was first with the same bytes
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return folder
+
+    # Writing
+
+    def register(self, folder: Path, metrics: Mapping[str, Any] | None = None) -> str:
+        """Store a sealed model folder. The same folder digest always gives the same version.
+
+        Processes of one state folder take turns by a lock. Writers on different machines may both
+        store; the lower number wins for every reader, and the other writer removes its own.
+
+        Args:
+            folder: sealed by `model_folder.seal`.
+            metrics: numbers to show; default: those of the folder's metrics.json.
+
+        Raises:
+            CovlaError: the folder is incomplete or changed.
+            ServiceUnavailable: the registry does not answer.
+        """
+        found = verify(folder)
+        with tracking.lock(self.settings):
+            for version in self._versions():
+                if version.digest == found:
+                    return str(version.number)
+            mine = self._store(folder, found, metrics)
+            winner = next(v.number for v in self._versions() if v.digest == found)
+            if winner != mine:
+                store = tracking.client(self.settings)
+                with tracking.answering(self.settings):
+                    run_id = store.get_model_version(NAME, str(mine)).run_id
+                    store.delete_model_version(NAME, str(mine))
+                    store.delete_run(run_id)
+            return str(winner)
+
+    def _store(self, folder: Path, found: str, metrics: Mapping[str, Any] | None) -> int:
+        store = tracking.client(self.settings)
+        experiment = tracking.experiment_id(self.settings)
+        about = _read(folder / "training.json")
+        numbers = flatten(metrics if metrics is not None else _read(folder / "metrics.json"))
+        with tracking.answering(self.settings):
+            run = store.create_run(experiment, tags={"digest": found}, run_name=found[:12])
+            run_id = run.info.run_id
+            try:
+                for key in _DESCRIBES:
+                    if about.get(key) is not None:
+                        store.log_param(run_id, key, str(about[key])[:500])
+                for key, value in numbers.items():
+                    store.log_metric(run_id, key, value)
+                store.log_artifacts(run_id, str(folder), _ARTIFACT)
+                self._check_stored(run_id, found)
+            except BaseException:
+                store.set_terminated(run_id, "FAILED")
+                raise
+            store.set_terminated(run_id)
+            self._ensure_model(store)
+            version = store.create_model_version(
+                NAME, f"runs:/{run_id}/{_ARTIFACT}", run_id=run_id, tags={"digest": found}
+            )
+        return int(version.version)
+
+    def _check_stored(self, run_id: str, found: str) -> None:
+        scratch = self.settings.cache / "models" / f".check.{secrets.token_hex(4)}"
+        scratch.mkdir(parents=True)
+        try:
+            store = tracking.client(self.settings)
+            got = Path(store.download_artifacts(run_id, _ARTIFACT, str(scratch)))
+            if verify(got) != found:
+                raise CovlaError("the stored artifact is not the folder that was registered")
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _ensure_model(self, store: Any) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            store.create_registered_model(NAME, description="Semantic location of social posts")
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def tag(self, version: str, **tags: Any) -> None:
+        """Write tags on a version; values become text."""
+        store = tracking.client(self.settings)
+        with tracking.answering(self.settings):
+            for key, value in tags.items():
+                store.set_model_version_tag(NAME, str(version), key, str(value))
+
+    def challenge(self, version: str) -> None:
+        """Name `version` the challenger: the one that is about to be compared."""
+        self._find(version)
+        self._set("challenger", version)
+
+    def _set(self, alias: str, version: str | None) -> None:
+        store = tracking.client(self.settings)
+        with tracking.answering(self.settings):
+            if version is None:
+                store.delete_registered_model_alias(NAME, alias)
+            else:
+                store.set_registered_model_alias(NAME, alias, str(version))
+
+    def promote(self, version: str, force: bool = False) -> str:
+        """Make `version` the champion. Returns the version number.
+
+        First `previous` is set to the old champion, then `champion` to the new one: each is one
+        transaction, so a reader sees the old champion or the new one, never none. A process that
+        dies between the two leaves the old champion serving, and the same call ends the work.
+
+        Raises:
+            Refused: the version has not passed the gate, and `force` is not given.
+            CovlaError: no such version.
+        """
+        with tracking.lock(self.settings):
+            tags = self._find(version).tags
+            held = self.aliases()
+            if held.get("champion") == str(version):
+                return str(version)
+            if tags.get("gate") != "passed" and not force:
+                what = "did not pass" if "gate" in tags else "has not been through"
+                raise Refused(
+                    f"version {version} {what} the gate",
+                    hint=f"Run `covla promote {version} --posts DIR` (or --window), or --force",
+                )
+            self.tag(
+                version,
+                promoted_at=now().isoformat(),
+                forced=str(force and tags.get("gate") != "passed").lower(),
+            )
+            if "champion" in held:
+                self._set("previous", held["champion"])
+            self._set("champion", str(version))
+            if held.get("challenger") == str(version):
+                self._set("challenger", None)
+        return str(version)
+
+    def rollback(self) -> RolledBack:
+        """Let the previous champion serve again.
+
+        `champion` is moved first, then `previous` is cleared: a second rollback, by the guard and
+        a person at once, does not bring the bad version back.
+
+        Raises:
+            Refused: there is no previous version.
+        """
+        with tracking.lock(self.settings):
+            held = self.aliases()
+            bad, good = held.get("champion"), held.get("previous")
+            if bad is None or good is None or good == bad:
+                raise Refused(
+                    "there is no previous version to go back to",
+                    hint="See `covla releases`; promote a version by its number",
+                )
+            self._set("champion", good)
+            self._set("previous", None)
+            self.tag(bad, rolled_back_at=now().isoformat(), gate="rolled back")
+        return RolledBack(good, bad)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    value = orjson.loads(path.read_bytes())
+    return value if isinstance(value, dict) else {}
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Every number of a nested mapping, by its dotted path."""
+    flat: dict[str, float] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            flat[f"{prefix}{key}"] = float(value)
+    return flat

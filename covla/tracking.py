@@ -1,0 +1,122 @@
+"""MLflow made quiet and bounded: one client per process and address, errors a person can act on."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from covla.errors import CovlaError, ServiceUnavailable
+from covla.settings import Settings
+
+EXPERIMENT = "covla"
+_OURS = {
+    "RESOURCE_DOES_NOT_EXIST",
+    "RESOURCE_ALREADY_EXISTS",
+    "INVALID_PARAMETER_VALUE",
+    "BAD_REQUEST",
+}
+
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """The database file where the store is SQLite, else None."""
+    prefix = "sqlite:///"
+    return (
+        Path(settings.mlflow.removeprefix(prefix)) if settings.mlflow.startswith(prefix) else None
+    )
+
+
+def is_fresh(settings: Settings) -> bool:
+    """Nothing was ever stored: a reader then need not create a database to find it empty."""
+    file = sqlite_file(settings)
+    return file is not None and not file.exists()
+
+
+def lock(settings: Settings) -> FileLock:
+    """Held while the registry is written: processes of one state folder take turns."""
+    folder = settings.state.absolute() / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / "registry.lock", timeout=300)
+
+
+def client(settings: Settings) -> Any:
+    """An `MlflowClient` for `settings.mlflow`. The first one on a new SQLite file creates its
+    tables, which takes several seconds.
+
+    Raises:
+        ServiceUnavailable: the store does not answer.
+    """
+    with answering(settings):
+        return _client(settings.mlflow, sqlite_file(settings))
+
+
+@lru_cache(maxsize=8)
+def _client(address: str, file: Path | None) -> Any:
+    mlflow = _mlflow()
+    bounds = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": 20,
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": 1,
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": False,
+    }
+    for name, value in bounds.items():
+        variable = getattr(mlflow.environment_variables, name)
+        if not variable.is_set():
+            variable.set(value)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        # MLflow 3.17 on SQLAlchemy 2.1; nothing that a caller can change.
+        warnings.filterwarnings("ignore", message="The ``noload`` loader strategy is deprecated")
+        return mlflow.MlflowClient(address, address)
+
+
+def experiment_id(settings: Settings) -> str:
+    """The experiment that all runs belong to, made when it is not there.
+
+    With a SQLite store the artifacts lie in STATE/mlflow/artifacts; a server chooses by itself.
+    """
+    store = client(settings)
+    with answering(settings):
+        found = store.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        location = None
+        if sqlite_file(settings) is not None:
+            location = (settings.state.absolute() / "mlflow" / "artifacts").as_uri()
+        return str(store.create_experiment(EXPERIMENT, artifact_location=location))
+
+
+def _mlflow() -> Any:
+    # Set before the import, which would start MLflow's reporting of usage to its makers.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    import mlflow
+
+    return mlflow
+
+
+@contextmanager
+def answering(settings: Settings) -> Iterator[None]:
+    """MLflow's errors to ours.
+
+    Raises:
+        ServiceUnavailable: the store does not answer, or answers that it cannot.
+        CovlaError: MLflow refused the request.
+    """
+    failure = _mlflow().exceptions.MlflowException
+    try:
+        yield
+    except failure as error:
+        message = str(error).split(" with exception")[0].splitlines()[0][:300]
+        if error.error_code in _OURS:
+            raise CovlaError(f"mlflow: {message}") from error
+        raise ServiceUnavailable(
+            f"mlflow at {settings.mlflow} does not answer: {message}",
+            hint="Start it with `covla up mlflow`, or correct COVLA_MLFLOW_URI",
+        ) from error
