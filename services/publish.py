@@ -1,0 +1,127 @@
+"""Sends posts to the posts topic and their labels to the labels topic, every send checked."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from kafka.errors import KafkaError
+from rich.console import Console
+from rich.progress import track
+
+from covla import kafka
+from covla.errors import CovlaError, ServiceUnavailable
+from covla.labels import load_taxonomy
+from covla.post import PostLabel
+from covla.posts_folder import FolderPost
+from covla.settings import Settings
+from covla.window import Window
+
+IN_FLIGHT = 500  # sends that may wait for the broker's answer: bounds memory, hides the round trip
+ANSWER_WITHIN = 30.0  # seconds
+
+
+def restamp(items: Iterable[FolderPost], window: Window, total: int) -> Iterator[FolderPost]:
+    """The same posts with `created_at` evenly spread over the window, in their order.
+
+    A folder's old times then replay as a live stream.
+    """
+    step = (window.end - window.start) / max(total, 1)
+    for i, item in enumerate(items):
+        when = window.start + step * i
+        yield replace(item, post=item.post.model_copy(update={"created_at": when}))
+
+
+def publish(
+    items: Iterable[FolderPost],
+    settings: Settings,
+    *,
+    labels: bool = True,
+    label_delay: timedelta = timedelta(minutes=5),
+    source: str = "folder",
+) -> dict[str, Any]:
+    """Send each post, keyed by post_id, and the label of each labelled one right after it.
+
+    A label says `labelled_at` = created_at + `label_delay` and its `source`. Returns
+    posts_published, labels_published and seconds; both count what the broker acknowledged.
+
+    Raises:
+        ServiceUnavailable: no broker answers, or it did not take a message.
+    """
+    topics = kafka.ensure_topics(settings)
+    started = time.monotonic()
+    sent = {topics.posts: 0, topics.labels: 0}
+    waiting: deque[tuple[str, str, Any]] = deque()
+    producer = kafka.producer(settings)
+
+    def settle(leave: int) -> None:
+        # Each answer is looked at: flush() alone hides failed sends (kafka-python#1347).
+        while len(waiting) > leave:
+            topic, post_id, future = waiting.popleft()
+            try:
+                future.get(timeout=ANSWER_WITHIN)
+            except KafkaError as error:
+                raise ServiceUnavailable(
+                    f"Kafka did not take post {post_id} on {topic}: {error!r}",
+                    hint=f"{sent[topics.posts]} posts and {sent[topics.labels]} labels were taken; "
+                    "publish again, readers drop repeats by post_id",
+                ) from error
+            sent[topic] += 1
+
+    def send(topic: str, post_id: str, value: bytes) -> None:
+        settle(IN_FLIGHT - 1)
+        try:
+            future = producer.send(topic, key=post_id.encode(), value=value)
+        except KafkaError as error:  # no metadata, or a full buffer, within max_block_ms
+            raise ServiceUnavailable(f"Kafka does not take posts on {topic}: {error!r}") from error
+        waiting.append((topic, post_id, future))
+
+    try:
+        for item in items:
+            post = item.post
+            send(topics.posts, post.post_id, post.to_json())
+            if labels and item.label is not None:
+                label = PostLabel(
+                    post_id=post.post_id,
+                    label=item.label,
+                    labelled_at=post.created_at + label_delay,
+                    source=source,
+                )
+                send(topics.labels, post.post_id, label.to_json())
+        settle(0)
+    finally:
+        producer.close(timeout=5)
+    return {
+        "posts_published": sent[topics.posts],
+        "labels_published": sent[topics.labels],
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def look_through(items: Iterable[FolderPost], settings: Settings, *, labels: bool) -> int:
+    """Count the posts and check every label before anything is sent.
+
+    Reading a folder checks each line, so a bad one stops the verb while no reader has seen a post.
+
+    Raises:
+        CovlaError: a bad line, or a label that the taxonomy does not have.
+    """
+    taxonomy = load_taxonomy(settings=settings)
+    count = 0
+    for count, item in enumerate(items, 1):  # noqa: B007
+        if labels and item.label is not None:
+            try:
+                taxonomy.check(item.label)
+            except CovlaError as error:
+                raise CovlaError(f"post {item.post.post_id}: {error}") from error
+    return count
+
+
+def shown(items: Iterable[FolderPost], total: int, what: str) -> Iterator[FolderPost]:
+    """Pass the items on, with a progress bar on stderr when that is a terminal."""
+    console = Console(stderr=True)
+    yield from track(
+        items, description=what, total=total, console=console, disable=not console.is_terminal
+    )
