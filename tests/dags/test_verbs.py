@@ -1,0 +1,69 @@
+"""What a task does with a verb: its result, its refusal, its death."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "dags"))
+
+import verbs
+
+
+def test_a_result_comes_back(tmp_path: Path) -> None:
+    result = verbs.run_verb("contracts", "--out", str(tmp_path))
+    assert result["exit_code"] == 0
+    assert len(result["written"]) == 4
+
+
+def test_another_exit_code_fails_the_task_and_says_why() -> None:
+    with pytest.raises(verbs.VerbFailed, match="exit code 2.*No such command"):
+        verbs.run_verb("fly")
+
+
+def test_a_killed_verb_names_the_signal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    dies = tmp_path / "python"
+    dies.write_text(f"#!/bin/sh\nkill -{signal.SIGKILL.value} $$\n")
+    dies.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(dies))
+    with pytest.raises(verbs.VerbFailed, match="SIGKILL"):
+        verbs.run_verb("train")
+
+
+def test_a_verb_that_does_not_end_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 30\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    with pytest.raises(verbs.VerbFailed, match="did not end"):
+        verbs.run_verb("train", minutes=0.01)
+
+
+def test_a_memory_limit_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    greedy = tmp_path / "python"
+    greedy.write_text(
+        f"#!/bin/sh\nexec {os.path.realpath(sys.executable)} -c 'bytearray(3 << 30)'\n"
+    )
+    greedy.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(greedy))
+    with pytest.raises(verbs.VerbFailed, match="MemoryError"):
+        verbs.run_verb("train", gigabytes=1)
+
+
+class Event:
+    def __init__(self, extra: dict[str, str]) -> None:
+        self.extra = extra
+
+
+def test_a_run_works_on_its_conf_then_on_its_asset_then_on_its_interval() -> None:
+    event = {"asset": [Event({"window": "a/b", "train_window": "c/d", "preset": "tiny"})]}
+    conf = {"params": {"window": "x/y", "train_window": None, "preset": ""}}
+    asked = verbs.request({"triggering_asset_events": event, **conf})
+    assert asked == {"window": "x/y", "train_window": "c/d", "preset": "tiny"}
+    alone = verbs.request({"params": {}})
+    start, end = alone["window"].split("/")
+    assert start < end
+    assert alone["train_window"].endswith(end)
+    assert alone["preset"] == "base"
