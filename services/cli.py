@@ -50,18 +50,24 @@ def down(as_json: bool) -> None:
 
 @click.command()
 @json_option
-@click.pass_context
-def status(ctx: click.Context, as_json: bool) -> None:
-    """Say what runs and whether it answers; ends with 3 when something recorded is dead."""
+def status(as_json: bool) -> None:
+    """Say what runs and whether it answers; ends with 3 when something recorded does not."""
+    from covla.errors import ServiceUnavailable
     from covla.settings import get_settings
     from services.stack import local
 
     states = local.status(get_settings())
-    result(
-        {state["name"]: state for state in states} if as_json else _lines(states), as_json=as_json
-    )
-    if any(not state["healthy"] for state in states):
-        ctx.exit(3)
+    if as_json:
+        result({state["name"]: state for state in states}, as_json=True)
+    elif states:
+        result(
+            {state["name"]: f"{_health(state)}  {state['address']}" for state in states},
+            as_json=False,
+        )
+    else:
+        say("nothing runs; start services with `covla up`")
+    if ill := [f"{state['name']} is {_health(state)}" for state in states if not state["healthy"]]:
+        raise ServiceUnavailable(", ".join(ill), hint="Start it again with `covla up`")
 
 
 @click.command()
@@ -74,15 +80,10 @@ def ui(as_json: bool) -> None:
     result(local.pages(get_settings()), as_json=as_json)
 
 
-def _lines(states: list[dict[str, object]]) -> dict[str, object]:
-    if not states:
-        return {"services": "none; start them with `covla up`"}
-    return {
-        str(
-            state["name"]
-        ): f"{'healthy' if state['healthy'] else state['state']}  {state['address']}"
-        for state in states
-    }
+def _health(state: dict[str, object]) -> str:
+    if state["healthy"]:
+        return "healthy"
+    return "dead" if state["state"] == "dead" else "not answering"
 
 
 _seed = click.option("--seed", type=int, default=0, show_default=True, help="Of synthetic posts.")

@@ -6,12 +6,16 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from covla.settings import Settings
+
+if TYPE_CHECKING:
+    from services.stack.airflow_api import AirflowClient
 
 # The developer's own settings must not reach a test, nor a test the developer's state.
 for _name in [name for name in os.environ if name.startswith("COVLA_")]:
@@ -83,3 +87,35 @@ def settings(kafka: Settings, tmp_path: Path) -> Settings:
         kafka_bootstrap=kafka.kafka_bootstrap,
         topic_prefix=f"t-{uuid.uuid4().hex[:12]}",
     )
+
+
+@dataclass(frozen=True)
+class Airflow:
+    """A running Airflow: the settings its tasks get, and a client of its API."""
+
+    settings: Settings
+    client: "AirflowClient"
+
+
+@pytest.fixture(scope="session")
+def airflow(kafka: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    """A real `airflow standalone` on the repository's dags, for the whole run.
+
+    Its tasks run on `airflow.settings`: a state folder and topics of their own.
+    """
+    from services.stack import airflow as server
+    from services.stack import ports, processes
+    from services.stack.airflow_api import AirflowClient
+
+    settings = Settings(
+        state=tmp_path_factory.mktemp("airflow"),
+        kafka_bootstrap=kafka.kafka_bootstrap,
+        topic_prefix=f"t-{uuid.uuid4().hex[:12]}",
+        airflow_port=ports.any_free(),
+    )
+    process = server.start(settings)
+    try:
+        with AirflowClient(process.address) as client:
+            yield Airflow(settings, client)
+    finally:
+        processes.stop(settings, "airflow")

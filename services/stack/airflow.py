@@ -44,7 +44,8 @@ def start(settings: Settings, *, dags: Path = DAGS) -> Process:
 
 def answers(address: str) -> bool:
     """Whether scheduler, DAG processor and database are healthy."""
-    return AirflowClient(address).healthy()
+    with AirflowClient(address) as client:
+        return client.healthy()
 
 
 def _config(home: Path, dags: Path, port: int, address: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A small client of Airflow's REST API v2: trigger a DAG, wait for its run."""
 
 import time
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -17,6 +17,12 @@ class AirflowClient:
         self.address = address
         self._http = httpx.Client(base_url=address, timeout=30, trust_env=False)
         self._token = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def healthy(self) -> bool:
         """Whether the database, the scheduler and the DAG processor are healthy."""

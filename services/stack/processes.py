@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from covla.settings import Settings
 
 # Below this a broker or a database fails in its own, less readable way.
 FREE_DISK_BYTES = 200_000_000
+# For workers whose leader is gone, before SIGKILL.
+WORKERS_GRACE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -199,21 +201,21 @@ def _family(pid: int, create_time: float | None) -> list[psutil.Process]:
 
 
 def _end(pid: int, create_time: float | None, *, grace: float) -> None:
-    family = _family(pid, create_time)
+    family = set(_family(pid, create_time))
     # The leader alone first: a server that is asked politely stops its own workers in order.
     leader = [member for member in family if member.pid == pid]
-    _signal(leader or family, signal.SIGTERM)
-    _, alive = psutil.wait_procs(leader or family, timeout=grace)
-    rest = {*alive, *(member for member in family if member.is_running())}
-    rest |= set(_family(pid, create_time))
-    _signal(rest, signal.SIGTERM)
-    psutil.wait_procs(list(rest), timeout=10)
-    left = {*(member for member in rest if member.is_running()), *_family(pid, create_time)}
-    _signal(left, signal.SIGKILL)
-    psutil.wait_procs(list(left), timeout=10)
+    _signal(leader, signal.SIGTERM)
+    psutil.wait_procs(leader, timeout=grace)
+    # Looked up again each time, and kept: a worker that left the session is in the first list.
+    family |= set(_family(pid, create_time))
+    _signal(family, signal.SIGTERM)
+    psutil.wait_procs(list(family), timeout=WORKERS_GRACE_S)
+    family |= set(_family(pid, create_time))
+    _signal(family, signal.SIGKILL)
+    psutil.wait_procs(list(family), timeout=10)
 
 
-def _signal(family: "set[psutil.Process] | list[psutil.Process]", number: signal.Signals) -> None:
+def _signal(family: Iterable[psutil.Process], number: signal.Signals) -> None:
     for member in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.send_signal(number)

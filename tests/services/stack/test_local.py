@@ -1,0 +1,91 @@
+"""`covla up`, `status`, `ui` and `down` as a person runs them, on the real services."""
+
+import socket
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from covla.settings import Settings
+from services.stack import ports
+from tests.conftest import RunVerb
+
+
+def _of_state(state: Path) -> list[str]:
+    """Command lines of every process that was started for this state folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            owner = process.environ().get("COVLA_STATE")
+            if owner == str(state) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.slow
+def test_up_status_ui_down(run_verb: RunVerb, tmp_path: Path) -> None:
+    settings = Settings(
+        state=tmp_path, mlflow_port=ports.any_free(), evidently_port=ports.any_free()
+    )
+    try:
+        up = run_verb(settings, "up", "--json")
+        assert up.returncode == 0, up.stderr
+        assert set(up.json) == {"kafka", "mlflow", "evidently"}
+        assert up.json["mlflow"].endswith(f":{settings.mlflow_port}")
+        assert httpx.get(up.json["mlflow"], trust_env=False).status_code == 200
+        experiments = f"{up.json['mlflow']}/api/2.0/mlflow/experiments/get?experiment_id=0"
+        default = httpx.get(experiments, trust_env=False).json()["experiment"]
+        assert default["artifact_location"].startswith((tmp_path / "mlflow").as_uri())
+        assert "Evidently" in httpx.get(up.json["evidently"], trust_env=False).text
+
+        again = run_verb(settings, "up", "--json")
+        assert again.json == up.json
+
+        status = run_verb(settings, "status", "--json")
+        assert status.returncode == 0
+        assert {name: state["healthy"] for name, state in status.json.items()} == {
+            "kafka": True,
+            "mlflow": True,
+            "evidently": True,
+        }
+        assert set(run_verb(settings, "ui", "--json").json) == {"mlflow", "evidently"}
+
+        psutil.Process(status.json["kafka"]["pid"]).kill()
+        dead = run_verb(settings, "status", "--json")
+        assert dead.returncode == 3
+        assert "kafka is dead. Start it again with `covla up`" in dead.stderr
+        assert dead.json["kafka"]["state"] == "dead"
+        assert not dead.json["kafka"]["healthy"]
+    finally:
+        down = run_verb(settings, "down", "--json")
+    assert down.returncode == 0, down.stderr
+    assert set(down.json["stopped"]) == {"kafka", "mlflow", "evidently"}
+    assert _of_state(tmp_path) == []
+    assert not list(settings.run.glob("*.json"))
+    assert run_verb(settings, "down", "--json").json == {"stopped": []}
+    assert run_verb(settings, "status", "--json").json == {}
+
+
+def test_a_taken_port_is_one_line_and_exit_code_2(run_verb: RunVerb, tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind((ports.LOOPBACK, 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        done = run_verb(Settings(state=tmp_path, mlflow_port=port), "up", "mlflow")
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        f"covla: port {port} of 127.0.0.1 is taken. "
+        "Stop what listens there, or set COVLA_MLFLOW_PORT to another port"
+    )
+    assert done.stdout == ""
+
+
+def test_services_that_run_elsewhere_are_not_started(run_verb: RunVerb, tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path, kafka_bootstrap="broker:9092", mlflow_uri="http://mlflow")
+    for part in ("kafka", "mlflow"):
+        done = run_verb(settings, "up", part)
+        assert done.returncode == 2
+        assert "of its own. Unset it" in done.stderr
