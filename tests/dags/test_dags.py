@@ -20,8 +20,9 @@ for name in sys.argv[2:]:
     dag = getattr(import_module(name), name)()
     schedule = dag.schedule
     if not isinstance(schedule, str):
-        how, assets = next(iter(dag.timetable.asset_condition.as_expression().items()))
-        schedule = f" {how} ".join(asset["asset"]["name"] for asset in assets)
+        condition = dag.timetable.asset_condition
+        names = sorted(asset.name for asset in condition.objects)
+        schedule = f"{type(condition).__name__}: {', '.join(names)}"
     tasks = {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}
     outlets = sorted(asset.name for task in dag.tasks for asset in task.outlets)
     graph[dag.dag_id] = [schedule, tasks, outlets, dag.catchup, dag.max_active_runs]
@@ -33,10 +34,10 @@ print(json.dumps({"graph": graph, "imported": sorted((ours | heavy) & set(sys.mo
 # Schedule, task -> tasks after it, assets, catch-up, runs at once.
 EXPECTED = {
     "validate_posts": ["@hourly", {"validate": []}, ["covla_validated"], False, 1],
-    "distill_teacher": ["covla_validated", {"teach": []}, ["covla_teacher"], False, 1],
+    "distill_teacher": ["AssetAll: covla_validated", {"teach": []}, ["covla_teacher"], False, 1],
     "monitor_drift": ["@hourly", {"drift": []}, ["covla_drift"], False, 1],
     "retrain_covla": [
-        "covla_teacher any covla_drift",
+        "AssetAny: covla_drift, covla_teacher",
         {
             "plan": ["promote", "teach", "train"],
             "teach": ["train"],
