@@ -1,0 +1,112 @@
+"""What a CoVLA model is made of: widths, switches, labels. Written to config.json."""
+
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+from covla.errors import CovlaError
+
+CONTEXT_NODES = ("hour", "weekday", "lang", "hashtags", "text_quality", "image_quality")
+ALIGNMENTS = ("cam", "paper", "mean")
+FUSIONS = ("cmf", "gate", "concat", "late", "text", "image")
+HASHTAGS = 4
+
+
+class CovlaConfig(PreTrainedConfig):
+    """Configuration of `CovlaModel`.
+
+    Args:
+        encoders: what the towers are: a preset name, or a hub id or folder per tower.
+        text_width, image_width, regions: d_T, d_V and R of the towers' outputs.
+        labels: the taxonomy in its order; C labels.
+        width: d, the common width (MODEL.md "common width", ours).
+        graph, graph_layers, window, neighbours: the context graph (paper: that there is one).
+        alignment: `cam` has a learnable temperature, `paper` tau = 1, `mean` pools instead.
+        fusion: `cmf`; `gate` (no context in the gate), `concat`, `late`, `text`, `image` are
+            baselines and ablations.
+        context_nodes: which nodes of `CONTEXT_NODES` are used; may be empty.
+        languages: ISO 639-1 codes that have their own weight; all others share one.
+        text_quality, image_quality: names of the quality measures in their order.
+        dropout: on the fused vector and the projected features.
+        modality_dropout, context_dropout, feature_noise: training only; the chance to hide one
+            modality of a post, the chance to hide a context node, and the standard deviation of
+            Gaussian noise on the projected features.
+        kd_weight, kd_literal: lambda, and whether L_KD is a bare sum (paper) or a mean (ours).
+        teacher_width: width of the teacher's vectors, 0 for no teacher.
+        softmax_temperature: what logits are divided by before softmax, fitted on held-out posts.
+        with_towers: whether the towers' weights are part of this model.
+
+    Raises:
+        CovlaError: a switch with an unknown value; it names the field.
+    """
+
+    model_type = "covla"
+
+    def __init__(
+        self,
+        encoders: str | dict[str, Any] = "base",
+        text_width: int = 384,
+        image_width: int = 1280,
+        regions: int = 49,
+        labels: list[str] | None = None,
+        width: int = 256,
+        graph: bool = True,
+        graph_layers: int = 2,
+        window: int = 2,
+        neighbours: int = 4,
+        alignment: str = "cam",
+        fusion: str = "cmf",
+        context_nodes: list[str] | None = None,
+        languages: list[str] | None = None,
+        text_quality: list[str] | None = None,
+        image_quality: list[str] | None = None,
+        dropout: float = 0.3,
+        modality_dropout: float = 0.1,
+        context_dropout: float = 0.3,
+        feature_noise: float = 0.1,
+        kd_weight: float = 0.5,
+        kd_literal: bool = False,
+        teacher_width: int = 0,
+        softmax_temperature: float = 1.0,
+        with_towers: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        for field, value, allowed in (
+            ("alignment", alignment, ALIGNMENTS),
+            ("fusion", fusion, FUSIONS),
+            *(("context_nodes", node, CONTEXT_NODES) for node in context_nodes or ()),
+        ):
+            if value not in allowed:
+                raise CovlaError(f"{field}: {value!r} is not one of {', '.join(allowed)}")
+        self.encoders = encoders
+        self.text_width, self.image_width, self.regions = text_width, image_width, regions
+        self.width = width
+        self.graph, self.graph_layers = graph, graph_layers
+        self.window, self.neighbours = window, neighbours
+        self.alignment, self.fusion = alignment, fusion
+        self.context_nodes = list(CONTEXT_NODES if context_nodes is None else context_nodes)
+        self.languages = list(languages or ["en"])
+        self.text_quality = list(text_quality or [])
+        self.image_quality = list(image_quality or [])
+        self.dropout = dropout
+        self.modality_dropout = modality_dropout
+        self.context_dropout, self.feature_noise = context_dropout, feature_noise
+        self.kd_weight, self.kd_literal = kd_weight, kd_literal
+        self.teacher_width = teacher_width
+        self.softmax_temperature = softmax_temperature
+        self.with_towers = with_towers
+        if labels is not None:
+            kwargs["id2label"] = dict(enumerate(labels))
+            kwargs["label2id"] = {name: i for i, name in enumerate(labels)}
+        super().__init__(**kwargs)
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels in the order of every probability vector."""
+        return [self.id2label[i] for i in range(len(self.id2label))]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the regions; regions that fill no square are one row."""
+        side = round(self.regions**0.5)
+        return (side, side) if side * side == self.regions else (1, self.regions)

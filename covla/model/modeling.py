@@ -1,0 +1,223 @@
+"""CoVLA: text tokens and image regions to one semantic location. MODEL.md has the equations."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from covla.model.alignment import CrossModalAlignment, masked_mean
+from covla.model.baselines import make_fusion
+from covla.model.configuration import CovlaConfig
+from covla.model.context import Layout
+from covla.model.context_graph import ContextGraph
+from covla.model.towers import Towers
+from covla.training.losses import cross_entropy, distillation, info_nce
+
+
+@dataclass
+class CovlaOutput(ModelOutput):
+    """What `CovlaModel` returns; None where it was not asked for.
+
+    loss: scalar, and `losses` its parts by name. logits: B x C, not yet divided by the
+    temperature. gate: B, share of text in 0..1. attention: B x T x R. z_t, z_v: B x d.
+    h_f: B x width of the fused vector.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    gate: Tensor | None = None
+    attention: Tensor | None = None
+    z_t: Tensor | None = None
+    z_v: Tensor | None = None
+    h_f: Tensor | None = None
+    losses: dict[str, Tensor] | None = None
+
+
+class ContextNodes(nn.Module):
+    """Context inputs, standardised per node, to nodes of the common width."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: CovlaConfig) -> None:
+        super().__init__()
+        self.layout = Layout.of(config)
+        shape = (self.layout.nodes, self.layout.width)
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("std", torch.ones(shape))
+        self.projections = nn.ModuleList(
+            nn.Linear(width, config.width) for *_, width in self.layout.kinds
+        )
+        self.norm = nn.LayerNorm(config.width)
+        self.width = config.width
+
+    def forward(self, context: Tensor) -> Tensor:
+        """B x K x W to B x K x d. Outliers are held at 4 standard deviations."""
+        standard = ((context - self.mean) / self.std).clamp(-4, 4)
+        nodes = [
+            projection(standard[:, first : first + count, :width])
+            for projection, (_, first, count, width) in zip(
+                self.projections, self.layout.kinds, strict=True
+            )
+        ]
+        if not nodes:
+            return context.new_zeros(context.shape[0], 0, self.width)
+        normed: Tensor = self.norm(torch.cat(nodes, 1))
+        return normed
+
+
+class CovlaModel(PreTrainedModel):
+    """Towers (when `with_towers`), context graph, CAM, CMF, classifier.
+
+    `forward` takes token and region features of frozen towers, or raw ids and pixels when the
+    towers are part of the model.
+    """
+
+    config_class = CovlaConfig
+    base_model_prefix = "covla"
+    main_input_name = "tokens"
+
+    def __init__(self, config: CovlaConfig) -> None:
+        super().__init__(config)
+        d = config.width
+        self.towers = Towers(config.encoders) if config.with_towers else None
+        self.text = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, d))
+        self.image = nn.Sequential(
+            nn.LayerNorm(config.image_width), nn.Linear(config.image_width, d)
+        )
+        self.context = ContextNodes(config)
+        self.context_graph = ContextGraph(config) if config.graph else None
+        self.alignment = CrossModalAlignment(config)
+        self.fusion = make_fusion(config)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # of InfoNCE, stage 1
+        # P, training only: the student's fused vector to the teacher's width.
+        wide = config.teacher_width
+        self.projection = nn.Linear(self.fusion.width, wide) if wide else None
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        # torch's own initialisation of each layer is what was measured; towers bring their own.
+        pass
+
+    def features(
+        self,
+        input_ids: Tensor | None,
+        attention_mask: Tensor | None,
+        pixel_values: Tensor | None,
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Run the towers on raw inputs: B x T x d_T and B x R x d_V."""
+        if self.towers is None:
+            raise ValueError("this model has no towers: give tokens and regions")
+        tokens = None if input_ids is None else self.towers.text(input_ids, attention_mask)
+        regions = None if pixel_values is None else self.towers.image(pixel_values)
+        return tokens, regions
+
+    def forward(
+        self,
+        tokens: Tensor | None = None,
+        token_mask: Tensor | None = None,
+        regions: Tensor | None = None,
+        has_image: Tensor | None = None,
+        context: Tensor | None = None,
+        context_mask: Tensor | None = None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        labels: Tensor | None = None,
+        teacher: Tensor | None = None,
+        has_teacher: Tensor | None = None,
+        pretraining: bool = False,
+        **_: Any,
+    ) -> CovlaOutput:
+        """One batch.
+
+        Args:
+            tokens, token_mask: B x T x d_T, and B x T true for real tokens; a post without text
+                has none. Or `input_ids` and `attention_mask` (B x T).
+            regions, has_image: B x R x d_V, and B; rows without image are ignored. Or
+                `pixel_values` (B x 3 x S x S, 0..255).
+            context, context_mask: B x K x W and B x K, from `covla.model.context`.
+            labels: B, -100 for posts without one.
+            teacher, has_teacher: B x teacher width and B.
+            pretraining: stage 1 (InfoNCE + L_KD, no labels); otherwise L_CE + lambda * L_KD.
+        """
+        if input_ids is not None or pixel_values is not None:
+            tokens, regions = self.features(input_ids, attention_mask, pixel_values)
+            token_mask = None if attention_mask is None else attention_mask.bool()
+        if tokens is None and regions is None:
+            raise ValueError("give tokens, regions or both")
+        some = tokens if tokens is not None else regions
+        assert some is not None
+        batch = some.shape[0]
+        # A modality that no post of the batch has: one position that is masked.
+        if tokens is None:
+            tokens = some.new_zeros(batch, 1, self.config.text_width)
+            token_mask = torch.zeros(batch, 1, dtype=torch.bool, device=some.device)
+        elif token_mask is None:
+            token_mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=some.device)
+        if regions is None:
+            regions = some.new_zeros(batch, self.config.regions, self.config.image_width)
+            has_image = torch.zeros(batch, dtype=torch.bool, device=some.device)
+        elif has_image is None:
+            has_image = torch.ones(batch, dtype=torch.bool, device=some.device)
+        if context is None or context_mask is None:
+            layout = self.context.layout
+            context = some.new_zeros(batch, layout.nodes, layout.width)
+            context_mask = torch.zeros(batch, layout.nodes, dtype=torch.bool, device=some.device)
+        assert token_mask is not None
+        if self.training:
+            token_mask, has_image = self._hide(token_mask, has_image)
+            keep = torch.rand(context_mask.shape, device=some.device) >= self.config.context_dropout
+            context_mask = context_mask & keep
+        h_t = self._noisy(self.text(tokens)) * token_mask[..., None]
+        h_v = self._noisy(self.image(regions)) * has_image[:, None, None]
+        h_c = self.context(context) * context_mask[..., None]
+        if self.context_graph is not None:
+            seen = has_image[:, None].expand(-1, h_v.shape[1])
+            h_t, h_v, h_c = self.context_graph(
+                h_t, h_v, h_c, torch.cat([token_mask, seen, context_mask], 1)
+            )
+        z_t, z_v, attention = self.alignment(h_t, token_mask, h_v, has_image)
+        z_c = masked_mean(h_c, context_mask)
+        has_text = token_mask.any(1)
+        h_f, gate = self.fusion(z_t, z_v, z_c, has_text, has_image)
+        logits = self.fusion.classify(h_f)
+        losses: dict[str, Tensor] = {}
+        if pretraining:
+            scale = self.log_scale.exp().clamp(max=100.0)
+            losses["info_nce"] = info_nce(z_t, z_v, has_text & has_image, scale)
+        elif labels is not None:
+            losses["ce"] = cross_entropy(logits, labels)
+        if teacher is not None and has_teacher is not None and self.projection is not None:
+            losses["kd"] = distillation(
+                self.projection(h_f), teacher, has_teacher, literal=self.config.kd_literal
+            )
+        weights = {"kd": self.config.kd_weight}
+        total = [weights.get(name, 1.0) * value for name, value in losses.items()]
+        loss = torch.stack(total).sum() if total else None
+        return CovlaOutput(loss, logits, gate, attention, z_t, z_v, h_f, losses or None)  # type: ignore[arg-type]
+
+    def _hide(self, token_mask: Tensor, has_image: Tensor) -> tuple[Tensor, Tensor]:
+        """Modality dropout: of some posts that have both sides, one is hidden."""
+        draw = torch.rand(has_image.shape, device=has_image.device)
+        both = token_mask.any(1) & has_image
+        half = self.config.modality_dropout / 2
+        hide_text, hide_image = both & (draw < half), both & (draw >= 1 - half)
+        return token_mask & ~hide_text[:, None], has_image & ~hide_image
+
+    def _noisy(self, values: Tensor) -> Tensor:
+        if not self.training or not self.config.feature_noise:
+            return values
+        return values + self.config.feature_noise * torch.randn_like(values)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """B x C logits to calibrated probabilities, by the fitted temperature."""
+        return (logits / self.config.softmax_temperature).softmax(-1)
+
+
+AutoConfig.register("covla", CovlaConfig)
+AutoModel.register(CovlaConfig, CovlaModel)

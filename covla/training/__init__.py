@@ -1,0 +1,1 @@
+"""Training: data, losses, teacher, trainer, evaluation."""

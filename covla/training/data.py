@@ -1,0 +1,135 @@
+"""Posts to train on: from a folder, or from another room by entry point; encoded once."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from covla.errors import CovlaError
+from covla.labels import Taxonomy
+from covla.model.context import HashtagPrior
+from covla.post import SocialPost
+from covla.posts_folder import read_folder
+from covla.settings import Settings
+from covla.window import Window
+
+Split = Literal["train", "holdout"]
+
+
+@dataclass
+class TrainingPost:
+    """One post of a training set.
+
+    post: text, and a picture as base64 or as an address in the blob store. label: a name of the
+    taxonomy, or None. priors: hashtag -> what was known of it before the post. teacher: the
+    teacher's vector, or None. split: `holdout` posts never train, they measure and calibrate.
+    """
+
+    post: SocialPost
+    label: str | None
+    split: Split = "train"
+    pair_type: str | None = None
+    priors: Mapping[str, HashtagPrior] = field(default_factory=dict)
+    teacher: np.ndarray[Any, np.dtype[np.float32]] | None = None
+
+    @property
+    def post_id(self) -> str:
+        """The post's own id."""
+        return self.post.post_id
+
+
+def split_of(post_id: str, share: float = 0.2) -> Split:
+    """`holdout` for about `share` of all ids; a post is always on the same side."""
+    draw = int.from_bytes(hashlib.sha256(f"holdout\0{post_id}".encode()).digest()[:8], "big")
+    return "holdout" if draw < share * 2**64 else "train"
+
+
+def from_folder(
+    folder: Path, split: str | None, settings: Settings, *, unlabelled: int | None = 0
+) -> list[TrainingPost]:
+    """Posts of a posts folder.
+
+    The holdout is the folder's split "val" where it has one and `split` is another, else a tenth
+    of the labelled posts by hash of their id. `split` None takes every post of the folder.
+
+    Args:
+        folder: holds posts.jsonl.
+        split: the labelled posts to train on.
+        settings: sizes that posts are held against.
+        unlabelled: how many posts without a label to add, those with the smallest hash of their
+            id; None for all. They may be of any split but `split` "test".
+
+    Raises:
+        CovlaError: a bad line, or no labelled post in `split`.
+    """
+    labelled, validation, others = [], [], []
+    for item in read_folder(folder, settings=settings):
+        wanted = split is None or item.split == split
+        if item.label is None and (wanted or item.split == "unlabelled"):
+            others.append(TrainingPost(item.post, None))
+        elif item.label is not None and wanted:
+            labelled.append(TrainingPost(item.post, item.label, pair_type=item.pair_type))
+        elif item.label is not None and item.split == "val":
+            validation.append(TrainingPost(item.post, item.label, "holdout", item.pair_type))
+    if not labelled:
+        raise CovlaError(
+            f"no labelled post of split {split!r} in {folder}",
+            hint="Give a --split that has labels; see the `split` field of posts.jsonl",
+        )
+    if not validation:
+        for row in labelled:
+            row.split = split_of(row.post_id, 0.1)
+    others.sort(key=lambda row: hashlib.sha256(row.post_id.encode()).digest())
+    return labelled + validation + (others if unlabelled is None else others[:unlabelled])
+
+
+def from_window(window: Window, settings: Settings) -> list[TrainingPost]:
+    """Posts of a data window, by whatever is installed under entry point group `covla.sources`.
+
+    The source is a callable `(window, settings) -> list[TrainingPost]` named "window".
+
+    Raises:
+        CovlaError: nothing is installed there, or the window holds no post.
+    """
+    load: Callable[[Window, Settings], list[TrainingPost]] = plugin("covla.sources", "window")
+    posts = load(window, settings)
+    if not posts:
+        raise CovlaError(f"no post in the window {window}", hint="Ingest posts first")
+    return posts
+
+
+def plugin(group: str, name: str) -> Any:
+    """The object that is installed as entry point `name` of `group`.
+
+    Raises:
+        CovlaError: there is none.
+    """
+    found = entry_points(group=group, name=name)
+    if not found:
+        raise CovlaError(
+            f"nothing is installed as {name!r} of {group}",
+            hint="Install the features room, or use --posts DIR",
+        )
+    return next(iter(found)).load()
+
+
+def check_labels(posts: list[TrainingPost], taxonomy: Taxonomy) -> None:
+    """Hold the labels against the taxonomy before any long work.
+
+    Raises:
+        CovlaError: a label outside the taxonomy, nothing to train on, or one class only.
+    """
+    for row in posts:
+        if row.label is not None:
+            try:
+                taxonomy.check(row.label)
+            except CovlaError as error:
+                raise CovlaError(f"post {row.post_id}: {error}") from error
+    kinds = {row.label for row in posts if row.label is not None and row.split == "train"}
+    if len(kinds) < 2:
+        what = f"all labelled training posts are {kinds.pop()}" if kinds else "no labelled post"
+        raise CovlaError(f"{what}: a classifier needs at least two labels", hint="Add posts")
