@@ -1,0 +1,2 @@
+-- MLflow uses the default database; Airflow gets one of its own.
+CREATE DATABASE airflow;
