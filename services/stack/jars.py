@@ -6,6 +6,7 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+from covla.console import say
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings
 from services.stack.processes import locked
@@ -62,6 +63,7 @@ def install(settings: Settings) -> list[Path]:
 def _download(root: Path, folder: Path) -> None:
     import jgo
 
+    say(f"fetching Apache Kafka {VERSION} from Maven Central, 40 MB, once")
     with tempfile.TemporaryDirectory(dir=root, prefix="draft-") as name:
         draft = Path(name) / "jars"
         draft.mkdir()
