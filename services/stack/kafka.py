@@ -1,4 +1,4 @@
-"""Apache Kafka on this machine: one KRaft node, no container (ADR 2)."""
+"""Apache Kafka on this machine: one KRaft node, no container (ADR 1)."""
 
 import base64
 import re
