@@ -34,9 +34,8 @@ def covla() -> None:
 def main() -> None:
     """Entry point: errors that a person can put right become one line and an exit code."""
     try:
-        covla(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        # Without standalone mode click gives back the code of `ctx.exit`; verbs return None.
+        sys.exit(covla(standalone_mode=False))
     except click.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)
