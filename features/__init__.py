@@ -1,0 +1,1 @@
+"""The feature store: from Kafka to Feast, and from Feast to a training set."""

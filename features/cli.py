@@ -1,0 +1,129 @@
+"""Verbs of the features room. The top imports nothing heavier than click: `--help` loads it."""
+
+from typing import Any
+
+import click
+
+from covla.console import json_option, result, say, window_option
+
+
+@click.command()
+@click.option("--until-idle", type=click.FloatRange(min=0), help="End after so many quiet seconds.")
+@click.option("--max", "maximum", type=click.IntRange(min=1), help="End after so many messages.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics.")
+@json_option
+def ingest(
+    until_idle: float | None, maximum: int | None, metrics_port: int | None, as_json: bool
+) -> None:
+    """Take posts and labels from Kafka into the lake, the blob store and the online store.
+
+    Runs until SIGTERM or Ctrl-C unless told otherwise, then finishes what it has taken. Messages
+    that cannot be used become dead letters. Start as many as the topics have partitions.
+    """
+    from covla.settings import get_settings
+    from features.ingest import Ingest, stopping_on_signal
+
+    worker = Ingest(get_settings())
+    if metrics_port:
+        from features.metrics import serve
+
+        serve(worker, get_settings().host, metrics_port)
+    with stopping_on_signal(worker):
+        say("ingest: waiting for messages")
+        totals = worker.run(until_idle=until_idle, maximum=maximum)
+    result(totals.result(), as_json=as_json)
+
+
+@click.command()
+@window_option()
+@json_option
+@click.pass_context
+def validate(ctx: click.Context, window: Any, as_json: bool) -> None:
+    """Hold a window's features against the expectations; ends with 4 when they are not met.
+
+    Bad rows go to the lake's quarantine, which training leaves out.
+    """
+    from covla.settings import get_settings
+    from features.expectations import validate as check
+
+    verdict = check(window, get_settings())
+    if not as_json:
+        for row in verdict["expectations"]:
+            mark = "ok" if row["ok"] else "NO"
+            say(f"{mark}  {row['column']}: {row['expectation']}  {row['unexpected'] or ''}")
+    result(
+        verdict if as_json else {k: v for k, v in verdict.items() if k != "expectations"},
+        as_json=as_json,
+    )
+    if not verdict["success"]:
+        ctx.exit(4)
+
+
+@click.group()
+def features() -> None:
+    """Look after the feature store."""
+
+
+@features.command()
+@json_option
+def apply(as_json: bool) -> None:
+    """Write entities, views and the feature service to the registry."""
+    from covla.settings import get_settings
+    from features.feature_store import apply as write
+
+    settings = get_settings()
+    store = write(settings, settings.state.absolute() / "feast")
+    views = sorted(view.name for view in store.list_feature_views())
+    result({"registry": str(store.config.registry.path), "feature_views": views}, as_json=as_json)
+
+
+@features.command("training-set")
+@window_option()
+@click.option("--as-of", help="Only what was known at this time (RFC 3339); default now.")
+@click.option("--out", type=click.Path(dir_okay=False), required=True, help="A Parquet file.")
+@json_option
+def training_set(window: Any, as_of: str | None, out: str, as_json: bool) -> None:
+    """Write a window's point-in-time training set to a Parquet file."""
+    from covla.settings import get_settings
+    from features.export import export
+
+    result(export(window, get_settings(), out, as_of), as_json=as_json)
+
+
+@features.command()
+@json_option
+def rebuild(as_json: bool) -> None:
+    """Fill the online store from the lake: after a loss, or a corrected row of the same time."""
+    from covla.settings import get_settings
+    from features.rebuild import rebuild as run
+
+    result(run(get_settings()), as_json=as_json)
+
+
+@features.command()
+@window_option()
+@json_option
+def compact(window: Any, as_json: bool) -> None:
+    """Merge the small files of a window's hours."""
+    from covla.settings import get_settings
+    from features.lake import Lake
+
+    result(Lake(get_settings()).compact(window), as_json=as_json)
+
+
+@features.command()
+@click.argument("post_id")
+@json_option
+def get(post_id: str, as_json: bool) -> None:
+    """Print the online features of a post."""
+    from covla.errors import CovlaError
+    from covla.settings import get_settings
+    from features.online import post_features
+
+    found = post_features(get_settings(), post_id)
+    if not found:
+        raise CovlaError(
+            f"post_id: nothing is known online of {post_id!r}",
+            hint="Ingest it, or fill the online store with `covla features rebuild`",
+        )
+    result(found, as_json=as_json)

@@ -1,0 +1,142 @@
+"""Entities, views and the feature service. Every source is a glob of the lake."""
+
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from covla.settings import Settings
+from features.feast_api import (
+    Array,
+    Bool,
+    Entity,
+    FeatureService,
+    FeatureView,
+    Field,
+    FileSource,
+    Float32,
+    Float64,
+    Int64,
+    String,
+    ValueType,
+    on_demand_feature_view,
+)
+from features.lake import Lake
+from features.tables import QUALITY_COLUMNS
+
+SERVICE = "covla_v1"
+CONTENT = {
+    "posted_at": Int64,
+    "author_hash": String,
+    "text": String,
+    "lang": String,
+    "hashtags": Array(String),
+    "text_hash": String,
+    "image_hash": String,
+    "image_uri": String,
+    "has_text": Bool,
+    "has_image": Bool,
+}
+EMBEDDINGS = {
+    "text_embedding": Array(Float32),
+    "image_embedding": Array(Float32),
+    "encoder_id": String,
+}
+HASHTAG = {"posts": Int64, "labelled": Int64, "prior": Array(Float32)}
+# view -> (table of the lake, features, whether serving reads it)
+POST_VIEWS: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "post_content": ("posts", CONTENT, True),
+    "post_quality": ("posts", dict.fromkeys(QUALITY_COLUMNS, Float64), True),
+    # 1,664 floats a post: nothing reads them online, the encoders are faster than that read.
+    "post_embeddings": ("posts", EMBEDDINGS, False),
+    "post_label": ("labels", {"label": String, "source": String}, True),
+    "teacher": ("teacher", {"teacher": Array(Float32), "teacher_id": String}, False),
+}
+
+
+def hashtag_window(settings: Settings) -> timedelta:
+    """How far back a hashtag's count and prior reach, and how old a prior may be."""
+    return timedelta(hours=settings.train_window_hours)
+
+
+def definitions(settings: Settings, *, hashtags: str | None = None) -> list[Any]:
+    """Everything that `FeatureStore.apply` takes.
+
+    Args:
+        settings: where the lake is.
+        hashtags: another Parquet file or glob for the hashtag view, such as its state at a past
+            time; default: the lake's table.
+    """
+    lake = Lake(settings)
+    post = Entity(name="post", join_keys=["post_id"], value_type=ValueType.STRING)
+    tag = Entity(name="hashtag", join_keys=["hashtag"], value_type=ValueType.STRING)
+    sources = {name: _source(name, lake.glob(name)) for name in ("posts", "labels", "teacher")}
+    views = [
+        _view(name, post, sources[table], features, online=online)
+        for name, (table, features, online) in POST_VIEWS.items()
+    ]
+    priors = _view(
+        "hashtag",
+        tag,
+        _source("hashtags", hashtags or lake.glob("hashtags")),
+        HASHTAG,
+        online=True,
+        ttl=hashtag_window(settings),
+    )
+    clock = _clock(views[0])
+    service = FeatureService(name=SERVICE, features=[*views, clock])
+    return [post, tag, *views, priors, clock, service]
+
+
+def _source(name: str, path: str) -> FileSource:
+    return FileSource(
+        name=name,
+        path=path,
+        timestamp_field="event_timestamp",
+        created_timestamp_column="created_timestamp",
+    )
+
+
+def _view(
+    name: str,
+    entity: Entity,
+    source: FileSource,
+    features: dict[str, Any],
+    *,
+    online: bool,
+    ttl: timedelta = timedelta(0),
+) -> FeatureView:
+    key = Field(name=entity.join_key, dtype=String)
+    fields = [Field(name=feature, dtype=dtype) for feature, dtype in features.items()]
+    return FeatureView(
+        name=name, entities=[entity], source=source, schema=[key, *fields], online=online, ttl=ttl
+    )
+
+
+def _clock(content: FeatureView) -> Any:
+    names = ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos")
+
+    @on_demand_feature_view(  # type: ignore[untyped-decorator]
+        sources=[content[["posted_at"]]],
+        schema=[Field(name=name, dtype=Float64) for name in names],
+        mode="pandas",
+    )
+    def post_clock(inputs: pd.DataFrame) -> pd.DataFrame:
+        """Hour of day and weekday (UTC) as points on a circle."""
+        # Feast keeps this function in its registry and runs it elsewhere: it brings its imports.
+        import numpy as np
+        import pandas as pd
+
+        at = pd.to_datetime(inputs["posted_at"], unit="us", utc=True)
+        hour = 2 * np.pi * (at.dt.hour + at.dt.minute / 60) / 24
+        day = 2 * np.pi * at.dt.weekday / 7
+        return pd.DataFrame(
+            {
+                "hour_sin": np.sin(hour),
+                "hour_cos": np.cos(hour),
+                "weekday_sin": np.sin(day),
+                "weekday_cos": np.cos(day),
+            }
+        )
+
+    return post_clock

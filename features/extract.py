@@ -1,0 +1,85 @@
+"""From prepared posts to feature rows: the one function for the online and the offline store."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from covla.model.encoders import Encoded, Encoders
+from covla.prepare import Prepared
+from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from features.tables import POSTS
+
+FEATURES = pa.schema(
+    [field for field in POSTS if field.name not in {"topic", "partition", "offset"}]
+)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def author_hash(author_id: str | None, secret: bytes) -> str | None:
+    """Keyed SHA-256, so that the store never holds an author id nor one that can be guessed."""
+    if author_id is None:
+        return None
+    return hmac.new(secret, author_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def extract(
+    items: Sequence[Prepared],
+    encoders: Encoders,
+    created_timestamp: datetime,
+    *,
+    secret: bytes,
+    image_uris: Sequence[str | None],
+) -> pa.Table:
+    """One row of `FEATURES` per post, in order; null where a modality is missing.
+
+    Args:
+        items: what `covla.prepare` gave.
+        encoders: the frozen towers.
+        created_timestamp: when these rows become known (UTC).
+        secret: `settings.author_secret()`.
+        image_uris: where each picture lies in the blob store.
+    """
+    encoded = encoders.encode(items)
+    rows = [
+        _row(item, code, uri, created_timestamp, secret, encoders.id)
+        for item, code, uri in zip(items, encoded, image_uris, strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=FEATURES)
+
+
+def _row(
+    item: Prepared,
+    code: Encoded,
+    image_uri: str | None,
+    created: datetime,
+    secret: bytes,
+    encoder_id: str,
+) -> dict[str, Any]:
+    at = item.post.created_at.astimezone(UTC)
+    since = at - EPOCH
+    row = {
+        "post_id": item.post.post_id,
+        "event_timestamp": at,
+        "created_timestamp": created,
+        "posted_at": (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds,
+        "author_hash": author_hash(item.post.author_id, secret),
+        "text": item.text,
+        "lang": item.lang,
+        "hashtags": item.hashtags,
+        "text_hash": item.text_hash,
+        "image_hash": item.image_hash,
+        "image_uri": image_uri,
+        "has_text": bool(item.text),
+        "has_image": item.image is not None,
+        "text_embedding": code.text_embedding,
+        "image_embedding": code.image_embedding,
+        "encoder_id": encoder_id,
+    }
+    # Of an empty text there is nothing to measure: null, as for a picture that is not there.
+    row |= {f"text_{name}": item.text_quality[name] if item.text else None for name in TEXT_QUALITY}
+    row |= {f"image_{name}": item.image_quality.get(name) for name in IMAGE_QUALITY}
+    return row

@@ -1,0 +1,59 @@
+"""What is used of Feast, imported without its side effects on the process.
+
+Importing feast 0.67 turns every later `prometheus_client` metric of this process and of its
+children into files in a folder that it deletes at exit (feast.metrics, PROMETHEUS_MULTIPROC_DIR).
+Here prometheus_client comes first and the variables go again. Feast itself sends no usage data.
+"""
+
+import os
+import warnings
+
+import prometheus_client  # noqa: F401  # must be imported before feast
+
+_NAMES = ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR")
+_before = {name for name in _NAMES if name in os.environ}
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from feast import (
+        Entity,
+        FeatureService,
+        FeatureStore,
+        FeatureView,
+        Field,
+        FileSource,
+        RepoConfig,
+        ValueType,
+    )
+    from feast.infra.key_encoding_utils import serialize_entity_key
+    from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+    from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
+    from feast.on_demand_feature_view import on_demand_feature_view
+    from feast.types import Array, Bool, Float32, Float64, Int64, String
+
+for _name in _NAMES:
+    if _name not in _before:
+        os.environ.pop(_name, None)
+
+__all__ = [
+    "Array",
+    "Bool",
+    "Entity",
+    "FeatureService",
+    "FeatureStore",
+    "FeatureView",
+    "Field",
+    "FileSource",
+    "Float32",
+    "Float64",
+    "Int64",
+    "RedisOnlineStore",
+    "RedisOnlineStoreConfig",
+    "RepoConfig",
+    "SqliteOnlineStore",
+    "SqliteOnlineStoreConfig",
+    "String",
+    "ValueType",
+    "on_demand_feature_view",
+    "serialize_entity_key",
+]

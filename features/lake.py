@@ -1,0 +1,177 @@
+"""The lake: append-only Parquet in hour partitions of event time, `<lake>/<table>/hour=.../`.
+
+Rows of a Kafka partition go to files that span a fixed range of offsets, named by topic, partition
+and first offset of that range. So it does not matter where a replay cuts its batches: it meets its
+own files again. A row that is already there keeps its created_timestamp; a replay of the same
+offsets gives the same bytes.
+"""
+
+import fcntl
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from covla.errors import CovlaError
+from covla.settings import Settings
+from covla.window import Window
+from features.tables import SCHEMAS
+
+OFFSETS_PER_FILE = 1024
+SOURCE = ("topic", "partition", "offset")
+
+
+class Lake:
+    """Tables posts, labels, teacher, quarantine, and hashtags, which is derived from the others."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.root = settings.lake
+
+    def glob(self, table: str) -> str:
+        """What Feast and DuckDB read."""
+        return str(self.root / table / "*" / "*.parquet")
+
+    def create(self) -> None:
+        """An empty file per table, so that a lake without rows can be read like any other."""
+        for table, schema in SCHEMAS.items():
+            path = self.root / table / "hour=0" / "empty.parquet"
+            if not path.exists():
+                write_parquet(schema.empty_table(), path)
+
+    def append(self, table: str, rows: pa.Table) -> int:
+        """Write rows that came from Kafka, by topic, partition, offset; returns files written.
+
+        Raises:
+            CovlaError: the disk is full or the folder cannot be written; no half file is left.
+        """
+        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        hours = rows["event_timestamp"].to_pylist()
+        places = zip(hours, *(rows[name].to_pylist() for name in SOURCE), strict=True)
+        for i, (at, topic, partition, offset) in enumerate(places):
+            first = offset - offset % OFFSETS_PER_FILE
+            groups[hour_of(at), f"{topic}-{partition}-{first:012d}.parquet"].append(i)
+        with self._locked(table):
+            for (hour, name), indices in sorted(groups.items()):
+                path = self.root / table / hour / name
+                new = rows.take(indices)
+                if path.exists():
+                    new = _merged(pq.read_table(path, schema=SCHEMAS[table]), new)
+                write_parquet(new.sort_by("offset"), path)
+        return len(groups)
+
+    def put(self, table: str, rows: pa.Table, name: str) -> None:
+        """Write rows that a step made, one file `name` an hour; a second run overwrites its own.
+
+        Raises:
+            CovlaError: as `append`.
+        """
+        hours = pa.array([hour_of(at) for at in rows["event_timestamp"].to_pylist()], pa.string())
+        with self._locked(table):
+            for hour in sorted(set(hours.to_pylist())):
+                part = rows.filter(pc.equal(hours, hour))
+                write_parquet(part, self.root / table / hour / f"{name}.parquet")
+
+    def discard(self, table: str, window: Window, name: str) -> None:
+        """Remove the files that an earlier `put` of the same name left in the window's hours."""
+        with self._locked(table):
+            for folder in self._folders(table, window):
+                (folder / f"{name}.parquet").unlink(missing_ok=True)
+
+    def read(self, table: str, window: Window, columns: list[str] | None = None) -> pa.Table:
+        """The rows of a window, by event time; duplicates of a replay included."""
+        files = [str(f) for d in self._folders(table, window) for f in sorted(d.glob("*.parquet"))]
+        schema = SCHEMAS[table]
+        if not files:
+            table_ = schema.empty_table()
+            return table_.select(columns) if columns else table_
+        at = ds.field("event_timestamp")
+        inside = (at >= pa.scalar(window.start)) & (at < pa.scalar(window.end))
+        return ds.dataset(files, schema=schema).to_table(columns=columns, filter=inside)
+
+    def compact(self, window: Window) -> dict[str, int]:
+        """Merge each hour's small files into one; returns files before and after.
+
+        A reader that listed an hour's files before may miss one after: run it when no training
+        reads the window. A crash on the way leaves rows twice, which readers expect.
+        """
+        before = after = 0
+        for table in ("posts", "labels"):
+            with self._locked(table):
+                for folder in self._folders(table, window):
+                    files = sorted(folder.glob("*.parquet"))
+                    before, after = before + len(files), after + 1
+                    if len(files) > 1:
+                        _merge_folder(files, SCHEMAS[table])
+        return {"files_before": before, "files_after": after}
+
+    def _folders(self, table: str, window: Window) -> Iterator[Path]:
+        first, last = hour_of(window.start), hour_of(window.end - timedelta(microseconds=1))
+        base = self.root / table
+        folders = sorted(base.iterdir()) if base.is_dir() else []
+        return (d for d in folders if first <= d.name <= last)
+
+    @contextmanager
+    def _locked(self, table: str) -> Iterator[None]:
+        """One writer a table: a worker that lost its partition must not undo its successor."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / f".{table}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def hour_of(at: datetime) -> str:
+    """The partition folder of an aware time."""
+    return at.strftime("hour=%Y%m%dT%H")
+
+
+def write_parquet(rows: pa.Table, path: Path) -> None:
+    """Written aside and renamed.
+
+    Raises:
+        CovlaError: it cannot be written; nothing is left behind.
+    """
+    draft = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(rows, draft, compression="zstd", coerce_timestamps="us")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise CovlaError(
+            f"cannot write to the lake at {path.parent}: {error}",
+            hint="Free some space, or correct COVLA_STATE",
+        ) from error
+
+
+def _merged(old: pa.Table, new: pa.Table) -> pa.Table:
+    """Old rows with other offsets, and the new rows under the time they were first written."""
+    first = dict(zip(old["offset"].to_pylist(), old["created_timestamp"].to_pylist(), strict=True))
+    pairs = zip(new["offset"].to_pylist(), new["created_timestamp"].to_pylist(), strict=True)
+    created = pa.array(
+        [first.get(offset, at) for offset, at in pairs], new.schema.field("created_timestamp").type
+    )
+    index = new.schema.get_field_index("created_timestamp")
+    new = new.set_column(index, "created_timestamp", created)
+    others = old.filter(pc.invert(pc.is_in(old["offset"], new["offset"].combine_chunks())))
+    return pa.concat_tables([others, new])
+
+
+def _merge_folder(files: Iterable[Path], schema: pa.Schema) -> None:
+    paths = list(files)
+    rows = pa.concat_tables([pq.read_table(path, schema=schema) for path in paths])
+    rows = rows.sort_by([(name, "ascending") for name in (*SOURCE, "created_timestamp")])
+    places = zip(*(rows[name].to_pylist() for name in SOURCE), strict=True)
+    seen: set[tuple[str, int, int]] = set()
+    keep = [not (place in seen or seen.add(place)) for place in places]  # type: ignore[func-returns-value]
+    target = paths[0].with_name("compacted.parquet")
+    write_parquet(rows.filter(pa.array(keep)), target)
+    for path in paths:
+        if path != target:
+            path.unlink()

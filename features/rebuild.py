@@ -1,0 +1,52 @@
+"""The online store from the lake, hour by hour, so that memory stays bounded (feast#5713)."""
+
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from covla.post import now
+from covla.settings import Settings
+from features.definitions import POST_VIEWS
+from features.feature_store import feature_store
+from features.lake import Lake
+from features.sink import KEYS, write_hashtag_table, write_online
+
+CHUNK = 10_000
+
+
+def rebuild(settings: Settings) -> dict[str, Any]:
+    """Write the last version of every post, label and hashtag to the online store.
+
+    A corrected row of the same event time replaces the old one (feast#2795). Safe while ingest
+    runs: an older row never overwrites a newer one.
+
+    Raises:
+        ServiceUnavailable: the online store does not answer.
+    """
+    store = feature_store(settings)
+    lake = Lake(settings)
+    counts: dict[str, Any] = {}
+    with duckdb.connect() as engine:
+        engine.execute("set timezone = 'UTC'; set memory_limit = '1GB'")
+        for view, (table, features, online) in POST_VIEWS.items():
+            if not online:
+                continue
+            columns = ", ".join([*KEYS, *features])
+            found = engine.sql(
+                f"select {columns} from read_parquet($files, hive_partitioning=false) "  # noqa: S608
+                "qualify row_number() over (partition by post_id "
+                "order by event_timestamp desc, created_timestamp desc) = 1",
+                params={"files": lake.glob(table)},
+            ).to_arrow_reader(CHUNK)
+            counts[view] = 0
+            for batch in found:
+                rows = pa.Table.from_batches([batch])
+                if rows.num_rows:
+                    write_online(store, view, rows)
+                    counts[view] += rows.num_rows
+    rows = write_hashtag_table(settings, now())
+    if rows.num_rows:
+        write_online(store, "hashtag", rows)
+    counts["hashtag"] = rows.num_rows
+    return counts

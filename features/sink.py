@@ -1,0 +1,151 @@
+"""Where a batch ends: lake first, then the online store. Both may be written twice."""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from covla.errors import ServiceUnavailable
+from covla.model.encoders import Encoders
+from covla.post import now
+from covla.settings import Settings
+from features.definitions import HASHTAG, POST_VIEWS
+from features.extract import extract
+from features.feature_store import feature_store
+from features.hashtags import history
+from features.lake import Lake, write_parquet
+from features.records import Label, Post
+from features.tables import LABELS
+
+KEYS = ["post_id", "event_timestamp", "created_timestamp"]
+# Hashtags are computed again at most this often, and for at most a twentieth of the time.
+REFRESH_SECONDS, REFRESH_SHARE = 5.0, 0.05
+
+
+class Sink:
+    """Writes batches of one worker."""
+
+    def __init__(self, settings: Settings, encoders: Encoders) -> None:
+        self.settings = settings
+        self.encoders = encoders
+        self.store = feature_store(settings)
+        self.lake = Lake(settings)
+        self.secret = settings.author_secret()
+        self._hashtags: dict[str, tuple[Any, ...]] = {}
+        self._refresh_at = 0.0
+        self._stale = True
+
+    def write(self, posts: Sequence[Post], labels: Sequence[Label]) -> None:
+        """Encode and write; it is in both stores when this returns.
+
+        Raises:
+            CovlaError: the disk is full.
+            ServiceUnavailable: the online store does not answer.
+        """
+        created = now()
+        if posts:
+            rows = extract(
+                [post.prepared for post in posts],
+                self.encoders,
+                created,
+                secret=self.secret,
+                image_uris=[post.image_uri for post in posts],
+            )
+            self.lake.append("posts", _with_source(rows, posts))
+            self._online("posts", rows)
+        if labels:
+            rows = _label_rows(labels, created)
+            self.lake.append("labels", rows)
+            self._online("labels", rows)
+        self._stale |= bool(posts or labels)
+
+    def refresh_hashtags(self, *, force: bool = False) -> None:
+        """Bring the hashtag table and the online hashtags up to the lake, now and then."""
+        started = time.monotonic()
+        if not self._stale or (not force and started < self._refresh_at):
+            return
+        rows = history(self.settings, as_of=now(), latest=True)
+        values = rows.select(["event_timestamp", *HASHTAG]).to_pylist()
+        states = dict(
+            zip(
+                rows["hashtag"].to_pylist(),
+                ((*list(v.values())[:-1], tuple(v["prior"])) for v in values),
+                strict=True,
+            )
+        )
+        changed = [self._hashtags.get(tag) != state for tag, state in states.items()]
+        if any(changed):
+            self._write_view("hashtag", rows.filter(pa.array(changed)))
+        self._hashtags = states
+        self._stale = False
+        spent = time.monotonic() - started
+        self._refresh_at = started + max(REFRESH_SECONDS, spent / REFRESH_SHARE)
+
+    def forget(self) -> None:
+        """After the online store failed: it may come back empty, so write every hashtag again."""
+        self._hashtags, self._stale, self._refresh_at = {}, True, 0.0
+
+    def _online(self, table: str, rows: pa.Table) -> None:
+        for view, (source, features, online) in POST_VIEWS.items():
+            if source == table and online:
+                self._write_view(view, rows.select([*KEYS, *features]))
+
+    def _write_view(self, view: str, rows: pa.Table) -> None:
+        write_online(self.store, view, rows)
+
+
+def write_online(store: Any, view: str, rows: pa.Table) -> None:
+    """Write rows to a view of the online store.
+
+    Raises:
+        ServiceUnavailable: it does not answer.
+    """
+    import redis
+
+    try:
+        store.write_to_online_store(view, rows.to_pandas())
+    except redis.exceptions.ConnectionError as error:
+        raise ServiceUnavailable(
+            f"the online store does not answer: {error}",
+            hint="Start Redis, or correct COVLA_REDIS_URL",
+        ) from error
+
+
+def write_hashtag_table(settings: Settings, as_of: datetime) -> pa.Table:
+    """The hashtag view's offline table, as of a time; returns its rows."""
+    rows = history(settings, as_of=as_of)
+    write_parquet(rows, settings.lake / "hashtags" / "hour=all" / "history.parquet")
+    return rows
+
+
+def _label_rows(labels: Sequence[Label], created: datetime) -> pa.Table:
+    rows = [
+        {
+            "post_id": item.label.post_id,
+            "event_timestamp": item.label.labelled_at.astimezone(UTC),
+            "created_timestamp": created,
+            "label": item.label.label,
+            "source": item.label.source,
+        }
+        for item in labels
+    ]
+    return _with_source(pa.Table.from_pylist(rows, schema=LABELS), labels)
+
+
+def _with_source(rows: pa.Table, items: Iterable[Post | Label]) -> pa.Table:
+    records = [item.record for item in items]
+    for name, kind, values in (
+        ("topic", pa.string(), [record.topic for record in records]),
+        ("partition", pa.int32(), [record.partition for record in records]),
+        ("offset", pa.int64(), [record.offset for record in records]),
+    ):
+        column = pa.array(values, kind)
+        index = rows.schema.get_field_index(name)
+        rows = (
+            rows.append_column(pa.field(name, kind), column)
+            if index < 0
+            else rows.set_column(index, pa.field(name, kind), column)
+        )
+    return rows

@@ -1,0 +1,94 @@
+"""The window source and the teacher sink of training (entry points covla.sources, covla.sinks)."""
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from covla.model.context import HashtagPrior
+from covla.post import Image, SocialPost, now
+from covla.settings import Settings
+from covla.training.data import TrainingPost, split_of
+from covla.window import Window
+from features.lake import Lake
+from features.tables import TEACHER
+from features.training_set import training_set
+
+Vector = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def load_window(window: Window, settings: Settings) -> list[TrainingPost]:
+    """The posts of a window with what was known of them, labelled or not; [] for none.
+
+    Pictures are addresses in the blob store. Posts that validation put aside are left out.
+    """
+    frame = training_set(window, settings)
+    return [_training_post(row) for row in frame.to_dict("records")]
+
+
+def _training_post(row: Mapping[Any, Any]) -> TrainingPost:
+    post = SocialPost(
+        post_id=row["post_id"],
+        created_at=row["event_timestamp"].to_pydatetime().astimezone(UTC),
+        text=row["text"],
+        lang=None if row["lang"] == "und" else row["lang"],
+        image=Image(uri=row["image_uri"]) if row["has_image"] else None,
+    )
+    label, teacher = row["label"], row["teacher"]
+    return TrainingPost(
+        post=post,
+        label=None if pd.isna(label) else label,
+        split=split_of(post.post_id),
+        priors=as_priors(row["hashtag_priors"]),
+        teacher=None if teacher is None else np.asarray(teacher, dtype=np.float32),
+    )
+
+
+def as_priors(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, HashtagPrior]:
+    """hashtag -> {posts, prior} to what the model takes."""
+    return {
+        tag: HashtagPrior([float(share) for share in row["prior"]], float(row["posts"]))
+        for tag, row in rows.items()
+    }
+
+
+def write_teacher(
+    window: Window, vectors: Mapping[str, Vector], teacher_id: str, settings: Settings
+) -> int:
+    """Keep a teacher's vectors of a window's posts; returns how many.
+
+    A second run of the same teacher over the same window overwrites the first.
+
+    Args:
+        window: of event time; a vector of a post outside it is an error of the caller.
+        vectors: post_id -> d float32.
+        teacher_id: kind, revision and prompt of the teacher.
+        settings: which state folder.
+
+    Raises:
+        CovlaError: the lake cannot be written.
+    """
+    lake = Lake(settings)
+    times = lake.read("posts", window, ["post_id", "event_timestamp"]).to_pylist()
+    last: dict[str, Any] = {}
+    for row in times:
+        at = row["event_timestamp"]
+        last[row["post_id"]] = max(at, last.get(row["post_id"], at))
+    created = now()
+    rows = [
+        {
+            "post_id": post_id,
+            "event_timestamp": last[post_id],
+            "created_timestamp": created,
+            "teacher": np.asarray(vector, np.float32),
+            "teacher_id": teacher_id,
+        }
+        for post_id, vector in sorted(vectors.items())
+    ]
+    name = f"{teacher_id}-{window.slug}"
+    lake.discard("teacher", window, name)
+    lake.put("teacher", pa.Table.from_pylist(rows, schema=TEACHER), name)
+    return len(rows)

@@ -1,0 +1,58 @@
+"""Columns of the lake's tables, and the one place that names them."""
+
+import pyarrow as pa
+
+from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+
+# Feast's DuckDB engine refuses nanoseconds.
+TIME = pa.timestamp("us", tz="UTC")
+VECTOR = pa.list_(pa.float32())
+
+TEXT_COLUMNS = tuple(f"text_{name}" for name in TEXT_QUALITY)
+IMAGE_COLUMNS = tuple(f"image_{name}" for name in IMAGE_QUALITY)
+QUALITY_COLUMNS = TEXT_COLUMNS + IMAGE_COLUMNS
+
+_KEY = [("post_id", pa.string()), ("event_timestamp", TIME), ("created_timestamp", TIME)]
+# Where the row came from: what makes a replay overwrite and not add.
+_SOURCE = [("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())]
+
+POSTS = pa.schema(
+    [
+        *_KEY,
+        ("posted_at", pa.int64()),  # event_timestamp as microseconds since 1970, a feature
+        ("author_hash", pa.string()),
+        ("text", pa.string()),
+        ("lang", pa.string()),
+        ("hashtags", pa.list_(pa.string())),
+        ("text_hash", pa.string()),
+        ("image_hash", pa.string()),
+        ("image_uri", pa.string()),
+        ("has_text", pa.bool_()),
+        ("has_image", pa.bool_()),
+        *((name, pa.float64()) for name in QUALITY_COLUMNS),
+        ("text_embedding", VECTOR),
+        ("image_embedding", VECTOR),
+        ("encoder_id", pa.string()),
+        *_SOURCE,
+    ]
+)
+LABELS = pa.schema([*_KEY, ("label", pa.string()), ("source", pa.string()), *_SOURCE])
+TEACHER = pa.schema([*_KEY, ("teacher", VECTOR), ("teacher_id", pa.string())])
+QUARANTINE = pa.schema([*_KEY, ("reasons", pa.list_(pa.string())), ("window", pa.string())])
+HASHTAGS = pa.schema(
+    [
+        ("hashtag", pa.string()),
+        ("event_timestamp", TIME),
+        ("created_timestamp", TIME),
+        ("posts", pa.int64()),
+        ("labelled", pa.int64()),
+        ("prior", VECTOR),
+    ]
+)
+SCHEMAS = {
+    "posts": POSTS,
+    "labels": LABELS,
+    "teacher": TEACHER,
+    "quarantine": QUARANTINE,
+    "hashtags": HASHTAGS,
+}

@@ -1,0 +1,123 @@
+"""What is known of a window's posts: a point-in-time join through Feast."""
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from covla.post import now
+from covla.settings import Settings
+from covla.window import Window
+from features.definitions import HASHTAG, POST_VIEWS
+from features.feature_store import apply, feature_store
+from features.hashtags import history
+from features.lake import Lake, write_parquet
+
+FEATURES = [f"{view}:{name}" for view, (_, features, _) in POST_VIEWS.items() for name in features]
+COLUMNS = [name for _, features, _ in POST_VIEWS.values() for name in features]
+
+
+def training_set(
+    window: Window,
+    settings: Settings,
+    as_of: datetime | None = None,
+    *,
+    quarantined: bool = False,
+) -> pd.DataFrame:
+    """One row per post of the window, in order of time.
+
+    A post that came several times is in the window of its last version. Labels and teacher
+    vectors are the last that were known at `as_of`. A row that was written to the lake later
+    than `as_of` is not seen, whatever its event time (feast#6615).
+
+    Args:
+        window: of event time.
+        settings: which state folder.
+        as_of: aware; default now.
+        quarantined: with the posts that `covla validate` put aside.
+
+    Returns:
+        post_id, event_timestamp, every feature of `definitions.POST_VIEWS` (null where nothing is
+        known) and `hashtag_priors`: hashtag -> {posts, labelled, prior} as it was just before
+        the post.
+    """
+    as_of = as_of or now()
+    spine = _spine(window, settings, as_of, quarantined=quarantined)
+    if spine.num_rows == 0:
+        return pd.DataFrame(columns=["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"])
+    ask = pd.DataFrame({"post_id": spine["post_id"].to_pandas()})
+    ask["event_timestamp"] = pd.Timestamp(as_of).as_unit("us")
+    job = feature_store(settings).get_historical_features(
+        ask, features=FEATURES, filter_by_created_timestamp=True
+    )
+    frame: pd.DataFrame = job.to_arrow().to_pandas()
+    frame = frame.drop(columns="event_timestamp").merge(
+        spine.to_pandas(), on="post_id", validate="one_to_one"
+    )
+    frame = frame.sort_values(["event_timestamp", "post_id"], ignore_index=True)
+    frame["hashtag_priors"] = pd.Series(_priors(frame, settings, as_of), dtype=object)
+    return frame[["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"]]
+
+
+def _spine(window: Window, settings: Settings, as_of: datetime, *, quarantined: bool) -> pa.Table:
+    """The posts whose last version known at `as_of` is in the window, and when it was."""
+    lake = Lake(settings)
+    lake.create()
+    query = """
+        select post_id, max(event_timestamp) as event_timestamp
+        from read_parquet($posts, hive_partitioning=false)
+        where created_timestamp <= $as_of and event_timestamp >= $start
+          and event_timestamp <= $as_of
+        group by post_id having max(event_timestamp) < $end
+    """
+    if not quarantined:
+        query = f"""
+            select * from ({query}) anti join (
+                select post_id, event_timestamp
+                from read_parquet($quarantine, hive_partitioning=false)
+            ) using (post_id, event_timestamp)
+        """  # noqa: S608
+    values: dict[str, Any] = {
+        "posts": lake.glob("posts"),
+        "as_of": as_of,
+        "start": window.start,
+        "end": window.end,
+    }
+    if not quarantined:
+        values["quarantine"] = lake.glob("quarantine")
+    with duckdb.connect() as engine:
+        engine.execute("set timezone = 'UTC'")
+        return engine.sql(query, params=values).to_arrow_table()
+
+
+def _priors(frame: pd.DataFrame, settings: Settings, as_of: datetime) -> list[dict[str, Any]]:
+    """Per post, what each of its hashtags was worth at the post's own time."""
+    pairs = [
+        (tag, at)
+        for tags, at in zip(frame["hashtags"], frame["event_timestamp"], strict=True)
+        for tag in (tags if tags is not None else ())
+    ]
+    if not pairs:
+        return [{} for _ in range(len(frame))]
+    ask = pd.DataFrame(pairs, columns=["hashtag", "event_timestamp"]).drop_duplicates()
+    # The hashtag table has moved on since `as_of`: join with its state at that time.
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "hashtags.parquet"
+        write_parquet(history(settings, as_of=as_of), state)
+        local = settings.model_copy(update={"online_store": "sqlite"})
+        store = apply(local, Path(folder), hashtags=str(state))
+        job = store.get_historical_features(ask, features=[f"hashtag:{name}" for name in HASHTAG])
+        joined = job.to_arrow().to_pylist()
+    known = {
+        (row["hashtag"], row["event_timestamp"]): {name: row[name] for name in HASHTAG}
+        for row in joined
+        if row["posts"] is not None
+    }
+    return [
+        {tag: known[tag, at] for tag in (tags if tags is not None else ()) if (tag, at) in known}
+        for tags, at in zip(frame["hashtags"], frame["event_timestamp"], strict=True)
+    ]

