@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One BLAS and OpenMP thread pool as large as the machine; quiet third-party start-up.
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 
-.PHONY: install demo test check lint lock clean
+.PHONY: install demo test check lint lock chromium clean
 
 install: $(VENV)/.installed ## the environment alone
 
@@ -34,8 +34,16 @@ lint: install
 check: lint ## the fast part
 	$(BIN)/pytest -m "not slow" -q
 
-test: lint ## everything
+test: lint chromium ## everything
 	$(BIN)/pytest
+
+chromium: install
+	@for name in chromium chromium-browser google-chrome; do \
+	  command -v $$name >/dev/null && exit 0; done; \
+	echo "Chromium is missing: fetching it for the tests of the pages"; \
+	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	  $(BIN)/playwright install chromium || \
+	  echo "no Chromium can be had here: the tests of the pages will be skipped" >&2
 
 clean: ## the environment; state stays
 	rm -rf $(VENV)

@@ -53,7 +53,7 @@ def main() -> None:
                 [parsing for _, parsing in times],
                 [importing for importing, _ in times],
                 unit="s",
-                notes="reference: importing airflow.sdk, which Airflow's processor has done already",
+                notes="reference: importing airflow.sdk, done once by Airflow's processor",
                 quiet=options.json,
             )
 
