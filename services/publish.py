@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from covla.settings import Settings
 from covla.window import Window
 
 IN_FLIGHT = 500  # sends that may wait for the broker's answer: bounds memory, hides the round trip
-ANSWER_WITHIN = 30.0  # seconds
+ANSWER_WITHIN = 30  # seconds, then a send has failed
 
 
 def restamp(items: Iterable[FolderPost], window: Window, total: int) -> Iterator[FolderPost]:
@@ -66,7 +67,7 @@ def publish(
                 raise ServiceUnavailable(
                     f"Kafka did not take post {post_id} on {topic}: {error!r}",
                     hint=f"{sent[topics.posts]} posts and {sent[topics.labels]} labels were taken; "
-                    "publish again, readers drop repeats by post_id",
+                    "publish again when it is back, readers drop repeats by post_id",
                 ) from error
             sent[topic] += 1
 
@@ -91,8 +92,14 @@ def publish(
                 )
                 send(topics.labels, post.post_id, label.to_json())
         settle(0)
+    except BaseException:
+        # kafka-python has no public way to drop what waits for a broker that is gone; without
+        # it close() would flush, time out, and hide the cause.
+        producer._sender.force_close()
+        raise
     finally:
-        producer.close(timeout=5)
+        with suppress(KafkaError):
+            producer.close(timeout=5)
     return {
         "posts_published": sent[topics.posts],
         "labels_published": sent[topics.labels],
