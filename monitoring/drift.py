@@ -1,0 +1,100 @@
+"""The verdict: which modality of a window differs from what the model was trained on.
+
+Every column is tested by Evidently: Kolmogorov-Smirnov for numbers, homogeneity for categories,
+a kernel two-sample test for embeddings. Twenty tests at 5 % each would raise an alarm on most
+windows, so the family-wise error rate is held at ALPHA (Bonferroni): each tested modality gets an
+equal share of it, the embedding half of its modality's, columns the rest in equal parts.
+bench/drift.py measures the rates.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+from monitoring.columns import MODALITIES, Comparison
+
+# One false alarm in a hundred windows: hourly windows would otherwise start a training a day.
+ALPHA = 0.01
+
+
+@dataclass(frozen=True)
+class ModalityDrift:
+    """One modality's verdict."""
+
+    drift: bool
+    score: float | None  # -log10 of the corrected p-value; drift at and above -log10(ALPHA)
+    p_value: float | None  # smallest of its columns, times the number of tests it competes with
+    columns: list[str]  # what drifted of it, strongest first
+    tested: int
+    skipped: str | None = None  # why it was not tested
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All modalities, and the one to name."""
+
+    drift: bool
+    drift_modality: str | None
+    alpha: float
+    modalities: dict[str, ModalityDrift] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """Modality -> score."""
+        return {name: one.score for name, one in self.modalities.items()}
+
+
+def thresholds(comparison: Comparison, alpha: float = ALPHA) -> dict[str, float]:
+    """Test -> the p-value under which it says drift; they add up to at most `alpha`.
+
+    Tests are columns, and `text_embedding` and `image_embedding`.
+    """
+    tests = _tests(comparison)
+    limits = {}
+    for modality, names in tests.items():
+        share = alpha / len(tests)
+        columns = [name for name in names if not name.endswith("_embedding")]
+        if modality in comparison.embeddings:
+            share /= 2
+            limits[f"{modality}_embedding"] = share
+        limits |= {name: share / len(columns) for name in columns}
+    return limits
+
+
+def _tests(comparison: Comparison) -> dict[str, list[str]]:
+    """Modality -> what is tested of it; a modality without a test is left out."""
+    tests = {name: list(columns) for name, columns in comparison.columns.items()}
+    for modality in comparison.embeddings:
+        tests[modality].append(f"{modality}_embedding")
+    return {name: found for name, found in tests.items() if found}
+
+
+def judge(comparison: Comparison, p_values: dict[str, float], alpha: float = ALPHA) -> Verdict:
+    """The verdict from each test's p-value.
+
+    A change of either modality moves their agreement too, so agreement is named only when it
+    changed alone, as when pictures are paired with the wrong texts.
+    """
+    limits = thresholds(comparison, alpha)
+    found = {name: _modality(name, comparison, p_values, limits, alpha) for name in MODALITIES}
+    drifted = [name for name in MODALITIES if found[name].drift]
+    candidates = [name for name in drifted if name != "agreement"] or drifted
+    named = max(candidates, key=lambda name: found[name].score or 0.0, default=None)
+    return Verdict(bool(drifted), named, alpha, found)
+
+
+def _modality(
+    name: str,
+    comparison: Comparison,
+    p_values: dict[str, float],
+    limits: dict[str, float],
+    alpha: float,
+) -> ModalityDrift:
+    columns = _tests(comparison).get(name, [])
+    if not columns:
+        reason = comparison.skipped.get(name, "every column has one value in window and reference")
+        return ModalityDrift(False, None, None, [], 0, reason)
+    order = sorted(columns, key=lambda column: (p_values[column], column))
+    corrected = min(1.0, p_values[order[0]] * alpha / limits[order[0]])
+    drifted = [column for column in order if p_values[column] < limits[column]]
+    score = -math.log10(max(corrected, 1e-300)) + 0.0
+    return ModalityDrift(bool(drifted), round(score, 4), corrected, drifted, len(columns))

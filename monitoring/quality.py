@@ -1,0 +1,40 @@
+"""Noise: how many of a window's posts lie outside what the training posts looked like."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from monitoring.columns import Comparison
+
+LOW, HIGH = 0.01, 0.99  # quantiles of the reference
+
+
+@dataclass(frozen=True)
+class NoiseRow:
+    """One measure of `covla.signals` (its unit is said there)."""
+
+    measure: str
+    low: float
+    high: float
+    reference_share: float  # of posts with the modality, outside [low, high]
+    window_share: float
+
+
+def noise(comparison: Comparison) -> list[NoiseRow]:
+    """A row per quality measure of each modality that could be compared, worst first.
+
+    For the eye and for finding the cause; the verdict comes from the tests.
+    """
+    names = [f"text_{name}" for name in TEXT_QUALITY] + [f"image_{name}" for name in IMAGE_QUALITY]
+    rows = []
+    for name in (name for name in names if name in comparison.reference):
+        known, seen = comparison.reference[name].dropna(), comparison.current[name].dropna()
+        low, high = float(known.quantile(LOW)), float(known.quantile(HIGH))
+        shares = (_outside(known, low, high), _outside(seen, low, high))
+        rows.append(NoiseRow(name, low, high, *shares))
+    return sorted(rows, key=lambda row: (-row.window_share, row.measure))
+
+
+def _outside(values: "pd.Series[float]", low: float, high: float) -> float:
+    return round(float(((values < low) | (values > high)).mean()), 4)

@@ -1,0 +1,146 @@
+"""Evidently: the tests themselves, the HTML a person reads, the workspace its UI shows."""
+
+import html
+import re
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from evidently import DataDefinition, Dataset, Report
+from evidently.presets import DataDriftPreset
+from evidently.sdk.models import PanelMetric, ProjectModel
+from evidently.sdk.panels import line_plot_panel
+from evidently.ui.workspace import Workspace
+
+from monitoring import proportions
+from monitoring.columns import Comparison
+from monitoring.embedding import EmbeddingDrift
+
+PROJECT = "covla drift"
+_NAMESPACE = uuid.UUID("b1f7a8f4-6f0e-5d57-9a2c-6a3f4b1d2c9e")  # of our projects and runs
+
+
+def run(
+    comparison: Comparison,
+    thresholds: dict[str, float],
+    *,
+    at: datetime,
+    metadata: dict[str, str] | None = None,
+) -> tuple[dict[str, float], Any]:
+    """Test every column and embedding of `thresholds` at its own level.
+
+    Args:
+        comparison: the two sides.
+        thresholds: test -> p-value under which it says drift.
+        at: the snapshot's time, which the UI plots over.
+        metadata: what the UI shows beside it.
+
+    Returns:
+        Test -> p-value, and Evidently's snapshot.
+    """
+    parts = [f"{modality}_embedding" for modality in comparison.embeddings]
+    columns = [name for name in thresholds if name not in parts]
+    categorical = [name for name in columns if name in comparison.categorical]
+    numerical = [name for name in columns if name not in comparison.categorical]
+    embeddings = [EmbeddingDrift(prefix=name, threshold=thresholds[name]) for name in parts]
+    preset = DataDriftPreset(
+        columns=columns,
+        per_column_method=dict.fromkeys(numerical, "ks")
+        | dict.fromkeys(categorical, proportions.NAME),
+        per_column_threshold={name: thresholds[name] for name in columns},
+        drift_share=1 / max(len(columns), 1),  # the headline: any column under its threshold
+    )
+    components = [name for names in comparison.embeddings.values() for name in names]
+    definition = DataDefinition(
+        numerical_columns=numerical + components, categorical_columns=categorical
+    )
+    current, reference = (
+        Dataset.from_pandas(side[columns + components], data_definition=definition)
+        for side in (comparison.current, comparison.reference)
+    )
+    report = Report([*embeddings, *([preset] if columns else [])], include_tests=False)
+    # Its table of correlations divides by zero at a column that is constant on one side.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snapshot = report.run(current, reference, timestamp=at, metadata=metadata)
+    p_values = {}
+    for metric in snapshot.dict()["metrics"]:
+        if name := metric["config"].get("column") or metric["config"].get("prefix"):
+            p_values[name] = float(metric["value"])
+    return {name: p_values[name] for name in thresholds}, snapshot
+
+
+def write_html(path: Path, snapshot: Any, result: dict[str, Any]) -> None:
+    """Evidently's page, self-contained, with the verdict on top."""
+    page: str = snapshot.get_html_str(as_iframe=False)
+    body = re.search(r"<body[^>]*>", page)
+    at = body.end() if body else 0
+    write(path, (page[:at] + _header(result) + page[at:]).encode())
+
+
+def write(path: Path, content: bytes) -> None:
+    """Written aside and renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def publish(folder: Path, snapshot: Any, key: str) -> None:
+    """Add the snapshot to the workspace `folder`; the same key replaces its earlier run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    workspace = Workspace(str(folder))
+    project = uuid.uuid5(_NAMESPACE, PROJECT)
+    if workspace.get_project(project) is None:
+        made = workspace.add_project(
+            ProjectModel(id=project, name=PROJECT, description="Each modality against training")
+        )
+        share = PanelMetric(
+            legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"}
+        )
+        made.dashboard.add_panel(line_plot_panel(title="Share of drifted columns", values=[share]))
+    # `add_run` would draw a new id, and a second run of the same window would show twice.
+    run_id = uuid.uuid5(_NAMESPACE, key)
+    workspace.state.write_snapshot(project, run_id, snapshot.to_snapshot_model())
+
+
+def _header(result: dict[str, Any]) -> str:
+    named = result["drift_modality"]
+    title = f"Drift: {named}" if result["drift"] else "No drift"
+    modalities = [
+        (
+            name,
+            "not tested" if row["skipped"] else "drift" if row["drift"] else "no drift",
+            row["skipped"] or f"p = {row['p_value']:.2g}",
+            ", ".join(row["columns"]),
+        )
+        for name, row in result["modalities"].items()
+    ]
+    measures = [
+        (
+            row["measure"],
+            f"{row['low']:.4g} to {row['high']:.4g}",
+            f"{row['reference_share']:.1%}",
+            f"{row['window_share']:.1%}",
+        )
+        for row in result["noise"]
+    ]
+    return (
+        '<section style="font-family: sans-serif; padding: 24px">'
+        f"<h1>{html.escape(title)}</h1><p>{html.escape(result['window'])}, compared with the "
+        f"training posts of model {html.escape(result['reference'])}</p>"
+        + _table(("modality", "verdict", "corrected p-value", "what drifted"), modalities)
+        + "<h2>Noise: posts outside the 1 % and 99 % quantiles of the training posts</h2>"
+        + _table(("measure", "bounds", "training", "window"), measures)
+        + "</section>"
+    )
+
+
+def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    def line(cells: tuple[str, ...], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f'<table cellpadding="6" style="text-align: left">{line(names, "th")}{body}</table>'

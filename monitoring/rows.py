@@ -1,0 +1,72 @@
+"""Where the two sides come from: a window of the feature lake, and a model's training rows."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from covla.errors import CovlaError
+from covla.settings import Settings
+from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.window import Window
+
+COLUMNS = (
+    "post_id",
+    "lang",
+    *(f"text_{name}" for name in TEXT_QUALITY),
+    *(f"image_{name}" for name in IMAGE_QUALITY),
+    "text_embedding",
+    "image_embedding",
+)
+
+
+def window_rows(window: Window, settings: Settings) -> pd.DataFrame:
+    """The feature rows of a window, each post once in its last version.
+
+    Posts that validation put aside are among them: they were served too.
+
+    Raises:
+        CovlaError: the lake has no post of that window.
+    """
+    from features.lake import Lake
+
+    order = ["event_timestamp", "created_timestamp"]
+    rows = Lake(settings).read("posts", window, [*COLUMNS, *order]).to_pandas()
+    if rows.empty:
+        raise CovlaError(
+            f"window: the lake has no post of {window}",
+            hint="Run `covla ingest`, or take a window of event time that has posts",
+        )
+    latest: pd.DataFrame = rows.sort_values(order, kind="stable").drop_duplicates(
+        "post_id", keep="last"
+    )
+    return latest.reset_index(drop=True)
+
+
+def reference_rows(ref: str, settings: Settings) -> tuple[str, pd.DataFrame]:
+    """The version that `ref` names and the feature rows that it was trained on.
+
+    Raises:
+        CovlaError: no such model, or it holds no reference rows.
+    """
+    from covla.registry import Registry
+
+    version, folder = Registry(settings).resolve(ref)
+    return version, read_reference(folder)
+
+
+def read_reference(folder: Path) -> pd.DataFrame:
+    """`reference.parquet` of a model folder.
+
+    Raises:
+        CovlaError: it is not there or cannot be read.
+    """
+    path = folder / "reference.parquet"
+    if not path.is_file():
+        raise CovlaError(
+            f"{folder} has no reference.parquet to compare with",
+            hint="Train a version with `covla train`; it keeps its training rows there",
+        )
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise CovlaError(f"cannot read {path}: {error}") from error
