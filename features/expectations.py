@@ -1,0 +1,211 @@
+"""Great Expectations over a window: what must hold before anything is trained on it.
+
+The verdict is small and plain JSON (great_expectations#8671). Rows that break an expectation go
+to the lake's quarantine, which training leaves out; the verdict is no when too many do, or when
+the window as a whole is wrong.
+"""
+
+import logging
+import warnings
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import orjson
+import pandas as pd
+import pyarrow as pa
+
+from covla.labels import load_taxonomy
+from covla.post import now
+from covla.settings import Settings
+from covla.window import Window
+from features.lake import Lake
+from features.tables import QUARANTINE
+from features.training_set import training_set
+from features.validation_page import page
+
+MOSTLY = 0.95  # share of rows that must be right for the window to be used without the others
+EXAMPLES = 5
+OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
+EMBEDDINGS = ("text_embedding", "image_embedding")
+COUNTS = ("text_words", "text_hashtags", "text_mentions", "text_urls", "image_blur", "image_noise")
+SHARES = (
+    "text_uppercase_share",
+    "text_digit_share",
+    "text_non_ascii_share",
+    "text_unique_word_share",
+    "image_brightness",
+    "image_contrast",
+)
+
+
+@dataclass
+class _Suite:
+    """Expectations with what they are called in the verdict."""
+
+    items: list[tuple[str, Any]] = field(default_factory=list)
+
+    def add(self, name: str, expectation: Any) -> None:
+        self.items.append((name, expectation))
+
+
+def validate(window: Window, settings: Settings) -> dict[str, Any]:
+    """The verdict on a window; writes it, its page and the quarantined rows.
+
+    Returns:
+        window, success, rows, quarantined, expectations (column, expectation, ok, unexpected,
+        examples), report (path of the page).
+    """
+    frame = training_set(window, settings, quarantined=True)
+    rows = _judge(_measured(frame), window, settings)
+    bad: dict[str, list[str]] = {}
+    for row in rows:
+        for post_id in row.pop("posts"):
+            bad.setdefault(post_id, []).append(f"{row['column']}: {row['expectation']}")
+    _quarantine(frame, bad, window, settings)
+    folder = settings.reports / "validation"
+    report = folder / f"{window.slug}.html"
+    verdict = {
+        "window": str(window),
+        "success": all(row["ok"] for row in rows),
+        "rows": len(frame),
+        "quarantined": len(bad),
+        "expectations": rows,
+        "report": str(report),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, content in (
+        (report.with_suffix(".json"), orjson.dumps(verdict, option=OPTIONS)),
+        (report, page(verdict).encode()),
+    ):
+        draft = path.with_suffix(f"{path.suffix}.part")
+        draft.write_bytes(content)
+        draft.replace(path)
+    return verdict
+
+
+def _measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """Scalars in place of what Great Expectations cannot look into."""
+    plain = frame.drop(columns=[*EMBEDDINGS, "teacher", "hashtags", "hashtag_priors"])
+    plain["text_length"] = [len(text) for text in frame["text"]]
+    plain["language_known"] = (frame["lang"] != "und").astype(float)
+    plain["has_image_share"] = frame["has_image"].astype(float)
+    for name in EMBEDDINGS:
+        there = frame[f"has_{name.split('_', maxsplit=1)[0]}"].astype(bool)
+        vectors = [() if v is None else v for v in frame[name]]
+        finite = [bool(np.isfinite(v).all()) for v in vectors]
+        plain[f"{name}_width"] = pd.Series([len(v) for v in vectors], dtype=float).where(there)
+        plain[f"{name}_finite"] = pd.Series(finite, dtype=float).where(there)
+    return plain
+
+
+def _suite(frame: pd.DataFrame, window: Window, settings: Settings) -> _Suite:
+    import great_expectations.expectations as gx
+
+    suite = _Suite()
+    names = load_taxonomy(settings=settings).names
+    last = window.end - timedelta(microseconds=1)
+    suite.add("at least one row", gx.ExpectTableRowCountToBeBetween(min_value=1))
+    if frame.empty:
+        return suite
+    suite.add("is there", gx.ExpectColumnValuesToNotBeNull(column="post_id"))
+    suite.add("each id once", gx.ExpectColumnValuesToBeUnique(column="post_id"))
+    suite.add("in the window", _between("event_timestamp", window.start, last, mostly=1.0))
+    limit = settings.max_text_characters
+    suite.add(f"at most {limit} characters", _between("text_length", 0, limit))
+    suite.add("share of a known language", _mean("language_known", 0.3))
+    suite.add("share of posts with a picture", _mean("has_image_share", 0.05))
+    for name in COUNTS:
+        suite.add("not negative", _between(name, 0, None))
+    for name in SHARES:
+        suite.add("in 0..1", _between(name, 0, 1))
+    suite.add("in 0..8 bits", _between("image_entropy", 0, 8))
+    suite.add("between 1:50 and 50:1", _between("image_aspect", 0.02, 50))
+    for name in EMBEDDINGS:
+        widths = frame.loc[frame[f"{name}_width"] > 0, f"{name}_width"].mode().tolist() or [0.0]
+        suite.add("one width", _among(f"{name}_width", widths[:1]))
+        suite.add("finite", _among(f"{name}_finite", [1.0]))
+    suite.add("one encoder", _among("encoder_id", frame["encoder_id"].mode().tolist()[:1]))
+    if frame["label"].notna().any():
+        suite.add("in the taxonomy", _among("label", names))
+    return suite
+
+
+def _between(column: str, low: Any, high: Any, mostly: float = MOSTLY) -> Any:
+    import great_expectations.expectations as gx
+
+    return gx.ExpectColumnValuesToBeBetween(
+        column=column, min_value=low, max_value=high, mostly=mostly
+    )
+
+
+def _among(column: str, values: list[Any]) -> Any:
+    import great_expectations.expectations as gx
+
+    return gx.ExpectColumnValuesToBeInSet(column=column, value_set=values, mostly=MOSTLY)
+
+
+def _mean(column: str, low: float) -> Any:
+    import great_expectations.expectations as gx
+
+    return gx.ExpectColumnMeanToBeBetween(column=column, min_value=low, max_value=1)
+
+
+def _judge(frame: pd.DataFrame, window: Window, settings: Settings) -> list[dict[str, Any]]:
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own imports
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        context = gx.get_context(mode="ephemeral")
+        context.enable_analytics(enable=False)
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        asset = context.data_sources.add_pandas("lake").add_dataframe_asset("window")
+        definition = asset.add_batch_definition_whole_dataframe("all")
+        batch = definition.get_batch({"dataframe": frame})
+        form = {"result_format": "COMPLETE", "unexpected_index_column_names": ["post_id"]}
+        suite = _suite(frame, window, settings)
+        return [_row(name, batch.validate(e, result_format=form)) for name, e in suite.items]
+
+
+def _row(name: str, outcome: Any) -> dict[str, Any]:
+    plain = outcome.to_json_dict()
+    if plain["exception_info"].get("raised_exception"):
+        raise RuntimeError(plain["exception_info"]["exception_message"])
+    found = plain["result"]
+    row: dict[str, Any] = {
+        "column": plain["expectation_config"]["kwargs"].get("column", "(table)"),
+        "expectation": name,
+        "ok": plain["success"],
+        "unexpected": found.get("unexpected_count", 0),
+        "examples": [str(value)[:80] for value in found.get("unexpected_list", [])[:EXAMPLES]],
+        "posts": [r["post_id"] for r in found.get("unexpected_index_list") or [] if r["post_id"]],
+    }
+    if "observed_value" in found:
+        row["observed"] = float(found["observed_value"])
+    return row
+
+
+def _quarantine(
+    frame: pd.DataFrame, bad: dict[str, list[str]], window: Window, settings: Settings
+) -> None:
+    """This window's bad rows, in place of those that an earlier run found."""
+    lake, name = Lake(settings), f"validate-{window.slug}"
+    lake.discard("quarantine", window, name)
+    if not bad:
+        return
+    created = now()
+    chosen = frame[frame["post_id"].isin(bad.keys())]
+    rows = [
+        {
+            "post_id": post_id,
+            "event_timestamp": at.to_pydatetime(),
+            "created_timestamp": created,
+            "reasons": bad[post_id],
+            "window": str(window),
+        }
+        for post_id, at in zip(chosen["post_id"], chosen["event_timestamp"], strict=True)
+    ]
+    lake.put("quarantine", pa.Table.from_pylist(rows, schema=QUARANTINE), name)
