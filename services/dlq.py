@@ -1,0 +1,203 @@
+"""Dead letters looked at, and sent back to where they came from."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kafka.errors import KafkaError
+from kafka.structs import TopicPartition
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from covla import kafka
+from covla.dead_letters import DeadLetter, read
+from covla.errors import CovlaError, PostError, ServiceUnavailable
+from covla.settings import Settings
+
+SEND_SECONDS = 30
+REPLAYED_FROM = "replayed-from"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record of the dead-letter topic."""
+
+    letter: DeadLetter
+    partition: int
+    offset: int
+    when: datetime
+
+    @property
+    def id(self) -> str:
+        """PARTITION:OFFSET on the dead-letter topic."""
+        return f"{self.partition}:{self.offset}"
+
+    def row(self) -> dict[str, Any]:
+        """What a table shows."""
+        letter = self.letter
+        return {
+            "id": self.id,
+            "when": self.when.isoformat(timespec="seconds"),
+            "source": ":".join(str(part) for part in letter.identity),
+            "key": _text(letter.key),
+            "class": letter.error_class,
+            "field": letter.error_field,
+            "message": letter.error_message,
+            "stage": letter.stage,
+            "replays": letter.replays,
+            "bytes": len(letter.value or b""),
+        }
+
+    def full(self) -> dict[str, Any]:
+        """Everything, with the original bytes: as text, and in base64 for a program."""
+        value = self.letter.value
+        return self.row() | {
+            "code_version": self.letter.code_version,
+            "value": None if value is None else _text(value),
+            "value_base64": None if value is None else base64.b64encode(value).decode(),
+        }
+
+
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode("utf-8", "backslashreplace")
+
+
+def _records(settings: Settings, topic: str, since: datetime | None = None) -> Iterator[Any]:
+    """Every committed record of a topic up to now, partition by partition.
+
+    With `since`, from each partition's first record that is not older.
+    """
+    client = kafka.consumer(settings, group=None)
+    try:
+        partitions = [TopicPartition(topic, p) for p in client.partitions_for_topic(topic) or ()]
+        ends = client.end_offsets(partitions)
+        for partition in partitions:
+            client.assign([partition])
+            if since is None:
+                client.seek_to_beginning(partition)
+            else:
+                first = client.offsets_for_times({partition: int(since.timestamp() * 1000)})
+                at = first.get(partition)
+                client.seek(partition, at.offset if at else ends[partition])
+            while client.position(partition) < ends[partition]:
+                for records in client.poll(timeout_ms=1000).values():
+                    yield from (record for record in records if record.offset < ends[partition])
+    except KafkaError as error:
+        raise ServiceUnavailable(f"cannot read {topic}: {error}") from error
+    finally:
+        client.close()
+
+
+def entries(settings: Settings, *, error_class: str | None = None) -> list[Entry]:
+    """Every dead letter, oldest first.
+
+    Two services that read one topic may both refuse a post: their letters have one identity.
+    A record that is none (another program wrote to the topic) is left out.
+    """
+    found = []
+    for record in _records(settings, kafka.Topics.of(settings).dead_letters):
+        try:
+            letter = read(record)
+        except PostError:
+            continue
+        if error_class is not None and letter.error_class != error_class:
+            continue
+        when = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        found.append(Entry(letter, record.partition, record.offset, when))
+    return sorted(found, key=lambda entry: entry.when)
+
+
+def find(settings: Settings, entry_id: str) -> Entry:
+    """The dead letter at PARTITION:OFFSET.
+
+    Raises:
+        CovlaError: there is none.
+    """
+    for entry in entries(settings):
+        if entry.id == entry_id:
+            return entry
+    raise CovlaError(f"no dead letter {entry_id!r}", hint="`covla dlq ls` shows their ids")
+
+
+def show_table(rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows for a person."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = ("id", "when", "source", "class", "field", "stage", "replays", "message")
+    for name in columns:
+        table.add_column(name, no_wrap=name != "message")
+    for row in rows:
+        table.add_row(*(escape(str(row[name])) for name in columns))
+    # A narrow terminal breaks long lines; a table squeezed into it would lose what it says.
+    Console(width=max(Console().width, 160)).print(table)
+
+
+def _identity(letter: DeadLetter) -> str:
+    return ":".join(str(part) for part in letter.identity)
+
+
+def _replayed(settings: Settings, chosen: Sequence[Entry]) -> set[str]:
+    """Identities that an earlier replay has sent back already."""
+    done = set()
+    for topic in {entry.letter.source_topic for entry in chosen}:
+        for record in _records(settings, topic, since=min(entry.when for entry in chosen)):
+            origin = dict(record.headers or []).get(REPLAYED_FROM)
+            if origin is not None:
+                done.add(origin.decode("utf-8", "replace"))
+    return done
+
+
+def replayable(settings: Settings, *, error_class: str | None, limit: int | None) -> list[Entry]:
+    """The dead letters that `replay` would send: each original once, none that was sent before."""
+    chosen = entries(settings, error_class=error_class)
+    if not chosen:
+        return []
+    # A topic that is gone cannot be sent to, and may not be made up.
+    known = set(kafka.Topics.of(settings).all())
+    seen = _replayed(settings, [e for e in chosen if e.letter.source_topic in known])
+    unique = []
+    for entry in chosen:
+        identity = _identity(entry.letter)
+        if identity not in seen and entry.letter.source_topic in known:
+            seen.add(identity)
+            unique.append(entry)
+    return unique[:limit]
+
+
+def replay(settings: Settings, chosen: Sequence[Entry]) -> int:
+    """Send the original bytes back to their topics, all or none, `replays` one higher.
+
+    Raises:
+        ServiceUnavailable: the broker did not take them; nothing was sent.
+    """
+    if not chosen:
+        return 0
+    name = f"{settings.topic_prefix}.dlq-replay"
+    client = kafka.producer(settings, transactional_id=name)
+    try:
+        client.init_transactions()
+        client.begin_transaction()
+        sent = [
+            client.send(
+                entry.letter.source_topic,
+                key=entry.letter.key,
+                value=entry.letter.value,
+                headers=[
+                    ("replays", str(entry.letter.replays + 1).encode()),
+                    (REPLAYED_FROM, _identity(entry.letter).encode()),
+                ],
+            )
+            for entry in chosen
+        ]
+        client.flush()
+        for future in sent:
+            future.get(timeout=SEND_SECONDS)
+        client.commit_transaction()
+    except KafkaError as error:
+        # Not committed: no reader sees any of them.
+        raise ServiceUnavailable(f"nothing was replayed: {error}") from error
+    finally:
+        client.close(timeout=SEND_SECONDS)
+    return len(chosen)

@@ -1,0 +1,48 @@
+"""The model that a service answers with: a fixed version, or whoever is champion."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from covla.errors import PostError
+from covla.post import Prediction, SocialPost
+from covla.settings import Settings
+
+
+class Model(Protocol):
+    """What the services use of a Predictor."""
+
+    @property
+    def version(self) -> str: ...
+    def predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]: ...
+
+
+Current = Callable[[], Model]
+
+
+@contextmanager
+def serving(settings: Settings, ref: str) -> Iterator[Current]:
+    """A loaded and warm model, as a function to ask once per batch.
+
+    "champion" is followed: a new one takes over between two batches, and while it is loaded the
+    old one serves. Any other reference stays what it is.
+
+    Raises:
+        CovlaError: there is no such model, or its files do not match their manifest.
+        ServiceUnavailable: the registry does not answer.
+    """
+    from covla.champion import ChampionWatcher
+    from covla.predictor import Predictor
+
+    if ref != "champion":
+        predictor = Predictor.load(ref, settings)
+        predictor.warm_up()
+        yield lambda: predictor
+        return
+    watcher = ChampionWatcher(settings)
+    watcher.load()
+    watcher.start()
+    try:
+        yield watcher.current
+    finally:
+        watcher.stop()

@@ -1,0 +1,138 @@
+"""HTTP requests to posts: bounded bodies, JSON or a form, and an error for whatever is wrong."""
+
+import base64
+import uuid
+from typing import Any
+
+import orjson
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message
+
+from covla.errors import PostError
+from covla.post import SocialPost, now, parse_post
+from covla.settings import Settings
+
+BATCH_POSTS = 32
+FORM_FIELDS = ("text", "post_id", "created_at", "author_id", "lang")
+
+_STATUS = {"not_json": 400, "not_an_object": 400, "empty": 400, "bad_form": 400}
+_STATUS |= {"too_large": 413, "too_many_pixels": 413, "too_many_posts": 413}
+_STATUS |= {"media_type": 415}
+
+
+def status_of(error: PostError) -> int:
+    """The HTTP status of an error that the client can put right: 400, 413, 415 or 422."""
+    return _STATUS.get(error.code, 422)
+
+
+def claim(request: Request, limit: int) -> int:
+    """How many bytes the body may take: what the request says, else the limit.
+
+    Raises:
+        PostError: it says more than `limit`; nothing was read.
+    """
+    stated = request.headers.get("content-length", "")
+    if not stated.isdecimal():
+        return limit  # chunked
+    if int(stated) > limit:
+        raise PostError("body", "too_large", f"{stated} bytes; at most {limit}")
+    return int(stated)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, given up as soon as it is larger than `limit` bytes.
+
+    Raises:
+        PostError: too large.
+    """
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise PostError("body", "too_large", f"more than {limit} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def one_post(request: Request, settings: Settings) -> SocialPost:
+    """A JSON SocialPost, or a form with `text`, an `image` file, or both.
+
+    Raises:
+        PostError: it names the field.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    body = await read_body(request, settings.max_message_bytes)
+    if kind in {"application/json", ""}:
+        return parse_post(body, settings)
+    if kind in {"multipart/form-data", "application/x-www-form-urlencoded"}:
+        return SocialPost.from_dict(await _form(request, body)).check_limits(settings)
+    raise PostError(
+        "content-type", "media_type", f"{kind[:80]} is not application/json or multipart/form-data"
+    )
+
+
+async def _form(request: Request, body: bytes) -> dict[str, Any]:
+    async def replay() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    value: dict[str, Any] = {
+        "post_id": f"web-{uuid.uuid4().hex}",
+        "created_at": now().isoformat(),
+    }
+    try:
+        async with Request(request.scope, replay).form(
+            max_files=1, max_fields=16, max_part_size=len(body) + 1
+        ) as form:
+            for name in FORM_FIELDS:
+                if isinstance(field := form.get(name), str) and (field or name == "text"):
+                    value[name] = field
+            image = form.get("image")
+            if isinstance(image, UploadFile) and (image.filename or image.size):
+                content = await image.read()
+                value["image"] = {"data": base64.b64encode(content).decode()}
+            elif image:
+                raise PostError("image", "bad_form", "send the picture as a file part")
+    except HTTPException as error:  # python-multipart's complaint, as Starlette hands it on
+        raise PostError("body", "bad_form", f"is no valid form: {error.detail}") from None
+    return value
+
+
+def _posts(body: bytes, settings: Settings) -> list[SocialPost | PostError]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise PostError("body", "not_json", f"is no valid JSON: {error}") from None
+    if isinstance(value, dict):
+        value = value.get("posts")
+    if not isinstance(value, list) or not value:
+        raise PostError("body", "not_a_list", "expected a list of posts, at least one")
+    if len(value) > BATCH_POSTS:
+        raise PostError("body", "too_many_posts", f"{len(value)} posts; at most {BATCH_POSTS}")
+    posts: list[SocialPost | PostError] = []
+    for item in value:
+        try:
+            if not isinstance(item, dict):
+                raise PostError("message", "not_an_object", "expected a JSON object")
+            posts.append(SocialPost.from_dict(item).check_limits(settings))
+        except PostError as error:
+            posts.append(error)
+    return posts
+
+
+async def many_posts(request: Request, settings: Settings) -> list[SocialPost | PostError]:
+    """A JSON list of posts (or {"posts": [...]}): one post or one error per item, in order.
+
+    Raises:
+        PostError: the body as a whole cannot be used.
+    """
+    body = await read_body(request, batch_bytes(settings))
+    return await run_in_threadpool(_posts, body, settings)  # megabytes: not on the event loop
+
+
+def batch_bytes(settings: Settings) -> int:
+    """The largest body of a batch."""
+    return BATCH_POSTS * settings.max_message_bytes

@@ -1,0 +1,46 @@
+"""A service that runs in the foreground is on record too, so that `covla status` sees it and
+`covla down` ends it."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import orjson
+import psutil
+
+from covla.errors import CovlaError
+from covla.settings import Settings
+from services.stack import processes
+from services.stack.processes import Process
+
+
+@contextlib.contextmanager
+def recorded(settings: Settings, name: str, address: str) -> Iterator[None]:
+    """Hold the record `name` of the state folder while this process serves.
+
+    Raises:
+        CovlaError: another process of that name runs.
+    """
+    settings.run.mkdir(parents=True, exist_ok=True)
+    path = settings.run / f"{name}.json"
+    with processes.locked(settings.run / "services"):
+        other = processes.find(settings, name)
+        if other and other.alive and other.pid != os.getpid():
+            raise CovlaError(
+                f"{name} runs already: process {other.pid}, {other.address}",
+                hint="End it with `covla down`",
+            )
+        log = other.log if other and other.pid == os.getpid() else ""
+        created = psutil.Process().create_time()
+        mine = Process(name, os.getpid(), created, address, datetime.now(UTC).isoformat(), log)
+        draft = path.with_suffix(".draft")
+        draft.write_bytes(orjson.dumps(asdict(mine)))
+        draft.rename(path)
+    try:
+        yield
+    finally:
+        found = processes.find(settings, name)
+        if found and found.pid == os.getpid():
+            path.unlink(missing_ok=True)

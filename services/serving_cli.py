@@ -1,0 +1,125 @@
+"""Verbs that serve: serve, stream, dlq. The top imports nothing heavier than click."""
+
+import click
+
+from covla.console import json_option, result, say
+
+_model = click.option(
+    "--model",
+    default="champion",
+    show_default=True,
+    metavar="champion|VERSION|FOLDER",
+    help="Who answers. The champion is followed as it changes.",
+)
+
+
+@click.command()
+@_model
+@click.option("--host", help="Default: COVLA_HOST, which is 127.0.0.1 unless set.")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Default: COVLA_REST_PORT, 3000.")
+@json_option
+def serve(model: str, host: str | None, port: int | None, as_json: bool) -> None:
+    """Serve predictions over HTTP, with a page to try them, until SIGTERM.
+
+    The result is printed when requests are answered. SIGTERM or Ctrl-C ends it after everything
+    that was accepted is answered.
+    """
+    from covla.settings import get_settings
+    from services import rest
+
+    settings = get_settings()
+
+    def ready(address: str, version: str) -> None:
+        result({"address": address, "model_version": version}, as_json=as_json)
+
+    say(f"loading model {model}")
+    rest.serve(
+        settings,
+        model,
+        host=host or settings.host,
+        port=settings.rest_port if port is None else port,
+        ready=ready,
+    )
+    say("stopped")
+
+
+@click.command()
+@_model
+@click.option("--group", default="predict", show_default=True, help="Kafka consumer group.")
+@click.option("--worker", default="0", show_default=True, help="This worker's name in the group.")
+@click.option("--until-idle", type=click.FloatRange(min=0), help="End after S idle seconds.")
+@click.option("--max", "limit", type=click.IntRange(min=1), help="End after N posts.")
+@json_option
+def stream(
+    model: str, group: str, worker: str, until_idle: float | None, limit: int | None, as_json: bool
+) -> None:
+    """Predict what arrives on the posts topic, until SIGTERM.
+
+    Each post becomes one prediction or one dead letter, also when the worker is killed. Run
+    several with different --worker names to share the partitions; restart one under its old name.
+    SIGTERM commits the batch at hand and ends with 0; a second one ends at once, which loses
+    nothing either.
+    """
+    from covla.settings import get_settings
+    from services import stream as worker_of
+
+    done = worker_of.run(
+        get_settings(), model, group=group, name=worker, until_idle=until_idle, limit=limit, say=say
+    )
+    result(done.as_dict(), as_json=as_json)
+
+
+@click.group()
+def dlq() -> None:
+    """Look at dead letters, and send them back to where they came from."""
+
+
+@dlq.command("ls")
+@click.option("--class", "error_class", help="Only this error class, such as not_json.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
+@json_option
+def dlq_ls(error_class: str | None, limit: int, as_json: bool) -> None:
+    """List dead letters, newest first."""
+    from covla.settings import get_settings
+    from services import dlq as letters
+
+    found = letters.entries(get_settings(), error_class=error_class)
+    rows = [entry.row() for entry in found[::-1][:limit]]
+    if as_json:
+        result({"total": len(found), "dead_letters": rows}, as_json=True)
+        return
+    letters.show_table(rows)
+    say(f"{len(rows)} of {len(found)} dead letters")
+
+
+@dlq.command("show")
+@click.argument("entry", metavar="PARTITION:OFFSET")
+@json_option
+def dlq_show(entry: str, as_json: bool) -> None:
+    """Show one dead letter with its original bytes; `ls` gives its id."""
+    from covla.settings import get_settings
+    from services import dlq as letters
+
+    result(letters.find(get_settings(), entry).full(), as_json=as_json)
+
+
+@dlq.command("replay")
+@click.option("--class", "error_class", help="Only this error class, such as unreadable_image.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most N, oldest first.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent; send nothing.")
+@json_option
+def dlq_replay(error_class: str | None, limit: int | None, dry_run: bool, as_json: bool) -> None:
+    """Send the original bytes back to their topic, each original once, all or none.
+
+    Run it when the cause is mended. What was replayed before is not sent again; what fails again
+    becomes a new dead letter, with `replays` one higher.
+    """
+    from covla.settings import get_settings
+    from services import dlq as letters
+
+    settings = get_settings()
+    chosen = letters.replayable(settings, error_class=error_class, limit=limit)
+    if dry_run and not as_json:
+        letters.show_table([entry.row() for entry in chosen])
+    sent = 0 if dry_run else letters.replay(settings, chosen)
+    result({"replayable": len(chosen), "replayed": sent}, as_json=as_json)

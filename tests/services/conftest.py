@@ -1,0 +1,58 @@
+"""A stand-in for the model where a test is about what is around it; slow tests use a real one."""
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from covla.errors import PostError
+from covla.post import Prediction, SocialPost
+
+
+class Echo:
+    """Answers from the text alone. `gate` can be held closed; "refuse" and "crash" do so."""
+
+    def __init__(self) -> None:
+        self.version = "echo-1"
+        self.batches: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]:
+        assert self.gate.wait(30)
+        self.batches.append(len(items))
+        if any(item.text == "crash" for item in items):
+            raise RuntimeError("the model crashed")
+        return [self._one(item) for item in items]
+
+    def _one(self, post: SocialPost) -> Prediction | PostError:
+        if post.text == "refuse":
+            return PostError("image", "unreadable_image", "cannot be decoded")
+        share = round(0.5 + (len(post.text) % 10) / 25, 6)
+        return Prediction(
+            prediction_id=Prediction.id_for(post.post_id, self.version),
+            post_id=post.post_id,
+            label="home",
+            probabilities={"home": share, "shop": round(1 - share, 6)},
+            gate=1.0 if post.image is None else 0.25,
+            modalities=["text"] if post.image is None else ["text", "image"],
+            quality={"text_characters": float(len(post.text))},
+            flags=["image_missing"] if post.image is None else [],
+            model_version=self.version,
+            predicted_at=datetime.now(UTC),
+            latency_ms=1.0,
+        )
+
+
+@pytest.fixture
+def echo() -> Echo:
+    """A model that answers from the text alone."""
+    return Echo()
+
+
+@pytest.fixture
+def a_post() -> dict[str, Any]:
+    """A post as a client writes it."""
+    return {"post_id": "p-1", "created_at": "2026-05-01T12:00:00Z", "text": "Warm croissants"}

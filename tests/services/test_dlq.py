@@ -1,0 +1,94 @@
+"""Dead letters: listed, shown with their bytes, replayed once."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from covla import dead_letters, kafka
+from covla.errors import PostError
+from covla.settings import Settings
+from services import dlq
+from services.stream import Worker
+
+pytestmark = pytest.mark.slow
+
+GOOD = b'{"post_id": "good", "created_at": "2026-05-01T12:00:00Z", "text": "fine"}'
+REFUSED = b'{"post_id": "later", "created_at": "2026-05-01T12:00:00Z", "text": "refuse"}'
+
+
+@pytest.fixture
+def fed(settings: Settings, echo: Any) -> Settings:
+    """A topic with one good post and three that became dead letters."""
+    topics = kafka.ensure_topics(settings)
+    client = kafka.producer(settings)
+    for key, value in ((b"a", GOOD), (b"b", b"\xff{not utf-8"), (b"c", b"{bad"), (b"d", REFUSED)):
+        client.send(topics.posts, key=key, value=value).get(timeout=20)
+    client.close()
+    done = Worker(settings, lambda: echo).run(until_idle=1)
+    assert (done.predictions, done.dead_letters) == (1, 3)
+    return settings
+
+
+def test_ls_and_show(fed: Settings, run_verb: Callable[..., Any]) -> None:
+    listed = run_verb(fed, "dlq", "ls", "--json").json
+    assert listed["total"] == 3
+    assert {row["class"] for row in listed["dead_letters"]} == {"not_json", "unreadable_image"}
+    one = next(row for row in listed["dead_letters"] if row["key"] == "b")
+    assert one["source"].startswith(f"{fed.topic_prefix}.posts:")
+    shown = run_verb(fed, "dlq", "show", one["id"], "--json").json
+    assert base64.b64decode(shown["value_base64"]) == b"\xff{not utf-8"
+    table = run_verb(fed, "dlq", "ls", "--class", "unreadable_image")
+    assert "unreadable_image" in table.stdout
+    assert "not_json" not in table.stdout
+    missing = run_verb(fed, "dlq", "show", "9:9")
+    assert missing.returncode == 2
+    assert missing.stderr.count("\n") == 1
+
+
+def test_replay_sends_the_original_bytes_once(
+    fed: Settings, echo: Any, run_verb: Callable[..., Any]
+) -> None:
+    topics = kafka.Topics.of(fed)
+    # A second service that reads the topic refuses the same record: one identity, two letters.
+    letter = next(e.letter for e in dlq.entries(fed) if e.letter.error_class == "unreadable_image")
+    client = kafka.producer(fed)
+    again = dead_letters.make(
+        _Source(letter), PostError("image", "unreadable_image", "again"), stage="decode"
+    )
+    client.send(topics.dead_letters, key=again.key, value=again.value, headers=again.headers())
+    client.close()
+
+    dry = run_verb(fed, "dlq", "replay", "--class", "unreadable_image", "--dry-run", "--json").json
+    assert dry == {"replayable": 1, "replayed": 0}
+    first = run_verb(fed, "dlq", "replay", "--class", "unreadable_image", "--json").json
+    assert first == {"replayable": 1, "replayed": 1}
+    second = run_verb(fed, "dlq", "replay", "--class", "unreadable_image", "--json").json
+    assert second == {"replayable": 0, "replayed": 0}
+
+    # The cause is not mended yet: it comes back as a new dead letter that counts its replays.
+    done = Worker(fed, lambda: echo).run(until_idle=1)
+    assert (done.predictions, done.dead_letters) == (0, 1)
+    newest = dlq.entries(fed, error_class="unreadable_image")[-1].letter
+    assert (newest.replays, newest.value, newest.key) == (1, REFUSED, b"d")
+    assert newest.identity != letter.identity
+    # And mended, it is predicted.
+    assert dlq.replay(fed, dlq.replayable(fed, error_class="unreadable_image", limit=None)) == 1
+    echo._one = lambda post: type(echo)._one(echo, post.model_copy(update={"text": "mended"}))
+    assert Worker(fed, lambda: echo).run(until_idle=1).predictions == 1
+
+
+def test_limit_takes_the_oldest(fed: Settings) -> None:
+    assert len(dlq.replayable(fed, error_class=None, limit=2)) == 2
+    assert dlq.replay(fed, dlq.replayable(fed, error_class=None, limit=2)) == 2
+    assert len(dlq.replayable(fed, error_class=None, limit=None)) == 1
+
+
+class _Source:
+    """The record that a dead letter was made of."""
+
+    def __init__(self, letter: dead_letters.DeadLetter) -> None:
+        self.topic, self.partition, self.offset = letter.identity
+        self.key, self.value = letter.key, letter.value
+        self.headers: list[tuple[str, bytes]] = []
