@@ -1,0 +1,151 @@
+"""What the gate measures: several models on the same posts, clean and at every noise level."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from covla import noise, signals
+from covla.errors import CovlaError, PostError
+from covla.post import Flag
+from covla.predictor import Memo, Predictor
+from covla.prepare import Prepared
+from covla.training.data import TrainingPost
+from covla.training.evaluation import ece
+
+CHUNK = 32
+LEVELS = tuple(level for level in noise.LEVELS if level > 0)
+CONDITIONS = ("clean", *(f"{side} {level:.0%}" for side in ("text", "image") for level in LEVELS))
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class Measured:
+    """One model on n posts: per condition the predicted class (n), -1 where the post failed, and
+    the probabilities (n x C) on clean posts; milliseconds per post as a caller sees them."""
+
+    predicted: dict[str, list[int]] = field(default_factory=lambda: {c: [] for c in CONDITIONS})
+    probabilities: list[list[float]] = field(default_factory=list)
+    latency_ms: float = 0.0
+
+
+def corrupt(item: Prepared, side: str, level: float, seed: int, other: Prepared) -> Prepared:
+    """`item` with a noisy text or image; which kind of noise follows from its id.
+
+    Quality, language, hashtags and hashes are those of the noisy post. A post keeps its only
+    modality, whatever the draw. `other` lends its text or image to noise of kind "other".
+    """
+    kinds = noise.TEXT_KINDS if side == "text" else noise.IMAGE_KINDS
+    post_id = item.post.post_id
+    kind = kinds[int(noise.rng_for(seed, post_id, side).integers(len(kinds)))]
+    if side == "text":
+        if not item.text:
+            return item
+        text = noise.corrupt_text(
+            item.text, kind, level, seed, post_id=post_id, other=other.text or item.text
+        )
+        if not text.strip() and item.image is None:
+            return item
+        flags: list[Flag] = item.flags if text.strip() else [*item.flags, "text_missing"]
+        return replace(
+            item,
+            text=text,
+            text_hash=hashlib.sha256(text.encode()).hexdigest() if text.strip() else "",
+            text_quality=signals.text_quality(text),
+            lang=signals.language(text, item.post.lang),
+            hashtags=signals.hashtags(text),
+            flags=flags,
+        )
+    if item.image is None:
+        return item
+    lent = item.image if other.image is None else other.image
+    image = noise.corrupt_image(item.image, kind, level, seed, post_id=post_id, other=lent)
+    if image is None and not item.text:
+        return item
+    return replace(
+        item,
+        image=image,
+        image_hash="" if image is None else hashlib.sha256(image.tobytes()).hexdigest(),
+        image_quality={} if image is None else signals.image_quality(image),
+        flags=item.flags if image is not None else [*item.flags, "image_missing"],
+    )
+
+
+def sample(posts: Sequence[TrainingPost], limit: int) -> list[TrainingPost]:
+    """At most `limit` posts, always the same ones: those whose id has the smallest hash."""
+    ranked = sorted(posts, key=lambda row: hashlib.sha256(row.post_id.encode()).digest())
+    return ranked[:limit]
+
+
+def measure(
+    models: Sequence[Predictor],
+    posts: Sequence[TrainingPost],
+    *,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Measured]:
+    """Every model on the same posts and the same noise. Models with equal towers share them.
+
+    Raises:
+        CovlaError: two models have different labels.
+    """
+    if len({tuple(model.labels) for model in models}) > 1:
+        raise CovlaError(
+            "the models do not have the same labels",
+            hint="Train on the champion's taxonomy, or promote with --force and without posts",
+        )
+    results = [Measured() for _ in models]
+    for start in range(0, len(posts), CHUNK):
+        rows = posts[start : start + CHUNK]
+        prepared = [models[0].prepare(row.post) for row in rows]
+        for result in results:
+            result.probabilities += [[]] * len(rows)
+            for predicted in result.predicted.values():
+                predicted.extend([-1] * len(rows))
+        good = [i for i, item in enumerate(prepared) if not isinstance(item, PostError)]
+        items = [item for item in prepared if not isinstance(item, PostError)]
+        memos = {model.encoders.id: Memo(8 * CHUNK) for model in models}
+        for condition in CONDITIONS if items else ():
+            noisy = items
+            if condition != "clean":
+                side, level = condition.split()
+                others = items[1:] + items[:1]
+                noisy = [
+                    corrupt(item, side, float(level.rstrip("%")) / 100, seed, other)
+                    for item, other in zip(items, others, strict=True)
+                ]
+            for model, result in zip(models, results, strict=True):
+                encoded = model.encode(noisy, memos[model.encoders.id])
+                answers = model.answer(noisy, encoded, [rows[i].priors for i in good])
+                for i, answer in zip(good, answers, strict=True):
+                    result.predicted[condition][start + i] = model.labels.index(answer.label)
+                    if condition == "clean":
+                        shares = list(answer.probabilities.values())
+                        result.probabilities[start + i] = shares
+        progress(len(rows))
+    _time(models, [row.post for row in posts[:CHUNK]], results)
+    return results
+
+
+def _time(models: Sequence[Predictor], posts: list[Any], results: list[Measured]) -> None:
+    # In turns, so that another process on this machine slows both down.
+    seen: list[list[float]] = [[] for _ in models]
+    for _ in range(3):
+        for model, times in zip(models, seen, strict=True):
+            started = time.perf_counter()
+            model.predict(posts)
+            times.append((time.perf_counter() - started) * 1000 / len(posts))
+    for result, times in zip(results, seen, strict=True):
+        result.latency_ms = min(times)
+
+
+def calibration_error(probabilities: Sequence[Sequence[float]], truth: Array) -> float:
+    """ECE over ten bins; posts that failed (no probabilities) are left out. 1 when all did."""
+    known = [i for i, row in enumerate(probabilities) if row]
+    if not known:
+        return 1.0
+    return ece(np.asarray([probabilities[i] for i in known]), truth[known], bins=10)

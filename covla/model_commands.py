@@ -1,0 +1,174 @@
+"""Verbs over model versions. The top imports nothing heavier than click: `--help` loads it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from covla.console import json_option, result, say, window_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from covla.window import Window
+
+posts_option = click.option(
+    "--posts",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A posts folder.",
+)
+split_option = click.option(
+    "--split", default="test", show_default=True, help="The posts folder's split."
+)
+
+
+@contextmanager
+def _progress(words: str, total: int | None = None) -> "Iterator[Callable[[int], None]]":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(words, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+@click.command()
+@click.argument("candidate")
+@window_option(required=False)
+@posts_option
+@split_option
+@click.option("--force", is_flag=True, help="Promote whatever the gate says; it is recorded.")
+@json_option
+def promote(
+    candidate: str,
+    window: "Window | None",
+    posts: Path | None,
+    split: str,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Let CANDIDATE, a version or a model folder, serve when it passes the gate.
+
+    The gate holds it against the champion on labelled posts that neither was trained on: clean
+    and noisy accuracy, every label, calibration, speed. Ends with 4 when it says no.
+    """
+    from covla import promotion
+    from covla.errors import Refused
+    from covla.settings import get_settings
+
+    settings = get_settings()
+    judged = None
+    if window is not None or posts is not None:
+        judged = promotion.holdout(settings, window, posts, split)
+    with _progress("posts through the gate") as progress:
+        done = promotion.promote(candidate, judged, settings, force=force, progress=progress)
+    data = {"window": str(window)} if window else {"posts_folder": str(posts)} if posts else {}
+    done |= data
+    shown = done if as_json else {k: v for k, v in done.items() if k not in {"checks", "rules"}}
+    result(shown, as_json=as_json)
+    if not done["promoted"]:
+        reasons = "; ".join(done["reasons"])
+        raise Refused(
+            f"version {done['version']} did not pass the gate: {reasons}",
+            hint=f"See {done['report']}",
+        )
+
+
+@click.command()
+@json_option
+def rollback(as_json: bool) -> None:
+    """Let the previous champion serve again."""
+    from covla.registry import Registry
+    from covla.settings import get_settings
+
+    done = Registry(get_settings()).rollback()
+    result(done._asdict(), as_json=as_json)
+
+
+@click.command()
+@json_option
+def releases(as_json: bool) -> None:
+    """List every model version, newest first: who serves, how good, from which data."""
+    from covla.registry import Registry
+    from covla.settings import get_settings
+
+    rows = Registry(get_settings()).releases()
+    if as_json:
+        result({"releases": rows}, as_json=True)
+    elif not rows:
+        say("no version yet; train one with `covla train`, then `covla promote FOLDER`")
+    else:
+        _table(rows)
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for name in (
+        "version",
+        "serves as",
+        "gate",
+        "accuracy",
+        "macro F1",
+        "preset",
+        "data",
+        "digest",
+    ):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        scores = (row["metrics"].get(key) for key in ("accuracy", "macro_f1"))
+        table.add_row(
+            row["version"],
+            ", ".join(row["aliases"]),
+            "forced" if row["forced"] == "true" else row["gate"] or "",
+            *("" if score is None else f"{score:.4f}" for score in scores),
+            row["preset"] or "",
+            row["window"] or row["posts"] or "",
+            row["digest"][:12],
+        )
+    Console().print(table)
+
+
+@click.command()
+@click.option(
+    "--model", "ref", default="champion", show_default=True, help="Alias, version, folder."
+)
+@posts_option
+@split_option
+@click.option("--json", "as_json", is_flag=True, help="Add a last line that counts the answers.")
+def predict(ref: str, posts: Path | None, split: str, as_json: bool) -> None:
+    """Predict posts, one JSON object a line from stdin or a posts folder; one line out for each.
+
+    A post that cannot be used becomes {"error", "field", "code", "line"} in its place. Ends with 2
+    when no post could be used.
+    """
+    from covla.backfill import predict_lines, read_folder_lines, read_lines
+    from covla.errors import CovlaError
+    from covla.predictor import Predictor
+    from covla.settings import get_settings
+
+    settings = get_settings()
+    predictor = Predictor.load(ref, settings)
+    if posts is not None:
+        lines = read_folder_lines(posts, split, settings)
+    else:
+        lines = read_lines(sys.stdin.buffer, settings)
+    counts = {True: 0, False: 0}
+    with _progress("posts") as progress:
+        for line, good in predict_lines(predictor, lines):
+            sys.stdout.buffer.write(line)
+            counts[good] += 1
+            progress(1)
+    sys.stdout.flush()
+    say(f"{counts[True]} predicted, {counts[False]} refused, by version {predictor.version}")
+    if as_json:
+        done = {"predicted": counts[True], "refused": counts[False], "version": predictor.version}
+        result(done, as_json=True)
+    if not counts[True]:
+        raise CovlaError("no post could be predicted", hint="Each line above says why")

@@ -1,0 +1,281 @@
+"""A model version -> predictions. REST, stream, backfill, the gate and evaluation all call this."""
+
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from covla.blobs import BlobStore
+from covla.errors import PostError, ServiceUnavailable
+from covla.model.context import HashtagPrior, context_of
+from covla.model.encoders import Encoded, Encoders, load_encoders
+from covla.model.head import HeadEngine, folder_encoders, load_config
+from covla.post import Flag, Prediction, SocialPost, now
+from covla.prepare import Prepared, prepare
+from covla.registry import Registry
+from covla.settings import Settings
+
+# What is known of a post's hashtags; None where it could not be looked up in time.
+Priors = Mapping[str, HashtagPrior] | None
+ContextSource = Callable[[Sequence[Prepared]], Sequence[Priors]]
+
+CHUNK = 16  # posts that are encoded while the next ones are prepared
+DECIMALS = 6
+_THREADS = 4
+
+log = logging.getLogger(__name__)
+
+_sharing = threading.Lock()
+_shared: dict[tuple[str, Path, str], Encoders] = {}
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A text or a picture alone, so that each is encoded once however it is combined."""
+
+    text: str
+    image: np.ndarray[Any, Any] | None
+
+
+class Memo(OrderedDict[str, Encoded]):
+    """The last `limit` texts and pictures that were encoded, by content hash."""
+
+    def __init__(self, limit: int = 256) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def keep(self, key: str, value: Encoded) -> None:
+        """Remember, and forget the oldest beyond the limit."""
+        self[key] = value
+        self.move_to_end(key)
+        while len(self) > self.limit:
+            self.popitem(last=False)
+
+
+class Predictor:
+    """One model version, ready. Never changes; safe to call from several threads."""
+
+    def __init__(
+        self,
+        version: str,
+        engine: HeadEngine,
+        encoders: Encoders,
+        settings: Settings,
+        context: ContextSource | None = None,
+    ) -> None:
+        self.version = version
+        self.labels: list[str] = engine.config.labels
+        self.encoders = encoders
+        self._engine = engine
+        self._settings = settings
+        self._context = context
+        self._blobs = BlobStore(settings)
+        threads = min(_THREADS, os.cpu_count() or 1)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="covla-prepare")
+
+    @classmethod
+    def load(
+        cls, ref: str | Path, settings: Settings, context: ContextSource | None = None
+    ) -> "Predictor":
+        """Load a verified model folder.
+
+        Args:
+            ref: champion, challenger, previous, a version number, or a model folder.
+            settings: limits, and where blobs and caches are.
+            context: looks up what is known of the posts' hashtags, one answer per post; None as
+                an answer flags the post `stale_context`. Without it there are no priors.
+
+        Raises:
+            CovlaError: there is no such model, or its files do not match their manifest.
+            ServiceUnavailable: the registry does not answer.
+        """
+        version, folder = Registry(settings).resolve(ref)
+        engine = HeadEngine.load(folder, device=settings.device)
+        return cls(version, engine, _encoders(folder, settings), settings, context)
+
+    def predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]:
+        """One prediction or one error per post, in order.
+
+        Raises:
+            ServiceUnavailable: the blob store does not answer: nothing is wrong with the posts.
+        """
+        started = time.perf_counter()
+        memo = Memo()
+        chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+        # Two chunks ahead: what waits in memory is bounded whatever the length of `items`.
+        ahead: deque[list[Future[Prepared | PostError]]] = deque(map(self._submit, chunks[:2]))
+        results: list[Prediction | PostError] = []
+        for position in range(len(chunks)):
+            ready = [future.result() for future in ahead.popleft()]
+            if position + 2 < len(chunks):
+                ahead.append(self._submit(chunks[position + 2]))
+            results += self._chunk(ready, memo, started)
+        return results
+
+    def _submit(self, posts: Sequence[SocialPost]) -> "list[Future[Prepared | PostError]]":
+        return [self._pool.submit(self.prepare, post) for post in posts]
+
+    def prepare(self, post: SocialPost) -> Prepared | PostError:
+        """Check, decode and measure one post; an error is returned, not raised.
+
+        Raises:
+            ServiceUnavailable: the blob store does not answer.
+        """
+        try:
+            return prepare(post.check_limits(self._settings), self._settings, self._blobs)
+        except PostError as error:
+            return error
+        except OSError as error:
+            raise ServiceUnavailable(f"the blob store does not answer: {error}") from error
+        except Exception:  # a decoder's surprise is this post's error, not its neighbours'
+            log.exception("post %s cannot be prepared", post.post_id)
+            return PostError("post", "internal", "it cannot be processed; the log says why")
+
+    def _chunk(
+        self, items: list[Prepared | PostError], memo: Memo, started: float
+    ) -> list[Prediction | PostError]:
+        good = [item for item in items if not isinstance(item, PostError)]
+        answers = iter(self._isolated(good, memo, started))
+        return [item if isinstance(item, PostError) else next(answers) for item in items]
+
+    def _isolated(
+        self, prepared: list[Prepared], memo: Memo, started: float
+    ) -> Sequence[Prediction | PostError]:
+        """All at once; when that fails, each alone, so that only the bad one is an error."""
+        if not prepared:
+            return []
+        try:
+            priors = self._look_up(prepared)
+            return self.answer(prepared, self.encode(prepared, memo), priors, started=started)
+        except ServiceUnavailable:
+            raise
+        except Exception:
+            if len(prepared) == 1:
+                log.exception("post %s cannot be predicted", prepared[0].post.post_id)
+                return [PostError("post", "internal", "it cannot be processed; the log says why")]
+            return [self._isolated([item], memo, started)[0] for item in prepared]
+
+    def _look_up(self, prepared: Sequence[Prepared]) -> Sequence[Priors]:
+        if self._context is None:
+            return [{} for _ in prepared]
+        try:
+            return self._context(prepared)
+        except ServiceUnavailable as error:
+            # The model is trained with hidden context: an answer without it beats no answer.
+            log.warning("no context: %s", error)
+            return [None for _ in prepared]
+
+    def encode(self, prepared: Sequence[Prepared], memo: Memo | None = None) -> list[Encoded]:
+        """The posts after the towers; equal texts and equal pictures run once."""
+        memo = Memo() if memo is None else memo
+        found: dict[str, Encoded] = {}
+        missing: dict[str, _Side] = {}
+        for item in prepared:
+            for key, side in (
+                (f"t.{item.text_hash}", _Side(item.text, None)),
+                (f"i.{item.image_hash}", _Side("", item.image)),
+            ):
+                if len(key) == 2:
+                    continue
+                if key in memo:
+                    found[key] = memo[key]
+                else:
+                    missing[key] = side
+        encoded = self.encoders.encode(list(missing.values()))
+        for key, value in zip(missing, encoded, strict=True):
+            found[key] = value
+            memo.keep(key, value)
+        nothing = Encoded(None, None, None, None)
+        halves = (
+            (found.get(f"t.{p.text_hash}", nothing), found.get(f"i.{p.image_hash}", nothing))
+            for p in prepared
+        )
+        return [
+            Encoded(t.tokens, t.text_embedding, i.regions, i.image_embedding) for t, i in halves
+        ]
+
+    def answer(
+        self,
+        prepared: Sequence[Prepared],
+        encoded: Sequence[Encoded],
+        priors: Sequence[Priors],
+        *,
+        started: float | None = None,
+    ) -> list[Prediction]:
+        """Run the head on encoded posts.
+
+        `started` is `time.perf_counter()` when the work on these posts began; `latency_ms` is
+        what passed since.
+        """
+        started = time.perf_counter() if started is None else started
+        contexts = [
+            context_of(item, self._engine.config, prior)
+            for item, prior in zip(prepared, priors, strict=True)
+        ]
+        outputs = self._engine.run(encoded, contexts)
+        at, latency = now(), round((time.perf_counter() - started) * 1000, 3)
+        answers = []
+        for item, output, prior in zip(prepared, outputs, priors, strict=True):
+            shares = [round(float(share), DECIMALS) for share in output.probabilities]
+            modalities: list[Literal["text", "image"]] = []
+            modalities += ["text"] if item.text else []
+            modalities += ["image"] if item.image is not None else []
+            stale: list[Flag] = ["stale_context"] if prior is None else []
+            answers.append(
+                Prediction(
+                    prediction_id=Prediction.id_for(item.post.post_id, self.version),
+                    post_id=item.post.post_id,
+                    label=self.labels[int(np.argmax(shares))],
+                    probabilities=dict(zip(self.labels, shares, strict=True)),
+                    gate=round(output.gate, DECIMALS),
+                    modalities=modalities,
+                    quality=_quality(item),
+                    flags=item.flags + stale,
+                    model_version=self.version,
+                    predicted_at=at,
+                    latency_ms=latency,
+                )
+            )
+        return answers
+
+    def warm_up(self) -> None:
+        """Run a few posts through every network: the first run of a shape compiles it.
+
+        Raises:
+            CovlaError: the model cannot answer.
+        """
+        picture = np.full((64, 64, 3), 127, np.uint8)
+        for words in (1, 12, 40):
+            post = SocialPost(post_id="warm-up", created_at=now(), text="place " * words)
+            item = replace(prepare(post, self._settings, self._blobs), image=picture)
+            self.answer([item], self.encoders.encode([item]), [{}])
+
+
+def _encoders(folder: Path, settings: Settings) -> Encoders:
+    """The towers of a model folder; frozen ones are shared by all versions of this process."""
+    config = load_config(folder)
+    if config.with_towers:
+        return folder_encoders(folder, settings)
+    preset = config.encoders if isinstance(config.encoders, str) else config.encoders["preset"]
+    key = (preset, settings.cache, settings.device)
+    with _sharing:
+        if key not in _shared:
+            _shared[key] = load_encoders(preset, settings)
+        return _shared[key]
+
+
+def _quality(item: Prepared) -> dict[str, float]:
+    sides = (("text", item.text_quality), ("image", item.image_quality))
+    return {
+        f"{side}_{name}": round(value, DECIMALS)
+        for side, values in sides
+        for name, value in values.items()
+    }
