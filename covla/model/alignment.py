@@ -15,15 +15,10 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * weight).sum(1) / weight.sum(1).clamp(min=1.0)
 
 
-def attend(tokens: Tensor, regions: Tensor, tau: Tensor | float) -> tuple[Tensor, Tensor]:
-    """S = cosine of tokens and regions; A = softmax over regions of S / tau (paper: tau = 1).
-
-    Returns:
-        h~_V = A h_V, B x T x d (the only product whose shapes fit: ours), and A, B x T x R.
-    """
+def attend(tokens: Tensor, regions: Tensor, tau: Tensor | float) -> Tensor:
+    """A, B x T x R: softmax over regions of cosine(token, region) / tau (paper: tau = 1)."""
     similarity = F.normalize(tokens, dim=-1) @ F.normalize(regions, dim=-1).transpose(1, 2)
-    attention = (similarity / tau).softmax(-1)
-    return attention @ regions, attention
+    return (similarity / tau).softmax(-1)
 
 
 class CrossModalAlignment(nn.Module):
@@ -49,13 +44,17 @@ class CrossModalAlignment(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """B x T x d, B x T, B x R x d, B -> z_T B x d, z_V B x d, A B x T x R (None for `mean`).
 
-        z_T is the masked mean of the tokens, z_V that of h~_V. A post without text has no token
-        to attend from: its z_V is the mean of its regions (ours). What is missing is zeros.
+        z_T is the masked mean of the tokens, z_V that of h~_V = A h_V (the only product whose
+        shapes fit: ours). A post without text has no token to attend from: its z_V is the mean
+        of its regions (ours). What is missing is zeros.
         """
         z_t = masked_mean(tokens, token_mask)
         pooled = regions.mean(1) * has_image[:, None]
         if self.kind == "mean":
             return z_t, pooled, None
-        seen, attention = attend(tokens, regions, self.tau)
-        z_v = masked_mean(seen, token_mask) * has_image[:, None]
+        attention = attend(tokens, regions, self.tau)
+        # mean_i (A h_V)_i = (mean_i A_i) h_V: the same number for less work. OpenVINO 2026.4 also
+        # turns softmax followed by a product into its own attention, which returned noise here.
+        share = masked_mean(attention, token_mask)
+        z_v = (share[:, None] @ regions)[:, 0] * has_image[:, None]
         return z_t, torch.where(token_mask.any(1)[:, None], z_v, pooled), attention

@@ -62,8 +62,8 @@ class Layout:
 
     @property
     def nodes(self) -> int:
-        """K."""
-        return sum(count for _, _, count, _ in self.kinds)
+        """K; without any kind, one node that is always masked: empty arrays export badly."""
+        return max(1, sum(count for _, _, count, _ in self.kinds))
 
     @property
     def width(self) -> int:

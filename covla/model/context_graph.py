@@ -52,8 +52,9 @@ class ContextGraph(nn.Module):
         batch, regions = cosine.shape[0], self.grid.shape[0]
         place = torch.arange(tokens, device=cosine.device)
         near = ((place[:, None] - place).abs() <= self.window).to(cosine.dtype)
-        top = cosine.detach().topk(min(self.neighbours, regions), dim=-1).indices
-        across = torch.zeros_like(cosine).scatter(-1, top, 1.0)
+        fixed = cosine.detach()
+        least = fixed.topk(min(self.neighbours, regions), dim=-1).values[..., -1:]
+        across = (fixed >= least).to(cosine.dtype)
         near = near.expand(batch, -1, -1)
         grid = self.grid.to(cosine.dtype).expand(batch, -1, -1)
         upper = torch.cat([near, across], 2)

@@ -65,7 +65,7 @@ class ContextNodes(nn.Module):
             )
         ]
         if not nodes:
-            return context.new_zeros(context.shape[0], 0, self.width)
+            return context.new_zeros(context.shape[0], 1, self.width)
         normed: Tensor = self.norm(torch.cat(nodes, 1))
         return normed
 
