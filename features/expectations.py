@@ -166,18 +166,26 @@ def _judge(frame: pd.DataFrame, window: Window, settings: Settings) -> list[dict
         definition = asset.add_batch_definition_whole_dataframe("all")
         batch = definition.get_batch({"dataframe": frame})
         form = {"result_format": "COMPLETE", "unexpected_index_column_names": ["post_id"]}
-        suite = _suite(frame, window, settings)
-        return [_row(name, batch.validate(e, result_format=form)) for name, e in suite.items]
+        wanted = _suite(frame, window, settings).items
+        for position, (name, expectation) in enumerate(wanted):
+            expectation.meta = {"name": name, "position": position}
+        suite = gx.ExpectationSuite(name="window", expectations=[e for _, e in wanted])
+        outcome = batch.validate(suite, result_format=form).to_json_dict()
+        results = sorted(outcome["results"], key=_position)
+        return [_row(result) for result in results]
 
 
-def _row(name: str, outcome: Any) -> dict[str, Any]:
-    plain = outcome.to_json_dict()
+def _position(result: dict[str, Any]) -> int:
+    return int(result["expectation_config"]["meta"]["position"])
+
+
+def _row(plain: dict[str, Any]) -> dict[str, Any]:
     if plain["exception_info"].get("raised_exception"):
         raise RuntimeError(plain["exception_info"]["exception_message"])
     found = plain["result"]
     row: dict[str, Any] = {
         "column": plain["expectation_config"]["kwargs"].get("column", "(table)"),
-        "expectation": name,
+        "expectation": plain["expectation_config"]["meta"]["name"],
         "ok": plain["success"],
         "unexpected": found.get("unexpected_count", 0),
         "examples": [str(value)[:80] for value in found.get("unexpected_list", [])[:EXAMPLES]],

@@ -17,6 +17,7 @@ from features.feast_api import FeatureStore, RepoConfig
 from features.lake import Lake
 
 TEMPLATE = Path(__file__).with_name("feature_store.yaml")
+TIMEOUTS = "socket_connect_timeout=1,socket_timeout=5"  # seconds
 
 
 def repo_config(settings: Settings, folder: Path) -> RepoConfig:
@@ -24,7 +25,7 @@ def repo_config(settings: Settings, folder: Path) -> RepoConfig:
     if settings.online_store == "redis":
         online = {
             "type": "features.online_store.RedisOnlineStore",
-            "connection_string": settings.redis_url.removeprefix("redis://"),
+            "connection_string": f"{settings.redis_url.removeprefix('redis://')},{TIMEOUTS}",
         }
     else:
         online = {

@@ -15,18 +15,18 @@ from features.definitions import hashtag_window
 from features.lake import Lake
 from features.tables import HASHTAGS
 
-# Events of a hashtag: a post that carries it (label -1), a label of such a post (+1), and the
-# label that it replaces (-1). Nothing counts before both its own time and its post's.
+# Events of a hashtag: a post that first carries it, a label of such a post (+1), and the label that
+# this one replaces (-1). Nothing counts before both its own time and its post's.
 EVENTS = """
-with versions as (
-    select post_id, event_timestamp, created_timestamp, hashtags,
-           row_number() over (partition by post_id order by event_timestamp, created_timestamp) as n
+with carried as (
+    select post_id, event_timestamp, created_timestamp, unnest(list_distinct(hashtags)) as hashtag
     from read_parquet($posts, hive_partitioning=false)
     where created_timestamp <= $as_of
 ),
 posts as (
-    select post_id, event_timestamp, created_timestamp, unnest(list_distinct(hashtags)) as hashtag
-    from versions where n = 1
+    select post_id, hashtag, min(event_timestamp) as event_timestamp,
+           min(created_timestamp) as created_timestamp
+    from carried group by post_id, hashtag
 ),
 said as (
     select post_id, event_timestamp, min(created_timestamp) as created_timestamp,

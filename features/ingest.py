@@ -1,6 +1,7 @@
 """Kafka to lake, blobs and online store. Offsets are committed after everything is written, and
 every write may be repeated: at least once, and the same as once."""
 
+import logging
 import signal
 import threading
 import time
@@ -22,6 +23,7 @@ from covla.settings import Settings
 from features.records import Label, Post, Reader
 from features.sink import Sink
 
+log = logging.getLogger(__name__)
 GROUP = "ingest"
 BATCH = 128  # about a second of work: the group never waits long for this member
 POLL_MS = 200
@@ -66,6 +68,7 @@ class Ingest:
         self.sink = Sink(settings, encoders or load_encoders("base", settings))
         self.totals = Totals()
         self.stop = threading.Event()
+        self._written: dict[TopicPartition, OffsetAndMetadata] = {}
         # Called after each commit with counts by kind and the lag by topic.
         self.on_batch: Callable[[dict[str, int], dict[str, int]], None] | None = None
 
@@ -87,6 +90,7 @@ class Ingest:
         pool = ThreadPoolExecutor(2, thread_name_prefix="decode")
         try:
             self._loop(consumer, producer, pool, until_idle, maximum)
+            self._commit(consumer, must=True)
             self.sink.refresh_hashtags(force=True)
         except KafkaError as error:
             raise ServiceUnavailable(f"Kafka failed: {error}") from error
@@ -144,12 +148,8 @@ class Ingest:
         dead = [item for item in done if isinstance(item, DeadLetter)]
         self._write(posts, labels)
         self._bury(dead, producer)
-        try:
-            consumer.commit(batch.offsets())
-        except CommitFailedError:
-            # The partitions went to another worker, which reads these records again; what was
-            # written meets its own rows there.
-            return
+        self._written |= batch.offsets()
+        self._commit(consumer)
         self.totals.posts_ingested += len(posts)
         self.totals.labels_ingested += len(labels)
         self.totals.dead_letters += len(dead)
@@ -168,6 +168,23 @@ class Ingest:
                 self.sink.forget()
                 if time.monotonic() > deadline or self.stop.wait(1.0):
                     raise
+
+    def _commit(self, consumer: Any, *, must: bool = False) -> None:
+        """Commit what is written. While the broker is away, later commits do it; the last must."""
+        if not self._written:
+            return
+        try:
+            consumer.commit(self._written)
+        except CommitFailedError:
+            # The partitions went to another worker, which reads these records again; what was
+            # written meets its own rows there.
+            log.warning("the group was rebalanced before a commit: some records are read twice")
+        except KafkaError as error:
+            if must:
+                raise
+            log.warning("cannot commit yet: %s", error)
+            return
+        self._written = {}
 
     def _bury(self, letters: Sequence[DeadLetter], producer: Any) -> None:
         sent = [

@@ -5,15 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import redis
-
 from covla.model.context import HashtagPrior
 from covla.prepare import Prepared
 from covla.settings import Settings
 from features.definitions import HASHTAG, hashtag_window
 from features.feature_store import feature_store
-
-_UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+from features.online_store import UNREACHABLE
 
 
 class OnlineContext:
@@ -40,7 +37,7 @@ class OnlineContext:
         try:
             with self._lock:
                 known = self._read(tags)
-        except _UNREACHABLE:
+        except UNREACHABLE:
             return [None if item.hashtags else {} for item in items]
         return [self._of(item, known) for item in items]
 

@@ -11,6 +11,10 @@ from typing import Any, Literal
 
 from feast.infra.online_stores import redis as feast_redis
 from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
 
 from features.feast_api import (
     RedisOnlineStore as FeastRedis,
@@ -27,6 +31,7 @@ from features.feast_api import (
 from features.feast_api import serialize_entity_key
 
 Row = tuple[Any, dict[str, Any], datetime, datetime | None]
+UNREACHABLE = (RedisConnectionError, RedisTimeoutError)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -122,7 +127,13 @@ class RedisOnlineStoreConfig(FeastRedisConfig):  # type: ignore[misc]
 
 
 class RedisOnlineStore(FeastRedis):  # type: ignore[misc]
-    """Redis or Valkey."""
+    """Redis or Valkey. A server that is away is noticed in a second: what then happens is for the
+    caller to say, serving goes on without and ingest waits."""
+
+    def _get_client(self, online_store_config: Any) -> Any:
+        if not self._client:
+            super()._get_client(online_store_config).set_retry(Retry(ConstantBackoff(0.05), 1))
+        return self._client
 
     def online_write_batch(
         self, config: Any, table: Any, data: list[Row], progress: Callable[[int], Any] | None

@@ -1,5 +1,6 @@
 """Where a batch ends: lake first, then the online store. Both may be written twice."""
 
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from covla.errors import ServiceUnavailable
+from covla.errors import CovlaError, ServiceUnavailable
 from covla.model.encoders import Encoders
 from covla.post import now
 from covla.settings import Settings
@@ -16,6 +17,7 @@ from features.extract import extract
 from features.feature_store import feature_store
 from features.hashtags import history
 from features.lake import Lake, write_parquet
+from features.online_store import UNREACHABLE
 from features.records import Label, Post
 from features.tables import LABELS
 
@@ -100,13 +102,16 @@ def write_online(store: Any, view: str, rows: pa.Table) -> None:
     """Write rows to a view of the online store.
 
     Raises:
-        ServiceUnavailable: it does not answer.
+        ServiceUnavailable: Redis does not answer.
+        CovlaError: the SQLite file cannot be written.
     """
-    import redis
-
     try:
         store.write_to_online_store(view, rows.to_pandas())
-    except redis.exceptions.ConnectionError as error:
+    except sqlite3.OperationalError as error:
+        raise CovlaError(
+            f"cannot write the online store: {error}", hint="Free some space, or stop its writers"
+        ) from error
+    except UNREACHABLE as error:
         raise ServiceUnavailable(
             f"the online store does not answer: {error}",
             hint="Start Redis, or correct COVLA_REDIS_URL",

@@ -1,12 +1,22 @@
 """Small posts and labels."""
 
 import base64
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import cv2
 import numpy as np
 
+from covla.dead_letters import Record
+from covla.kafka import Topics
+from covla.labels import load_taxonomy
+from covla.model.encoders import Encoders
 from covla.post import Image, PostLabel, SocialPost
+from covla.settings import Settings
+from features.records import Label, Post, Reader
+from features.sink import Sink
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -43,3 +53,36 @@ def make_label(post_id: str, label: str = "restaurant_cafe", *, minutes: float =
     return PostLabel(
         post_id=post_id, label=label, labelled_at=START + timedelta(minutes=minutes), source="test"
     )
+
+
+def record(topic: str, offset: int, value: bytes | None, key: bytes = b"k") -> Record:
+    """A consumed record, of partition 0."""
+    return cast(
+        Record,
+        SimpleNamespace(topic=topic, partition=0, offset=offset, key=key, value=value, headers=[]),
+    )
+
+
+def store(
+    settings: Settings,
+    encoders: Encoders,
+    posts: Sequence[SocialPost] = (),
+    labels: Sequence[PostLabel] = (),
+    *,
+    first: int = 0,
+) -> Sink:
+    """Posts and labels into every store, as ingest does it, at offsets from `first` on."""
+    topics = Topics.of(settings)
+    reader = Reader(settings, load_taxonomy(settings=settings))
+    read = [
+        reader.read(record(topic, first + i, item.to_json()))
+        for topic, items in ((topics.posts, posts), (topics.labels, labels))
+        for i, item in enumerate(items)
+    ]
+    sink = Sink(settings, encoders)
+    sink.write(
+        [item for item in read if isinstance(item, Post)],
+        [item for item in read if isinstance(item, Label)],
+    )
+    sink.refresh_hashtags(force=True)
+    return sink
