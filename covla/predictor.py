@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from covla.blobs import BlobStore
-from covla.errors import PostError, ServiceUnavailable
+from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.model.context import HashtagPrior, context_of
 from covla.model.encoders import Encoded, Encoders, load_encoders
 from covla.model.head import HeadEngine, folder_encoders, load_config
@@ -224,6 +224,8 @@ class Predictor:
         at, latency = now(), round((time.perf_counter() - started) * 1000, 3)
         answers = []
         for item, output, prior in zip(prepared, outputs, priors, strict=True):
+            if not np.isfinite([*output.probabilities, output.gate]).all():
+                raise CovlaError(f"version {self.version} does not answer with numbers")
             shares = [round(float(share), DECIMALS) for share in output.probabilities]
             modalities: list[Literal["text", "image"]] = []
             modalities += ["text"] if item.text else []

@@ -6,18 +6,13 @@ version itself is made last, after the stored artifact was held against its mani
 writer that dies on the way leaves nothing that a reader can see.
 """
 
-import logging
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
-from covla import tracking
+from covla import artifacts, tracking
 from covla.errors import CovlaError, Refused
 from covla.model_folder import verify
 from covla.post import now
@@ -25,10 +20,6 @@ from covla.settings import Settings
 
 NAME = "covla"
 ALIASES = ("champion", "challenger", "previous")
-_ARTIFACT = "model"
-_DESCRIBES = ("window", "posts", "preset", "seed", "arch", "teacher")
-
-log = logging.getLogger(__name__)
 
 
 class RolledBack(NamedTuple):
@@ -122,7 +113,7 @@ class Registry:
                     "aliases": [a for a in ALIASES if held.get(a) == str(version.number)],
                     "digest": version.digest,
                     "created_at": version.created,
-                    **{key: run.params.get(key) for key in _DESCRIBES},
+                    **{key: run.params.get(key) for key in artifacts.DESCRIBES},
                     "metrics": dict(run.metrics),
                     **{
                         key: version.tags.get(key)
@@ -157,36 +148,7 @@ class Registry:
                 )
             number = found
         version = self._find(number)
-        return number, self._fetch(version)
-
-    def _fetch(self, version: _Version) -> Path:
-        folder = self.settings.cache / "models" / version.digest
-        if folder.exists():
-            try:
-                verify(folder)
-                return folder
-            except CovlaError as error:
-                log.warning("cached model is damaged and fetched again: %s", error)
-                shutil.rmtree(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = folder.parent / f".{version.digest[:12]}.{secrets.token_hex(4)}"
-        draft.mkdir()
-        try:
-            store = tracking.client(self.settings)
-            with tracking.answering(self.settings):
-                got = Path(store.download_artifacts(version.run_id, _ARTIFACT, str(draft)))
-            if verify(got) != version.digest:
-                raise CovlaError(
-                    f"version {version.number}: the stored manifest is not the registered one",
-                    hint="The artifact was changed after registration; it was not loaded",
-                )
-            try:
-                got.rename(folder)
-            except OSError:
-                verify(folder)  # another process was first with the same bytes
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-        return folder
+        return number, artifacts.fetch(version.run_id, version.digest, self.settings)
 
     # Writing
 
@@ -220,41 +182,15 @@ class Registry:
             return str(winner)
 
     def _store(self, folder: Path, found: str, metrics: Mapping[str, Any] | None) -> int:
+        run_id = artifacts.store(folder, found, metrics, self.settings)
         store = tracking.client(self.settings)
-        experiment = tracking.experiment_id(self.settings)
-        about = _read(folder / "training.json")
-        numbers = flatten(metrics if metrics is not None else _read(folder / "metrics.json"))
         with tracking.answering(self.settings):
-            run = store.create_run(experiment, tags={"digest": found}, run_name=found[:12])
-            run_id = run.info.run_id
-            try:
-                for key in _DESCRIBES:
-                    if about.get(key) is not None:
-                        store.log_param(run_id, key, str(about[key])[:500])
-                for key, value in numbers.items():
-                    store.log_metric(run_id, key, value)
-                store.log_artifacts(run_id, str(folder), _ARTIFACT)
-                self._check_stored(run_id, found)
-            except BaseException:
-                store.set_terminated(run_id, "FAILED")
-                raise
-            store.set_terminated(run_id)
             self._ensure_model(store)
+            source = f"runs:/{run_id}/{artifacts.PATH}"
             version = store.create_model_version(
-                NAME, f"runs:/{run_id}/{_ARTIFACT}", run_id=run_id, tags={"digest": found}
+                NAME, source, run_id=run_id, tags={"digest": found}
             )
         return int(version.version)
-
-    def _check_stored(self, run_id: str, found: str) -> None:
-        scratch = self.settings.cache / "models" / f".check.{secrets.token_hex(4)}"
-        scratch.mkdir(parents=True)
-        try:
-            store = tracking.client(self.settings)
-            got = Path(store.download_artifacts(run_id, _ARTIFACT, str(scratch)))
-            if verify(got) != found:
-                raise CovlaError("the stored artifact is not the folder that was registered")
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
 
     def _ensure_model(self, store: Any) -> None:
         from mlflow.exceptions import MlflowException
@@ -340,21 +276,3 @@ class Registry:
             self._set("previous", None)
             self.tag(bad, rolled_back_at=now().isoformat(), gate="rolled back")
         return RolledBack(good, bad)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    value = orjson.loads(path.read_bytes())
-    return value if isinstance(value, dict) else {}
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Every number of a nested mapping, by its dotted path."""
-    flat: dict[str, float] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            flat[f"{prefix}{key}"] = float(value)
-    return flat

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from covla import tracking
+from covla.artifacts import flatten
 from covla.errors import CovlaError, Refused, ServiceUnavailable
 from covla.model_folder import seal
-from covla.registry import Registry, flatten
+from covla.registry import Registry
 from covla.settings import Settings
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,81 @@
+"""Posts per second of the Predictor, against encoders and head alone on the same prepared posts.
+
+What lies between the two is decoding, measuring and hashing, context, and building the answers. It
+runs beside the networks where a core is free.
+"""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from bench import alternate, arguments, report
+from covla.labels import load_taxonomy
+from covla.model.configuration import CovlaConfig
+from covla.model.context import context_of
+from covla.model.modeling import CovlaModel
+from covla.model_folder import seal
+from covla.post import SocialPost
+from covla.predictor import Predictor
+from covla.prepare import Prepared
+from covla.settings import Settings
+from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.synthetic import generate
+
+
+def untrained(folder: Path) -> Path:
+    """A `base` model folder with random weights: as fast as a trained one."""
+    torch.manual_seed(0)
+    config = CovlaConfig(
+        labels=load_taxonomy().names,
+        text_quality=list(TEXT_QUALITY),
+        image_quality=list(IMAGE_QUALITY),
+    )
+    CovlaModel(config).save_pretrained(folder)
+    seal(folder)
+    return folder
+
+
+def posts(count: int) -> list[SocialPost]:
+    """Synthetic posts, all different."""
+    start, end = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
+    return [item.post for item, _ in generate(count, 0, start, end)]
+
+
+def run(predictor: Predictor, items: list[SocialPost], rounds: int, *, quiet: bool) -> None:
+    """Measure and print."""
+    prepared = [item for item in map(predictor.prepare, items) if isinstance(item, Prepared)]
+    engine = predictor._engine
+    contexts = [context_of(item, engine.config, {}) for item in prepared]
+
+    def bare() -> None:
+        engine.run(predictor.encoders.encode(prepared), contexts)
+
+    ours, reference = alternate(lambda: predictor.predict(items), bare, rounds)
+    report(
+        "predictor",
+        [len(items) / second for second in ours],
+        [len(prepared) / second for second in reference],
+        unit="posts/s",
+        notes=f"{len(items)} synthetic posts, model {predictor.version}; reference: encoders and "
+        "head on posts that are decoded already",
+        quiet=quiet,
+    )
+
+
+def main() -> None:
+    """`--model REF` for a model of the registry; an untrained `base` otherwise."""
+    options = arguments(__doc__ or "", posts=192, rounds=5, model=None)
+    with tempfile.TemporaryDirectory() as scratch:
+        if options.model:
+            predictor = Predictor.load(options.model, Settings())
+        else:
+            folder = untrained(Path(scratch) / "base")
+            predictor = Predictor.load(folder, Settings(state=Path(scratch) / "state"))
+        predictor.warm_up()
+        run(predictor, posts(options.posts), options.rounds, quiet=options.json)
+
+
+if __name__ == "__main__":
+    main()
