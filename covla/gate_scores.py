@@ -33,15 +33,17 @@ class Measured:
     latency_ms: float = 0.0
 
 
-def corrupt(item: Prepared, side: str, level: float, seed: int, other: Prepared) -> Prepared:
-    """`item` with a noisy text or image; which kind of noise follows from its id.
+def corrupt(
+    item: Prepared, side: str, level: float, seed: int, other: Prepared, kind: str | None = None
+) -> Prepared:
+    """`item` with a noisy text or image, of `kind`; else which kind follows from its id.
 
     Quality, language, hashtags and hashes are those of the noisy post. A post keeps its only
     modality, whatever the draw. `other` lends its text or image to noise of kind "other".
     """
     kinds = noise.TEXT_KINDS if side == "text" else noise.IMAGE_KINDS
     post_id = item.post.post_id
-    kind = kinds[int(noise.rng_for(seed, post_id, side).integers(len(kinds)))]
+    kind = kind or kinds[int(noise.rng_for(seed, post_id, side).integers(len(kinds)))]
     if side == "text":
         if not item.text:
             return item

@@ -16,7 +16,8 @@ class CovlaConfig(PreTrainedConfig):
     """Configuration of `CovlaModel`.
 
     Args:
-        encoders: what the towers are: a preset name, or a hub id or folder per tower.
+        encoders: what the towers are, as `covla.model.towers` describes them.
+        encoder_id: hash of the towers' weights, so that equal towers can be shared.
         text_width, image_width, regions: d_T, d_V and R of the towers' outputs.
         labels: the taxonomy in its order; C labels.
         width: d, the common width (MODEL.md "common width", ours).
@@ -45,6 +46,7 @@ class CovlaConfig(PreTrainedConfig):
     def __init__(
         self,
         encoders: str | dict[str, Any] = "base",
+        encoder_id: str = "",
         text_width: int = 384,
         image_width: int = 1280,
         regions: int = 49,
@@ -78,7 +80,7 @@ class CovlaConfig(PreTrainedConfig):
         ):
             if value not in allowed:
                 raise CovlaError(f"{field}: {value!r} is not one of {', '.join(allowed)}")
-        self.encoders = encoders
+        self.encoders, self.encoder_id = encoders, encoder_id
         self.text_width, self.image_width, self.regions = text_width, image_width, regions
         self.width = width
         self.graph, self.graph_layers = graph, graph_layers

@@ -141,7 +141,9 @@ class HeadEngine:
             with torch.inference_mode():
                 for position, item in enumerate(items):
                     tensors = [torch.from_numpy(array).to(self.device) for array in item]
-                    said, gate = (tensor.float().cpu().numpy()[0] for tensor in self._answer(*tensors))
+                    said, gate = (
+                        tensor.float().cpu().numpy()[0] for tensor in self._answer(*tensors)
+                    )
                     results[position] = HeadOutput(said, float(gate))
             return list(results.values())
 

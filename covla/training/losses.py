@@ -24,7 +24,9 @@ def info_nce(z_t: Tensor, z_v: Tensor, both: Tensor, scale: Tensor | float) -> T
     return (F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)) / 2
 
 
-def distillation(projected: Tensor, teacher: Tensor, has_teacher: Tensor, *, literal: bool) -> Tensor:
+def distillation(
+    projected: Tensor, teacher: Tensor, has_teacher: Tensor, *, literal: bool
+) -> Tensor:
     """L_KD = norm(P(h_F) - h_pretrained)^2 (paper), averaged over posts that have a teacher vector.
 
     `literal` sums over dimensions as the paper writes it; otherwise they are averaged (ours), so

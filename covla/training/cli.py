@@ -1,0 +1,227 @@
+"""Verbs of training. The top imports nothing heavier than click: `--help` loads it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from covla.console import json_option, result, say, window_option
+
+if TYPE_CHECKING:
+    from covla.settings import Settings
+    from covla.training.data import TrainingPost
+
+posts_option = click.option(
+    "--posts", type=click.Path(path_type=Path, file_okay=False), help="A posts folder."
+)
+# Enough to gain what distillation gives, and `base` stays under five minutes on two cores.
+DEFAULT_UNLABELLED = 1000
+
+
+def _count(_: click.Context, option: click.Parameter, value: str) -> int | None:
+    if value == "all":
+        return None
+    if not value.isdigit():
+        raise click.BadParameter("a number, or all", param=option)
+    return int(value)
+
+
+unlabelled_option = click.option(
+    "--unlabelled",
+    default=str(DEFAULT_UNLABELLED),
+    show_default=True,
+    callback=_count,
+    help="How many posts without a label to learn from: a number, or all.",
+)
+
+
+def _source(
+    posts: Path | None, window: Any, split: str | None, unlabelled: int | None, settings: "Settings"
+) -> "tuple[list[TrainingPost], dict[str, Any]]":
+    """The posts of a folder or of a window, and where they come from."""
+    from covla.training.data import from_folder, from_window
+
+    if (posts is None) == (window is None):
+        raise click.UsageError("give one of --posts and --window")
+    if posts is not None:
+        rows = from_folder(posts, split, settings, unlabelled=unlabelled)
+        return rows, {"posts_folder": posts.name, "split": split}
+    rows = from_window(window, settings)
+    others = [row for row in rows if row.label is None]
+    kept = {id(row) for row in (others if unlabelled is None else others[:unlabelled])}
+    chosen = [row for row in rows if row.label is not None or id(row) in kept]
+    return chosen, {"window": str(window)}
+
+
+@click.command()
+@posts_option
+@window_option(required=False)
+@click.option("--split", default="train", show_default=True, help="Of the posts folder.")
+@click.option(
+    "--preset",
+    default="base",
+    show_default=True,
+    help="base, tiny, a hub id or folder, or TEXT+IMAGE.",
+)
+@click.option(
+    "--arch",
+    default="covla",
+    show_default=True,
+    help="covla, or a baseline: text, image, concat, late, gate.",
+)
+@click.option("--teacher", default="ensemble", show_default=True, help="ensemble or none.")
+@unlabelled_option
+@click.option("--seed", default=0, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), help="Of stage 2. [default: 14]")
+@click.option("--pretrain-epochs", type=click.IntRange(0), help="Of stage 1. [default: 4]")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="FIELD=JSON",
+    help="A configuration field, such as graph=false.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Model folder. [default: in STATE/models]"
+)
+@click.option("--resume", is_flag=True, help="Go on with a run that was cut off.")
+@json_option
+def train(
+    posts: Path | None,
+    window: Any,
+    split: str,
+    preset: str,
+    arch: str,
+    teacher: str,
+    unlabelled: int | None,
+    seed: int,
+    epochs: int | None,
+    pretrain_epochs: int | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Train a model on a posts folder or on a data window.
+
+    Stage 1 aligns text and image without labels, stage 2 learns the labels and what the teacher
+    says. The folder is there only when it is complete.
+    """
+    from dataclasses import replace
+
+    from covla.labels import load_taxonomy
+    from covla.settings import get_settings
+    from covla.training.progress import bars
+    from covla.training.run import Plan
+    from covla.training.run import train as run
+    from covla.training.tracker import tracker
+    from covla.training.trainer import Recipe
+
+    settings = get_settings()
+    changes = {"seed": seed, "epochs": epochs, "pretrain_epochs": pretrain_epochs}
+    recipe = replace(Recipe(), **{k: v for k, v in changes.items() if v is not None})
+    plan = Plan(preset, arch, teacher, recipe, _overrides(overrides))
+    plan.check()
+    rows, about = _source(posts, window, split, unlabelled, settings)
+    taxonomy = load_taxonomy(settings=settings)
+    folder = out or settings.models / f"{arch}-{plan.digest(rows, taxonomy)}"
+    with bars() as progress:
+        done = run(
+            rows, plan, folder, taxonomy, settings, about=about, resume=resume,
+            progress=progress, callbacks=tracker(settings),
+        )  # fmt: skip
+    say(f"{done['folder']}: {done['posts']} posts, {done['seconds']} s")
+    result(done, as_json=as_json)
+
+
+def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
+    import orjson
+
+    values = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            values[name] = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise click.UsageError(f"--set {pair}: expected FIELD=JSON") from None
+    return values
+
+
+@click.command()
+@posts_option
+@window_option(required=False)
+@click.option("--split", default="train", show_default=True, help="Of the posts folder.")
+@click.option("--teacher", default="ensemble", show_default=True, help="Kind of teacher.")
+@click.option("--preset", default="base", show_default=True, help="The student's frozen encoders.")
+@unlabelled_option
+@click.option("--seed", default=0, show_default=True)
+@json_option
+def teach(
+    posts: Path | None,
+    window: Any,
+    split: str,
+    teacher: str,
+    preset: str,
+    unlabelled: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Ask the teacher about every post, once: its vectors go to the feature store or the cache."""
+    import time
+
+    from covla.labels import load_taxonomy
+    from covla.settings import get_settings
+    from covla.training.progress import bars
+    from covla.training.run import teach as run
+
+    settings = get_settings()
+    started = time.monotonic()
+    rows, about = _source(posts, window, split, unlabelled, settings)
+    taxonomy = load_taxonomy(settings=settings)
+    with bars() as progress:
+        vectors, name = run(rows, teacher, preset, taxonomy, settings, seed=seed, progress=progress)
+    if window is not None:
+        from covla.training.data import plugin
+
+        plugin("covla.sinks", "teacher")(window, vectors, name, settings)
+    seconds = round(time.monotonic() - started, 1)
+    result(
+        {"vectors": len(vectors), "teacher_id": name, **about, "seconds": seconds}, as_json=as_json
+    )
+
+
+@click.command()
+@posts_option
+@window_option(required=False)
+@click.option("--split", default="val", show_default=True, help="Of the posts folder.")
+@click.option(
+    "--model", "ref", required=True, help="champion, challenger, a version, or a model folder."
+)
+@click.option(
+    "--modality", type=click.Choice(["both", "text", "image"]), default="both", show_default=True
+)
+@click.option("--noise", "kind", help="text:KIND or image:KIND of covla.noise.")
+@click.option("--level", type=click.FloatRange(0, 1), default=0.0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Of the noise.")
+@json_option
+def evaluate(
+    posts: Path | None,
+    window: Any,
+    split: str,
+    ref: str,
+    modality: str,
+    kind: str | None,
+    level: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Score a model on labelled posts, by the same Predictor that serves."""
+    from covla.settings import get_settings
+    from covla.training.judge import judge, labelled_posts
+
+    settings = get_settings()
+    if (posts is None) == (window is None):
+        raise click.UsageError("give one of --posts and --window")
+    rows = labelled_posts(posts, window, split, settings)
+    found = judge(rows, ref, settings, modality=modality, noise=kind, level=level, seed=seed)
+    result(found, as_json=as_json)

@@ -1,0 +1,58 @@
+"""The feature rows of the training posts: what the drift monitor compares new posts with."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.training.examples import Prepped, pooled
+
+
+def write_reference(
+    path: Path,
+    data: Prepped,
+    features: list[tuple[Tensor | None, Tensor | None]] | None,
+    rows: list[int],
+    *,
+    limit: int = 5_000,
+) -> None:
+    """Parquet with post_id, embeddings (null where missing), quality measures, label.
+
+    Args:
+        features: tokens and regions per post; None for towers that changed while training, which
+            leaves the embeddings null.
+        rows: the posts to keep, at most `limit` of them, evenly spaced.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if len(rows) > limit:
+        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, limit).astype(int)]
+    items = [data.prepared[i] for i in rows]
+    columns: dict[str, Any] = {
+        "post_id": pa.array([item.post.post_id for item in items]),
+        "label": pa.array([data.posts[i].label for i in rows], pa.string()),
+        "lang": pa.array([item.lang for item in items]),
+        "has_text": pa.array([bool(item.text) for item in items]),
+        "has_image": pa.array([item.image is not None for item in items]),
+    }
+    text: list[Any] = [None] * len(rows)
+    image: list[Any] = [None] * len(rows)
+    if features is not None:
+        kept = [features[i] for i in rows]
+        widths = tuple(
+            next((pair[side].shape[1] for pair in kept if pair[side] is not None), 1)  # type: ignore[union-attr]
+            for side in range(2)
+        )
+        texts, images = pooled(kept, (widths[0], widths[1]))
+        text = [texts[i].numpy() if pair[0] is not None else None for i, pair in enumerate(kept)]
+        image = [images[i].numpy() if pair[1] is not None else None for i, pair in enumerate(kept)]
+    columns["text_embedding"] = pa.array(text, pa.list_(pa.float32()))
+    columns["image_embedding"] = pa.array(image, pa.list_(pa.float32()))
+    for prefix, names in (("text", TEXT_QUALITY), ("image", IMAGE_QUALITY)):
+        for name in names:
+            values = [getattr(item, f"{prefix}_quality").get(name) for item in items]
+            columns[f"{prefix}_{name}"] = pa.array(values, pa.float64())
+    pq.write_table(pa.table(columns), path)

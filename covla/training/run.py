@@ -1,0 +1,327 @@
+"""One training run: posts in, a sealed model folder out. Cut off, it goes on with `resume`."""
+
+import hashlib
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import torch
+from torch import Tensor
+
+from covla import model_folder
+from covla.errors import CovlaError
+from covla.labels import Taxonomy
+from covla.model.baselines import arch_overrides
+from covla.model.configuration import CovlaConfig
+from covla.model.encoders import Encoders, weights_id
+from covla.model.modeling import CovlaModel
+from covla.model.processing import CovlaProcessor
+from covla.model.towers import Towers, load_towers
+from covla.settings import Settings
+from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.training.data import TrainingPost, check_labels
+from covla.training.evaluation import fit_temperature, scores
+from covla.training.examples import (
+    Prepped,
+    Progress,
+    encode,
+    make_examples,
+    prepare_posts,
+    set_context_statistics,
+    teacher_vectors,
+)
+from covla.training.reference import write_reference
+from covla.training.teacher import TEACHERS
+from covla.training.trainer import Example, Recipe, describe, logits_of, quiet, run_stage
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train. The same plan on the same posts gives the same folder, byte for byte.
+
+    preset: `base`, `tiny`, a hub id or folder, or TEXT+IMAGE. overrides: fields of `CovlaConfig`
+    beside those of `arch`.
+    """
+
+    preset: str = "base"
+    arch: str = "covla"
+    teacher: str = "ensemble"
+    recipe: Recipe = field(default_factory=Recipe)
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Before any long work.
+
+        Raises:
+            CovlaError: an unknown architecture, teacher or configuration field.
+        """
+        arch_overrides(self.arch)
+        if self.teacher not in {*TEACHERS, "none"}:
+            names = ", ".join([*TEACHERS, "none"])
+            raise CovlaError(f"teacher: {self.teacher!r} is not one of {names}")
+        known = CovlaConfig(labels=["a", "b"])
+        for name in self.overrides:
+            if not hasattr(known, name):
+                raise CovlaError(f"{name}: no such field of the model's configuration")
+        CovlaConfig(labels=["a", "b"], **arch_overrides(self.arch) | self.overrides)
+
+    def digest(self, posts: list[TrainingPost], taxonomy: Taxonomy) -> str:
+        """Identity of this plan on these posts (SHA-256, 16 hex digits)."""
+        about = [self.preset, self.arch, self.teacher, describe(self.recipe), self.overrides]
+        total = hashlib.sha256(orjson.dumps([*about, taxonomy.names]))
+        for row in posts:
+            total.update(row.post.to_json())
+            total.update(f"\0{row.label}\0{row.split}\n".encode())
+            if row.teacher is not None:
+                total.update(row.teacher.tobytes())
+            for tag, prior in sorted(row.priors.items()):
+                total.update(f"{tag}\0{list(prior.prior)}\0{prior.count}\n".encode())
+        return total.hexdigest()[:16]
+
+
+def train(
+    posts: list[TrainingPost],
+    plan: Plan,
+    out: Path,
+    taxonomy: Taxonomy,
+    settings: Settings,
+    *,
+    about: dict[str, Any] | None = None,
+    resume: bool = False,
+    progress: Progress = lambda name, done, total: None,
+    callbacks: list[Any] | None = None,
+) -> dict[str, Any]:
+    """Train and seal a model folder at `out`; returns what it is and how good on the holdout.
+
+    While it runs, all is kept in `out`.work. With `resume`, a run that was cut off goes on there
+    and ends with the same weights. A folder that the same plan made of the same posts is there to
+    stay: it is verified and returned.
+
+    Args:
+        about: where the posts come from; kept in training.json.
+        callbacks: transformers.TrainerCallback objects, for a tracker.
+
+    Raises:
+        CovlaError: bad labels or plan, or `out` holds something else.
+    """
+    started = time.monotonic()
+    quiet()
+    plan.check()
+    check_labels(posts, taxonomy)
+    digest = plan.digest(posts, taxonomy)
+    if out.exists():
+        return _existing(out, digest)
+    work = out.with_name(f"{out.name}.work")
+    _open_work(work, digest, resume=resume)
+    data = prepare_posts(posts, taxonomy, settings, progress)
+    check_labels(data.posts, taxonomy)
+    towers, tokenizer = _towers(plan, data)
+    trains_towers = plan.preset == "tiny"
+    features = vectors = None
+    encoder = weights_id(towers)
+    if not trains_towers:
+        encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
+        features = encode(data, encoders, settings, progress)
+        vectors = teacher_vectors(
+            plan.teacher, data, encoders, taxonomy, settings, plan.recipe.seed, progress
+        )
+    torch.manual_seed(plan.recipe.seed)
+    spec = towers.spec
+    config = CovlaConfig(
+        encoders=spec,
+        encoder_id=encoder,
+        text_width=towers.text.width,
+        image_width=towers.image.width,
+        regions=_regions(towers),
+        labels=taxonomy.names,
+        languages=_languages(data),
+        text_quality=list(TEXT_QUALITY),
+        image_quality=list(IMAGE_QUALITY),
+        teacher_width=0 if vectors is None else vectors.shape[1],
+        with_towers=trains_towers,
+        **arch_overrides(plan.arch) | plan.overrides,
+    )
+    model = CovlaModel(config)
+    if model.towers is not None:
+        model.towers.load_state_dict(towers.state_dict())
+    examples = make_examples(data, config, vectors, features, tokenizer)
+    learns = [i for i, yes in enumerate(data.learns.tolist()) if yes]
+    set_context_statistics(
+        model,
+        torch.stack([examples[i].context for i in learns]).numpy(),
+        torch.stack([examples[i].context_mask for i in learns]).numpy(),
+    )
+    _stages(model, [examples[i] for i in learns], plan.recipe, work, progress, callbacks or [])
+    metrics = _measure(model, data, examples, taxonomy)
+    draft = work / "model"
+    shutil.rmtree(draft, ignore_errors=True)
+    _write(model, towers, tokenizer, draft)
+    holdout = int((~data.learns & (data.labels >= 0)).sum())
+    story = (about or {}) | {
+        "preset": plan.preset,
+        "arch": plan.arch,
+        "teacher": plan.teacher,
+        "seed": plan.recipe.seed,
+        "recipe": describe(plan.recipe),
+        "overrides": plan.overrides,
+        "plan": digest,
+        "posts": len(learns),
+        "labelled": int((data.taught_from >= 0).sum()),
+        "holdout": holdout,
+        "skipped": data.skipped,
+    }
+    for name, value in (("metrics.json", metrics), ("training.json", story)):
+        (draft / name).write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    write_reference(draft / "reference.parquet", data, features, learns)
+    sealed = model_folder.seal(draft)
+    draft.rename(out)
+    shutil.rmtree(work)
+    seconds = round(time.monotonic() - started, 1)
+    return _result(out, sealed, metrics, story) | {"seconds": seconds, "reused": False}
+
+
+def _existing(out: Path, digest: str) -> dict[str, Any]:
+    sealed = model_folder.verify(out)
+    story = orjson.loads((out / "training.json").read_bytes())
+    if story["plan"] != digest:
+        raise CovlaError(
+            f"{out} holds a model of other posts or another plan",
+            hint="Give another --out, or delete the folder",
+        )
+    metrics = orjson.loads((out / "metrics.json").read_bytes())
+    return _result(out, sealed, metrics, story) | {"seconds": 0.0, "reused": True}
+
+
+def _result(
+    out: Path, sealed: str, metrics: dict[str, Any], story: dict[str, Any]
+) -> dict[str, Any]:
+    shown = ("preset", "arch", "teacher", "seed", "posts", "labelled", "holdout", "skipped")
+    return {
+        "folder": str(out.absolute()),
+        "digest": sealed,
+        "accuracy": metrics.get("accuracy"),
+        "macro_f1": metrics.get("macro_f1"),
+    } | {name: story[name] for name in shown}
+
+
+def _open_work(work: Path, digest: str, *, resume: bool) -> None:
+    note = work / "plan.txt"
+    if resume and note.exists() and note.read_text() == digest:
+        return
+    if resume and work.exists():
+        raise CovlaError(
+            f"{work} was begun with other posts or another plan",
+            hint="Train without --resume to start over",
+        )
+    if work.exists():
+        shutil.rmtree(work)
+    work.mkdir(parents=True)
+    note.write_text(digest)
+
+
+def _towers(plan: Plan, data: Prepped) -> tuple[Towers, Any]:
+    if plan.preset == "tiny":
+        from covla.training.tiny import tiny_towers
+
+        learns = data.learns.tolist()
+        texts = [item.text for item, yes in zip(data.prepared, learns, strict=True) if yes]
+        return tiny_towers(texts, plan.recipe.seed)
+    return load_towers(plan.preset)
+
+
+def _regions(towers: Towers) -> int:
+    side = towers.image.spec["size"]
+    with torch.inference_mode():
+        return int(towers.image(torch.zeros(1, 3, side, side)).shape[1])
+
+
+def _languages(data: Prepped) -> list[str]:
+    """Languages of at least one in a hundred training posts."""
+    seen = [item.lang for item, yes in zip(data.prepared, data.learns, strict=True) if yes]
+    common = {code for code in set(seen) if seen.count(code) * 100 >= len(seen)}
+    return sorted(common) or ["en"]
+
+
+def _stages(
+    model: CovlaModel,
+    examples: list[Example],
+    recipe: Recipe,
+    work: Path,
+    progress: Progress,
+    callbacks: list[Any],
+) -> None:
+    # Without a teacher, a post without a label has nothing to teach in stage 2.
+    useful = [row for row in examples if row.label >= 0 or row.teacher is not None]
+    for name, rows, epochs in (
+        ("pretrain", examples, recipe.pretrain_epochs),
+        ("finetune", useful, recipe.epochs),
+    ):
+        if epochs:
+            run_stage(
+                name, model, rows, recipe, work, epochs=epochs,
+                pretraining=name == "pretrain", progress=progress, callbacks=callbacks,
+            )  # fmt: skip
+
+
+def _measure(
+    model: CovlaModel, data: Prepped, examples: list[Example], taxonomy: Taxonomy
+) -> dict[str, Any]:
+    """Fit the temperature on the holdout and score it there; {} without a holdout."""
+    held = torch.nonzero(~data.learns & (data.labels >= 0)).flatten()
+    if not len(held):
+        return {}
+    logits: Tensor = logits_of(model, [examples[i] for i in held.tolist()])
+    labels = data.labels[held]
+    model.config.softmax_temperature = fit_temperature(logits, labels)
+    kinds = [data.posts[i].pair_type for i in held.tolist()]
+    said = model.probabilities(logits).numpy()
+    return scores(said, labels.numpy().astype(np.int64), taxonomy.names, kinds)
+
+
+def _write(model: CovlaModel, towers: Towers, tokenizer: Any, folder: Path) -> None:
+    """Weights with the towers, so that the folder needs nothing beside it."""
+    model.cpu().eval()
+    if model.towers is None:
+        model.config.with_towers = True
+        model.towers = towers.cpu().eval()
+    model.save_pretrained(folder)
+    CovlaProcessor(
+        tokenizer,
+        image_size=towers.image.spec["size"],
+        max_tokens=towers.spec["text"]["max_tokens"],
+    ).save_pretrained(folder)
+
+
+def teach(
+    posts: list[TrainingPost],
+    kind: str,
+    preset: str,
+    taxonomy: Taxonomy,
+    settings: Settings,
+    *,
+    seed: int = 0,
+    progress: Progress = lambda name, done, total: None,
+) -> tuple[dict[str, Any], str]:
+    """The teacher's raw vectors (post_id -> float32) and the teacher's identity; also cached.
+
+    Raises:
+        CovlaError: bad labels, or no such teacher or preset.
+    """
+    from covla.training.examples import raw_teacher_vectors
+
+    quiet()
+    Plan(preset=preset, teacher=kind).check()
+    if kind == "none":
+        raise CovlaError("teacher: there is nothing to teach with 'none'")
+    if preset == "tiny":
+        raise CovlaError("preset: a teacher needs frozen encoders; `tiny` has none")
+    check_labels(posts, taxonomy)
+    data = prepare_posts(posts, taxonomy, settings, progress)
+    towers, tokenizer = load_towers(preset)
+    encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
+    vectors, name = raw_teacher_vectors(kind, data, encoders, taxonomy, settings, seed, progress)
+    return {row.post_id: vectors[i] for i, row in enumerate(data.posts)}, name

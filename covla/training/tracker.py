@@ -1,0 +1,43 @@
+"""A run's losses to MLflow, when a tracking address was set."""
+
+from typing import Any
+
+from transformers import TrainerCallback
+
+from covla.settings import Settings
+
+
+class _Logger(TrainerCallback):  # type: ignore[misc]
+    """One MLflow run over both stages; steps go on counting from stage to stage."""
+
+    def __init__(self, client: Any, run_id: str) -> None:
+        self.client, self.run_id = client, run_id
+        self.before = self.last = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.before = self.last
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        self.last = self.before + state.global_step
+        for name, value in (logs or {}).items():
+            if isinstance(value, int | float):
+                self.client.log_metric(self.run_id, name, float(value), step=self.last)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.client.set_terminated(self.run_id)
+
+
+def tracker(settings: Settings) -> list[Any]:
+    """The callback for `covla.training.run.train`; none without `COVLA_MLFLOW_URI`.
+
+    Raises:
+        ServiceUnavailable: the address does not answer.
+    """
+    if settings.mlflow_uri is None:
+        return []
+    from covla import tracking
+
+    client = tracking.client(settings)
+    with tracking.answering(settings):
+        run = client.create_run(tracking.experiment_id(settings), run_name="training")
+    return [_Logger(client, run.info.run_id)]

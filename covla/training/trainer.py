@@ -1,0 +1,222 @@
+"""Two stages on transformers' Trainer: contextual pretraining without labels, then fine-tuning."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from covla.model.modeling import CovlaModel
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast to learn. The same for every architecture that is compared."""
+
+    seed: int = 0
+    pretrain_epochs: int = 4
+    epochs: int = 14
+    batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+
+
+@dataclass
+class Example:
+    """One post as tensors; `None` where a modality is missing.
+
+    Features (tokens T x d_T, regions R x d_V, fp16), or raw inputs (ids T, pixels 3 x S x S) for
+    towers that are trained.
+    """
+
+    context: Tensor
+    context_mask: Tensor
+    label: int = -100
+    teacher: Tensor | None = None
+    tokens: Tensor | None = None
+    regions: Tensor | None = None
+    ids: Tensor | None = None
+    pixels: Tensor | None = None
+
+
+class Collator:
+    """Examples to a padded batch."""
+
+    def __init__(self, model: CovlaModel, *, pretraining: bool = False) -> None:
+        self.config = model.config
+        self.raw = model.towers is not None
+        self.size = model.towers.image.spec["size"] if model.towers is not None else 0
+        self.pretraining = pretraining
+
+    def __call__(self, rows: list[Example]) -> dict[str, Any]:
+        """Keyword arguments of `CovlaModel.forward`."""
+        config = self.config
+        texts = [row.ids if self.raw else row.tokens for row in rows]
+        longest = max(1, *(0 if text is None else len(text) for text in texts))
+        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
+        for i, text in enumerate(texts):
+            mask[i, : 0 if text is None else len(text)] = True
+        batch: dict[str, Any] = {
+            "context": torch.stack([row.context for row in rows]),
+            "context_mask": torch.stack([row.context_mask for row in rows]),
+            "labels": torch.tensor([row.label for row in rows]),
+            "pretraining": self.pretraining,
+        }
+        pictures = [row.pixels if self.raw else row.regions for row in rows]
+        batch["has_image"] = torch.tensor([picture is not None for picture in pictures])
+        if self.raw:
+            ids = torch.zeros(len(rows), longest, dtype=torch.long)
+            shape: tuple[int, ...] = (3, self.size, self.size)
+        else:
+            ids = torch.zeros(len(rows), longest, config.text_width)
+            shape = (config.regions, config.image_width)
+        seen = torch.zeros(len(rows), *shape)
+        for i, (text, picture) in enumerate(zip(texts, pictures, strict=True)):
+            if text is not None:
+                ids[i, : len(text)] = text
+            if picture is not None:
+                seen[i] = picture
+        names = ("input_ids", "attention_mask", "pixel_values")
+        if not self.raw:
+            names = ("tokens", "token_mask", "regions")
+        batch |= dict(zip(names, (ids, mask.long() if self.raw else mask, seen), strict=True))
+        if config.teacher_width:
+            blank = torch.zeros(config.teacher_width)
+            batch["teacher"] = torch.stack(
+                [blank if row.teacher is None else row.teacher for row in rows]
+            )
+            batch["has_teacher"] = torch.tensor([row.teacher is not None for row in rows])
+        return batch
+
+
+class _Steps(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, name: str, progress: Progress) -> None:
+        self.name, self.progress = name, progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.progress(self.name, state.global_step, state.max_steps)
+
+
+class StageTrainer(Trainer):  # type: ignore[misc]
+    """Logs each part of the loss beside the sum."""
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """The model's own loss; its parts are averaged until the next log line."""
+        out = model(**inputs)
+        for name, value in (out.losses or {}).items():
+            self._parts.setdefault(name, []).append(value.detach())
+        return (out.loss, out) if kwargs.get("return_outputs") else out.loss
+
+    @property
+    def _parts(self) -> dict[str, list[Tensor]]:
+        parts: dict[str, list[Tensor]] = self.__dict__.setdefault("_loss_parts", {})
+        return parts
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Trainer's log line with the parts of the loss."""
+        parts = {f"loss_{k}": float(torch.stack(v).mean()) for k, v in self._parts.items() if v}
+        self._parts.clear()
+        super().log({**logs, **parts}, *args, **kwargs)
+
+
+def run_stage(
+    name: str,
+    model: CovlaModel,
+    examples: list[Example],
+    recipe: Recipe,
+    work: Path,
+    *,
+    epochs: int,
+    pretraining: bool,
+    progress: Progress,
+    callbacks: list[Any],
+) -> None:
+    """Train `model` in place. A stage that was finished is loaded; one that was cut off goes on
+    from its last epoch and ends with the same weights as one that never was.
+
+    Args:
+        work: checkpoints and the finished stage's weights are kept here, one folder per stage.
+        examples: those that this stage learns from.
+    """
+    done = work / f"{name}.safetensors"
+    if done.exists():
+        model.load_state_dict(load_file(done))
+        return
+    set_seed(recipe.seed)
+    folder = work / name
+    args = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=recipe.batch,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        lr_scheduler_type="cosine",
+        warmup_steps=0.1,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        save_strategy="epoch",
+        save_total_limit=1,
+        logging_strategy="epoch",
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        label_names=[],
+        use_cpu=not torch.cuda.is_available(),
+    )
+    trainer = StageTrainer(
+        model=model,
+        args=args,
+        train_dataset=examples,
+        data_collator=Collator(model, pretraining=pretraining),
+        callbacks=[_Steps(name, progress), *callbacks],
+    )
+    trainer.remove_callback(_printer())
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    draft = done.with_suffix(".part")
+    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, draft)
+    draft.replace(done)
+
+
+def _printer() -> type:
+    # Trainer prints its log lines to stdout, which a verb keeps for its result.
+    from transformers.trainer_callback import PrinterCallback
+
+    return PrinterCallback
+
+
+def quiet() -> None:
+    """Keep transformers' notices off stderr; errors still show."""
+    from transformers.utils import logging as theirs
+
+    theirs.set_verbosity_error()
+    theirs.disable_progress_bar()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
+
+
+def logits_of(model: CovlaModel, examples: list[Example], *, batch: int = 64) -> Tensor:
+    """n x C logits of `model`, without dropout and noise."""
+    model.eval()
+    device = next(model.parameters()).device
+    collate = Collator(model)
+    rows = []
+    with torch.inference_mode():
+        for start in range(0, len(examples), batch):
+            inputs = collate(examples[start : start + batch])
+            moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in inputs.items()}
+            rows.append(model(**moved).logits.float().cpu())
+    return torch.cat(rows)
+
+
+def describe(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain data."""
+    return asdict(recipe)
