@@ -72,9 +72,8 @@ class Late(Concat):
 
     def __init__(self, config: CovlaConfig) -> None:
         super().__init__(config)
-        self.classifier = nn.ModuleList(
-            nn.Linear(config.width, len(config.labels)) for _ in range(2)
-        )
+        del self.classifier  # one per side instead
+        self.sides = nn.ModuleList(nn.Linear(config.width, len(config.labels)) for _ in range(2))
 
     def classify(self, fused: Tensor) -> Tensor:
         """Logarithm of the averaged probabilities, B x C; a missing side is all zeros."""
@@ -83,9 +82,10 @@ class Late(Concat):
         weights = weights / weights.sum(-1, keepdim=True).clamp(min=1.0)
         each = [
             layer(self.dropout(side)).softmax(-1) * weights[:, i, None]
-            for i, (layer, side) in enumerate(zip(self.classifier, sides, strict=True))
+            for i, (layer, side) in enumerate(zip(self.sides, sides, strict=True))
         ]
-        return (each[0] + each[1]).clamp(min=1e-9).log()
+        mixed: Tensor = each[0] + each[1]
+        return mixed.clamp(min=1e-9).log()
 
 
 def make_fusion(config: CovlaConfig) -> Fusion:

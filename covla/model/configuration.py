@@ -12,7 +12,7 @@ FUSIONS = ("cmf", "gate", "concat", "late", "text", "image")
 HASHTAGS = 4
 
 
-class CovlaConfig(PreTrainedConfig):
+class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
     """Configuration of `CovlaModel`.
 
     Args:
@@ -45,7 +45,7 @@ class CovlaConfig(PreTrainedConfig):
 
     def __init__(
         self,
-        encoders: str | dict[str, Any] = "base",
+        encoders: dict[str, Any] | None = None,
         encoder_id: str = "",
         text_width: int = 384,
         image_width: int = 1280,
@@ -80,7 +80,8 @@ class CovlaConfig(PreTrainedConfig):
         ):
             if value not in allowed:
                 raise CovlaError(f"{field}: {value!r} is not one of {', '.join(allowed)}")
-        self.encoders, self.encoder_id = encoders, encoder_id
+        self.encoders: Any = encoders or {}
+        self.encoder_id = encoder_id
         self.text_width, self.image_width, self.regions = text_width, image_width, regions
         self.width = width
         self.graph, self.graph_layers = graph, graph_layers

@@ -56,9 +56,12 @@ def load_config(folder: Path) -> CovlaConfig:
         CovlaError: there is none.
     """
     try:
-        return CovlaConfig.from_dict(json.loads((folder / "config.json").read_text()))
+        config: CovlaConfig = CovlaConfig.from_dict(
+            json.loads((folder / "config.json").read_text())
+        )
     except (OSError, json.JSONDecodeError) as error:
         raise CovlaError(f"{folder} is no model folder: {error}") from error
+    return config
 
 
 def _weights(folder: Path, *, towers: bool) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from covla.training.losses import cross_entropy, distillation, info_nce
 
 
 @dataclass
-class CovlaOutput(ModelOutput):
+class CovlaOutput(ModelOutput):  # type: ignore[misc]
     """What `CovlaModel` returns; None where it was not asked for.
 
     loss: scalar, and `losses` its parts by name. logits: B x C, not yet divided by the
@@ -70,7 +70,7 @@ class ContextNodes(nn.Module):
         return normed
 
 
-class CovlaModel(PreTrainedModel):
+class CovlaModel(PreTrainedModel):  # type: ignore[misc]
     """Towers (when `with_towers`), context graph, CAM, CMF, classifier.
 
     `forward` takes token and region features of frozen towers, or raw ids and pixels when the
@@ -84,10 +84,12 @@ class CovlaModel(PreTrainedModel):
     def __init__(self, config: CovlaConfig) -> None:
         super().__init__(config)
         d = config.width
-        self.towers = Towers(config.encoders) if config.with_towers else None
-        self.text = nn.Sequential(nn.LayerNorm(config.text_width), nn.Linear(config.text_width, d))
-        self.image = nn.Sequential(
-            nn.LayerNorm(config.image_width), nn.Linear(config.image_width, d)
+        self.towers = Towers(dict(config.encoders)) if config.with_towers else None
+        # LayerNorm without scale and shift, which the Linear after it can learn as well; frozen
+        # features then need no gradient but the Linear's own.
+        self.text, self.image = (
+            nn.Sequential(nn.LayerNorm(wide, elementwise_affine=False), nn.Linear(wide, d))
+            for wide in (config.text_width, config.image_width)
         )
         self.context = ContextNodes(config)
         self.context_graph = ContextGraph(config) if config.graph else None
@@ -199,7 +201,7 @@ class CovlaModel(PreTrainedModel):
         weights = {"kd": self.config.kd_weight}
         total = [weights.get(name, 1.0) * value for name, value in losses.items()]
         loss = torch.stack(total).sum() if total else None
-        return CovlaOutput(loss, logits, gate, attention, z_t, z_v, h_f, losses or None)  # type: ignore[arg-type]
+        return CovlaOutput(loss, logits, gate, attention, z_t, z_v, h_f, losses or None)
 
     def _hide(self, token_mask: Tensor, has_image: Tensor) -> tuple[Tensor, Tensor]:
         """Modality dropout: of some posts that have both sides, one is hidden."""
@@ -212,11 +214,13 @@ class CovlaModel(PreTrainedModel):
     def _noisy(self, values: Tensor) -> Tensor:
         if not self.training or not self.config.feature_noise:
             return values
-        return values + self.config.feature_noise * torch.randn_like(values)
+        scale: float = self.config.feature_noise
+        return values + scale * torch.randn_like(values)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """B x C logits to calibrated probabilities, by the fitted temperature."""
-        return (logits / self.config.softmax_temperature).softmax(-1)
+        temperature: float = self.config.softmax_temperature
+        return (logits / temperature).softmax(-1)
 
 
 AutoConfig.register("covla", CovlaConfig)

@@ -11,7 +11,7 @@ from covla.model.configuration import CovlaConfig
 from covla.model.encoders import pixels
 
 
-class CovlaProcessor(ProcessorMixin):
+class CovlaProcessor(ProcessorMixin):  # type: ignore[misc]
     """A tokenizer, and the size of a picture."""
 
     tokenizer_class = "AutoTokenizer"

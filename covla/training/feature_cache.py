@@ -45,7 +45,7 @@ class FeatureCache:
         except (OSError, SafetensorError):
             path.unlink(missing_ok=True)  # damaged: it is computed again
             return
-        self._where |= dict.fromkeys(shard.keys(), shard)
+        self._where |= dict.fromkeys(list(shard.keys()), shard)  # type: ignore[no-untyped-call]
 
     def get(self, key: str) -> Tensor | None:
         """The stored tensor, fp16, or None."""

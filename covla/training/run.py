@@ -288,6 +288,7 @@ def _write(model: CovlaModel, towers: Towers, tokenizer: Any, folder: Path) -> N
     if model.towers is None:
         model.config.with_towers = True
         model.towers = towers.cpu().eval()
+    model.config.encoder_id = weights_id(model.towers)
     model.save_pretrained(folder)
     CovlaProcessor(
         tokenizer,

@@ -67,7 +67,7 @@ class _Heads(nn.Module):
 def _folds(labels: Tensor, generator: torch.Generator) -> Tensor:
     """A fold per post, balanced over labels; -1 for posts without one."""
     folds = torch.full_like(labels, -1)
-    for label in labels.unique():
+    for label in sorted(set(labels.tolist())):
         if label >= 0:
             rows = torch.nonzero(labels == label).flatten()
             rows = rows[torch.randperm(len(rows), generator=generator)]
@@ -119,13 +119,13 @@ def ensemble(pooled: Pooled, seed: int) -> Array:
                 logits.flatten(0, 1), pooled.labels[batch].flatten(), label_smoothing=0.05
             )
             optimizer.zero_grad()
-            (loss * len(rows)).backward()
+            (loss * len(rows)).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         heads.eval()
         spoken = []
         with torch.inference_mode():
-            for part in torch.arange(len(text)).split(256):
+            for part in torch.split(torch.arange(len(text)), 256):
                 said = heads(text[part], image[part]).log_softmax(-1)
                 may = (folds[part] == fold_of[:, None]) | (folds[part] < 0)
                 spoken.append((said * may[..., None]).sum(0) / may.sum(0)[:, None])

@@ -191,7 +191,8 @@ def _printer() -> type:
     # Trainer prints its log lines to stdout, which a verb keeps for its result.
     from transformers.trainer_callback import PrinterCallback
 
-    return PrinterCallback
+    kind: type = PrinterCallback
+    return kind
 
 
 def quiet() -> None:
