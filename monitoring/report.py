@@ -15,9 +15,8 @@ from evidently.sdk.models import PanelMetric, ProjectModel
 from evidently.sdk.panels import line_plot_panel
 from evidently.ui.workspace import Workspace
 
-from monitoring import proportions
 from monitoring.columns import Comparison
-from monitoring.embedding import EmbeddingDrift
+from monitoring.evidently_tests import CATEGORIES, EmbeddingDrift
 
 PROJECT = "covla drift"
 _NAMESPACE = uuid.UUID("b1f7a8f4-6f0e-5d57-9a2c-6a3f4b1d2c9e")  # of our projects and runs
@@ -48,8 +47,7 @@ def run(
     embeddings = [EmbeddingDrift(prefix=name, threshold=thresholds[name]) for name in parts]
     preset = DataDriftPreset(
         columns=columns,
-        per_column_method=dict.fromkeys(numerical, "ks")
-        | dict.fromkeys(categorical, proportions.NAME),
+        per_column_method=dict.fromkeys(numerical, "ks") | dict.fromkeys(categorical, CATEGORIES),
         per_column_threshold={name: thresholds[name] for name in columns},
         drift_share=1 / max(len(columns), 1),  # the headline: any column under its threshold
     )

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from covla.agreement import Agreement
+from covla.agreement import WIDTHS, Agreement
 from covla.settings import Settings
 from covla.window import Window
 from monitoring import drift, quality
@@ -50,6 +50,7 @@ def watch(
         "noise": [asdict(row) for row in quality.noise(comparison)],
         "report": str(folder / "report.html"),
     }
+    snapshot.set_name(f"drift: {verdict.drift_modality}" if verdict.drift else "no drift")
     report.write_html(folder / "report.html", snapshot, found)
     report.publish(settings.state.absolute() / "evidently", snapshot, "\0".join(named.values()))
     report.write(folder / "report.json", orjson.dumps(found, option=orjson.OPT_INDENT_2))
@@ -61,6 +62,5 @@ def _agreement(rows: pd.DataFrame, settings: Settings) -> Agreement | None:
     both = rows.dropna(subset=["text_embedding", "image_embedding"]).head(1)
     if both.empty:
         return None
-    signal = Agreement.load(settings)
     widths = tuple(stack(both[name]).shape[1] for name in ("text_embedding", "image_embedding"))
-    return signal if widths == signal.widths else None
+    return Agreement.load(settings) if widths == WIDTHS else None

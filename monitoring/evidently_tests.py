@@ -1,0 +1,63 @@
+"""Our two-sample tests inside Evidently, so that its report shows what the verdict is made of."""
+
+from typing import Any
+
+import pandas as pd
+from evidently import Report  # noqa: F401  its modules import each other; this one comes first
+from evidently.core.metric_types import SingleValue, SingleValueCalculation, SingleValueMetric
+from evidently.core.report import Context
+from evidently.legacy.calculations.stattests import StatTest, register_stattest
+from evidently.legacy.core import ColumnType
+from evidently.legacy.renderers.html_widgets import CounterData, counter
+
+from monitoring.two_samples import homogeneity, mmd_p_value
+
+CATEGORIES = "homogeneity"  # the name under which ValueDrift finds it
+
+
+def _run(
+    reference: pd.Series, current: pd.Series, kind: ColumnType, threshold: float
+) -> tuple[float, bool]:
+    p_value = homogeneity(reference, current)
+    return p_value, p_value < threshold
+
+
+register_stattest(
+    StatTest(
+        name=CATEGORIES,
+        display_name="Fisher / chi-square p_value",
+        allowed_feature_types=[ColumnType.Categorical],
+        default_threshold=0.05,
+    ),
+    _run,
+)
+
+
+class EmbeddingDrift(SingleValueMetric):  # type: ignore[misc]
+    """Drift of the columns `prefix_01 ...`, rows without them left out.
+
+    Evidently's own draws a t-SNE of every row and cannot leave rows out.
+    """
+
+    prefix: str
+    threshold: float
+
+
+class EmbeddingDriftCalculation(SingleValueCalculation[EmbeddingDrift]):  # type: ignore[misc]
+    """Found by Evidently through its type argument."""
+
+    def calculate(self, context: Context, current_data: Any, reference_data: Any) -> SingleValue:
+        prefix = self.metric.prefix
+        current, reference = (
+            side.as_dataframe().filter(regex=rf"^{prefix}_\d+$").dropna().to_numpy()
+            for side in (current_data, reference_data)
+        )
+        p_value = mmd_p_value(reference, current)
+        found = "detected" if p_value < self.metric.threshold else "not detected"
+        result = self.result(p_value)
+        label = f"Drift {found}. MMD permutation test, p-value {p_value:.4f}"
+        result.widget = [counter(title="", counters=[CounterData(label, self.display_name())])]
+        return result
+
+    def display_name(self) -> str:
+        return f"Drift in {self.metric.prefix}"
