@@ -1,4 +1,3 @@
-import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
