@@ -93,7 +93,7 @@ def rates(
 
 
 def main() -> None:
-    options = arguments(__doc__ or "", rounds=100)
+    options = arguments(__doc__ or "", rounds=60)
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(state=Path(folder))
         encoders = load_encoders("base", settings)
