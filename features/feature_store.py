@@ -61,7 +61,10 @@ def feature_store(settings: Settings) -> FeatureStore:
     wanted = _digest(settings, folder)
     with (folder / ".apply.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if mark.is_file() and mark.read_text() == wanted and (folder / "registry.db").is_file():
+        files = [mark, folder / "registry.db"]
+        if settings.online_store == "sqlite":
+            files.append(folder / "online.db")
+        if all(file.is_file() for file in files) and mark.read_text() == wanted:
             Lake(settings).create()
             return FeatureStore(config=repo_config(settings, folder))
         store = apply(settings, folder)

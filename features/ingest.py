@@ -25,7 +25,7 @@ from features.sink import Sink
 
 log = logging.getLogger(__name__)
 GROUP = "ingest"
-BATCH = 128  # about a second of work: the group never waits long for this member
+BATCH = 256  # about two seconds of work: the group never waits long for this member
 POLL_MS = 200
 ONLINE_STORE_PATIENCE = 240.0  # seconds; below the group's max_poll_interval of 300
 

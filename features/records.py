@@ -1,15 +1,18 @@
 """One Kafka record to a prepared post, a label, or a dead letter; bad data never raise."""
 
+import io
 from dataclasses import dataclass
 
+from PIL import Image as Pillow
+
 from covla import dead_letters
-from covla.blobs import BlobStore
+from covla.blobs import DERIVATIVE_PIXELS, BlobStore
 from covla.dead_letters import DeadLetter, Record
 from covla.errors import CovlaError, PostError
 from covla.kafka import Topics
 from covla.labels import Taxonomy
 from covla.post import PostLabel, parse_post
-from covla.prepare import Prepared, prepare
+from covla.prepare import FORMATS, Prepared, prepare
 from covla.settings import Settings
 
 
@@ -63,7 +66,9 @@ class Reader:
             return dead_letters.make(record, error, stage=stage)
         uri = None
         if prepared.image_bytes is not None:
-            uri = self.blobs.put(prepared.image_bytes, prepared.image)
+            # A small picture decodes to the very pixels that its derivative would hold.
+            image = None if _small(prepared.image_bytes) else prepared.image
+            uri = self.blobs.put(prepared.image_bytes, image)
         return Post(record, prepared, uri)
 
     def _check(self, label: PostLabel) -> None:
@@ -71,3 +76,8 @@ class Reader:
             self.taxonomy.check(label.label)
         except CovlaError as error:
             raise PostError("label", "unknown_label", str(error)) from None
+
+
+def _small(content: bytes) -> bool:
+    with Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:  # the header alone
+        return max(picture.size) <= DERIVATIVE_PIXELS

@@ -1,5 +1,6 @@
 """Real Kafka in; lake, blobs, online store and dead letters out."""
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_posts_and_labels_reach_every_store(stores: Settings, encoders: Encoders
     assert frame["label"].fillna("").tolist() == ["", "restaurant_cafe"] + [""] * 6
     assert frame["has_image"].tolist() == [i % 3 > 0 for i in range(8)]
     stored = BlobStore(stores).read(frame["image_uri"][1])
-    assert stored == __import__("base64").b64decode(picture(1))
+    assert stored == base64.b64decode(picture(1))
     online = post_features(stores, "p1")
     assert online["text"] == posts[1].text
     assert online["label"] == "restaurant_cafe"
