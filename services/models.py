@@ -22,7 +22,7 @@ Current = Callable[[], Model]
 
 @contextmanager
 def serving(settings: Settings, ref: str) -> Iterator[Current]:
-    """A loaded and warm model, as a function to ask once per batch.
+    """A loaded and warm model with the online context, as a function to ask once per batch.
 
     "champion" is followed: a new one takes over between two batches, and while it is loaded the
     old one serves. Any other reference stays what it is.
@@ -33,13 +33,15 @@ def serving(settings: Settings, ref: str) -> Iterator[Current]:
     """
     from covla.champion import ChampionWatcher
     from covla.predictor import Predictor
+    from features.online import OnlineContext
 
+    context = OnlineContext(settings).priors
     if ref != "champion":
-        predictor = Predictor.load(ref, settings)
+        predictor = Predictor.load(ref, settings, context)
         predictor.warm_up()
         yield lambda: predictor
         return
-    watcher = ChampionWatcher(settings)
+    watcher = ChampionWatcher(settings, context=context)
     watcher.load()
     watcher.start()
     try:
