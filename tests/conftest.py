@@ -119,3 +119,23 @@ def airflow(kafka: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             yield Airflow(settings, client)
     finally:
         processes.stop(settings, "airflow")
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A really trained model folder: `tiny`, one epoch on synthetic posts. It is not good."""
+    from datetime import UTC, datetime, timedelta
+
+    from covla.posts_folder import write_folder
+    from covla.synthetic import generate, with_splits
+
+    root = tmp_path_factory.mktemp("model")
+    start = datetime(2026, 5, 1, tzinfo=UTC)
+    write_folder(root / "posts", with_splits(generate(90, 1, start, start + timedelta(days=1))))
+    done = _run_verb(
+        Settings(state=root / "state"),
+        *("train", "--posts", root / "posts", "--out", root / "folder", "--preset", "tiny"),
+        *("--teacher", "none", "--epochs", 1, "--pretrain-epochs", 0, "--seed", 1),
+    )
+    assert done.returncode == 0, done.stderr
+    return root / "folder"

@@ -1,0 +1,141 @@
+"""The REST service as a person starts it: a real process, a trained model, signals."""
+
+import base64
+import io
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from covla.settings import Settings
+from services.stack import processes
+
+pytestmark = pytest.mark.slow
+
+NOW = "2026-05-01T12:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(state=tmp_path_factory.mktemp("rest"))
+
+
+@pytest.fixture
+def server(state: Settings, model_folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    verb = ["serve", "--model", str(model_folder), "--port", "0", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "covla.cli", *verb],
+        env=state.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=20)
+
+
+def _address(server: "subprocess.Popen[str]") -> str:
+    assert server.stdout is not None
+    return str(json.loads(server.stdout.readline())["address"])
+
+
+def _picture(kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (80, 60), (40, 120, 200)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def _post(number: int, **changes: Any) -> dict[str, Any]:
+    post = {"post_id": f"p-{number}", "created_at": NOW, "text": f"number {number} at the beach"}
+    return post | changes
+
+
+def test_the_service_answers_refuses_and_ends(
+    server: "subprocess.Popen[str]", state: Settings
+) -> None:
+    address = _address(server)
+    record = processes.find(state, "rest")
+    assert record is not None
+    assert (record.pid, record.address) == (server.pid, address)
+    good = base64.b64encode(_picture()).decode()
+    with httpx.Client(base_url=address, timeout=60) as client:
+        for path in ("/healthz", "/livez", "/readyz", "/", "/docs", "/docs.json", "/examples"):
+            assert client.get(path).status_code == 200, path
+        answer = client.post("/predict", json=_post(1, image={"data": good}))
+        assert answer.headers["model-version"] == answer.json()["model_version"]
+        assert answer.json()["modalities"] == ["text", "image"]
+        assert sum(answer.json()["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        form = client.post("/predict", data={"text": "hi"}, files={"image": _picture("JPEG")})
+        assert form.json()["modalities"] == ["text", "image"]
+
+        broken = client.post("/predict", files={"image": _picture()[:60]})
+        assert (broken.status_code, broken.json()["code"]) == (422, "unreadable_image")
+        large = client.post("/predict", files={"image": b"x" * 5_000_000})
+        assert (large.status_code, large.json()["code"]) == (413, "too_large")
+
+        batch = [_post(i) for i in range(32)]
+        batch[5]["image"] = {"data": base64.b64encode(b"no picture").decode()}
+        answers = client.post("/predict_batch", json=batch).json()
+        assert [i for i, a in enumerate(answers) if "error" in a] == [5]
+        assert [a["post_id"] for a in answers] == [f"p-{i}" for i in range(32)]
+        assert 'status="422"' in client.get("/metrics").text
+
+    # What was accepted before SIGTERM is answered; the end is clean and the record gone.
+    statuses: list[int] = []
+    body = [_post(i, image={"data": good}) for i in range(32)]
+    sent = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=address, timeout=60) as client:
+            sent.set()
+            statuses.append(client.post("/predict_batch", json=body).status_code)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    sent.wait(10)
+    for _ in range(500):
+        if b"covla_queue_posts 32" in httpx.get(f"{address}/metrics").content or statuses:
+            break
+    server.send_signal(signal.SIGTERM)
+    asking.join(timeout=60)
+    assert statuses == [200]
+    assert server.wait(timeout=60) == 0
+    assert processes.find(state, "rest") is None
+
+
+def test_down_ends_a_service_in_the_foreground(
+    server: "subprocess.Popen[str]", state: Settings, run_verb: Any
+) -> None:
+    _address(server)
+    assert run_verb(state, "status", "--json").json["rest"]["healthy"]
+    # As a shell does: until its parent has taken note, an ended process still counts as there.
+    reaper = threading.Thread(target=server.wait, args=(60,))
+    reaper.start()
+    assert run_verb(state, "down", "--json").json["stopped"] == ["rest"]
+    reaper.join(timeout=60)
+    assert server.returncode == 0
+
+
+def test_a_taken_port_is_one_line(state: Settings, model_folder: Path, run_verb: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = run_verb(state, "serve", "--model", model_folder, "--port", port)
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr.splitlines()[-1]
+
+
+def test_without_a_champion_the_error_says_what_to_do(tmp_path: Path, run_verb: Any) -> None:
+    done = run_verb(Settings(state=tmp_path), "serve", "--port", 0)
+    assert done.returncode == 2
+    assert "there is no champion yet" in done.stderr.splitlines()[-1]

@@ -1,0 +1,185 @@
+"""The stream worker: the same answers as REST, exactly once, hot swap, clean ends."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from covla import dead_letters
+from covla import kafka as clients
+from covla.errors import CovlaError, Refused
+from covla.post import Prediction, SocialPost
+from covla.settings import Settings
+from covla.synthetic.generate import generate
+from services.stream import Worker, results_of, run
+
+START = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def _synthetic(count: int, seed: int = 5) -> list[SocialPost]:
+    return [item.post for item, _ in generate(count, seed, START, START + timedelta(hours=1))]
+
+
+def _send(settings: Settings, values: dict[str, bytes | None]) -> None:
+    topics = clients.ensure_topics(settings)
+    client = clients.producer(settings)
+    sent = [client.send(topics.posts, key=k.encode(), value=v) for k, v in values.items()]
+    client.flush()
+    for future in sent:
+        future.get(timeout=20)
+    client.close()
+
+
+def _read(settings: Settings, topic: str, count: int) -> list[Any]:
+    """Every committed record: waits until `count` are there, then for what should not be."""
+    client = clients.consumer(settings, topic, group=None)
+    records: list[Any] = []
+    deadline = time.monotonic() + 30
+    while len(records) < count and time.monotonic() < deadline:
+        records += [r for rows in client.poll(timeout_ms=500).values() for r in rows]
+    records += [r for rows in client.poll(timeout_ms=500).values() for r in rows]
+    client.close()
+    return records
+
+
+def test_a_bad_record_never_fails_its_neighbours(echo: Any, offline_settings: Settings) -> None:
+    values = [
+        b'{"post_id": "a", "created_at": "2026-05-01T12:00:00Z", "text": "fine"}',
+        b"{bad",
+        b'{"post_id": "b", "created_at": "2026-05-01T12:00:00Z", "text": "refuse"}',
+        None,
+        b'{"post_id": "c", "created_at": "2026-05-01T12:00:00Z", "text": "fine too"}',
+    ]
+    records = [
+        SimpleNamespace(topic="t", partition=0, offset=i, key=None, value=value, headers=[])
+        for i, value in enumerate(values)
+    ]
+    results = results_of(records, echo, offline_settings)
+    assert [r.post_id if isinstance(r, Prediction) else r.stage for r in results] == [
+        "a", "parse", "decode", "parse", "c",
+    ]  # fmt: skip
+    letters = [r for r in results if isinstance(r, dead_letters.DeadLetter)]
+    assert [letter.value for letter in letters] == [values[1], values[2], values[3]]
+    assert echo.batches == [3]
+
+
+def test_a_worker_name_that_kafka_would_refuse(offline_settings: Settings) -> None:
+    with pytest.raises(CovlaError, match="--worker"):
+        run(offline_settings, "x", group="g", name="a b", until_idle=0, limit=1, say=print)
+
+
+@pytest.mark.slow
+def test_a_new_version_takes_over_between_batches(settings: Settings, echo: Any) -> None:
+    posts = {post.post_id: post.to_json() for post in _synthetic(300)}
+    _send(settings, posts)
+
+    def current() -> Any:
+        echo.version = "echo-1" if len(echo.batches) < 2 else "echo-2"
+        return echo
+
+    done = Worker(settings, current).run(until_idle=1)
+    assert (done.predictions, done.dead_letters) == (300, 0)
+    records = _read(settings, clients.Topics.of(settings).predictions, 300)
+    versions = {Prediction.from_json(record.value).model_version for record in records}
+    assert versions == {"echo-1", "echo-2"}
+    assert sorted(record.key.decode() for record in records) == sorted(posts)
+
+
+@pytest.mark.slow
+def test_a_second_worker_of_the_same_name_fences_the_first(settings: Settings, echo: Any) -> None:
+    posts = {post.post_id: post.to_json() for post in _synthetic(40)}
+    _send(settings, posts)
+    reached = threading.Event()
+
+    def held() -> Any:
+        reached.set()
+        return echo
+
+    first = Worker(settings, held)
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            first.run(until_idle=5)
+        except BaseException as error:  # noqa: BLE001
+            errors.append(error)
+
+    echo.gate.clear()  # the first worker hangs in its first batch
+    zombie = threading.Thread(target=work)
+    zombie.start()
+    assert reached.wait(30)
+    other = type(echo)()
+    done = Worker(settings, lambda: other).run(until_idle=2)
+    echo.gate.set()
+    zombie.join(timeout=60)
+    assert done.predictions == 40
+    assert first.done.posts == 0
+    assert isinstance(errors[0], Refused)
+    assert len(_read(settings, clients.Topics.of(settings).predictions, 40)) == 40
+
+
+@pytest.fixture
+def warm(settings: Settings, kafka: Settings) -> Settings:
+    """A state folder for all tests: the networks are compiled once."""
+    return settings.model_copy(update={"state": kafka.state})
+
+
+@pytest.fixture
+def rest(warm: Settings, model_folder: Path) -> Iterator[str]:
+    """The address of a REST service on the same model."""
+    verb = ["serve", "--model", str(model_folder), "--port", "0", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "covla.cli", *verb],
+        env=warm.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    try:
+        yield str(json.loads(line)["address"])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+        process.stdout.close()
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_rest_and_stream_give_the_same_answers_bit_for_bit(
+    warm: Settings, rest: str, model_folder: Path, run_verb: Any
+) -> None:
+    posts = _synthetic(60)
+    text_only = posts[0].model_copy(update={"post_id": "text-only", "image": None})
+    image_only = posts[1].model_copy(update={"post_id": "image-only", "text": ""})
+    posts = [*(p for p in posts if p.text), text_only, image_only]
+    assert text_only.text
+    assert image_only.image
+    _send(warm, {post.post_id: post.to_json() for post in posts})
+    done = run_verb(warm, "stream", "--model", model_folder, "--until-idle", 2, "--json").json
+    assert (done["predictions"], done["dead_letters"]) == (len(posts), 0)
+    assert done["posts_per_second"] > 0
+    records = _read(warm, clients.Topics.of(warm).predictions, len(posts))
+    streamed = {r.key.decode(): Prediction.from_json(r.value).answer() for r in records}
+    served = {}
+    with httpx.Client(base_url=rest, timeout=30) as client:
+        for i, post in enumerate(posts):  # singly and in batches of different sizes
+            if i < 20:
+                body = client.post("/predict", content=post.to_json()).content
+                served[post.post_id] = Prediction.from_json(body).answer()
+        for first in range(20, len(posts), 7):
+            chunk = posts[first : first + 7]
+            body = b"[" + b",".join(post.to_json() for post in chunk) + b"]"
+            for row in client.post("/predict_batch", content=body).json():
+                served[row["post_id"]] = Prediction.from_dict(row).answer()
+    assert served == streamed
