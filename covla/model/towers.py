@@ -8,6 +8,7 @@ import timm
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from covla.errors import CovlaError
 
@@ -110,7 +111,7 @@ def load_lite(tower: ImageTower, variant: int) -> None:
 
 def _base() -> tuple[Towers, PreTrainedTokenizerBase]:
     folder = _wheel_text()
-    config = AutoConfig.from_pretrained(folder, local_files_only=True).to_dict()
+    config = AutoConfig.from_pretrained(folder, local_files_only=True).to_diff_dict()
     text = {"family": "transformers", "config": config, "max_tokens": MAX_TOKENS}
     towers = Towers({"preset": "base", "text": text, "image": LITE0})
     pretrained = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
@@ -154,7 +155,7 @@ def _any(text_id: str, image_id: str) -> tuple[Towers, PreTrainedTokenizerBase]:
         tokens = tower(pixel_values=torch.zeros(1, 3, side, side)).last_hidden_state.shape[1]
     rescale = 1 / processor.rescale_factor if processor.do_rescale else 1.0
     image = {
-        "family": "transformers", "config": image_model.config.to_dict(), "size": side,
+        "family": "transformers", "config": image_model.config.to_diff_dict(), "size": side,
         "mean": [m * rescale for m in processor.image_mean],
         "std": [s * rescale for s in processor.image_std],
         "prefix_tokens": tokens - positions,
@@ -162,7 +163,7 @@ def _any(text_id: str, image_id: str) -> tuple[Towers, PreTrainedTokenizerBase]:
     text_config = text_model.config.get_text_config()
     limit = min(MAX_TOKENS, getattr(text_config, "max_position_embeddings", MAX_TOKENS))
     text = {
-        "family": "transformers", "config": text_model.config.to_dict(), "max_tokens": limit,
+        "family": "transformers", "config": text_model.config.to_diff_dict(), "max_tokens": limit,
     }  # fmt: skip
     towers = Towers({"preset": f"{text_id}+{image_id}", "text": text, "image": image})
     for tower, source, part in (
@@ -182,6 +183,7 @@ def load_towers(preset: str) -> tuple[Towers, PreTrainedTokenizerBase]:
     Raises:
         CovlaError: nothing can be loaded under that name.
     """
+    disable_progress_bar()  # verbs show their own; this one would be a line per load
     if preset == "base":
         return _base()
     text_id, _, image_id = preset.partition("+")

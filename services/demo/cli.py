@@ -1,0 +1,61 @@
+"""The `demo` verb. The top imports nothing heavier than click: `--help` loads it."""
+
+import signal
+from pathlib import Path
+
+import click
+
+from covla.console import json_option, result, say
+
+
+@click.command()
+@click.option(
+    "--posts",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A posts folder in place of synthetic posts: split train is the labelled history, "
+    "split val the live stream.",
+)
+@click.option("--preset", default="base", show_default=True, help="base, tiny, or a hub id.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(0.05, 10),
+    default=1.0,
+    show_default=True,
+    help="Of the number of synthetic posts: 1 is 2,200.",
+)
+@click.option("--exit", "leave", is_flag=True, help="End instead of staying up.")
+@json_option
+def demo(posts: Path | None, preset: str, scale: float, leave: bool, as_json: bool) -> None:
+    """Tell the whole story on real parts, from posts on Kafka to a retrained champion.
+
+    Posts are published, ingested into the feature store, validated and taught; a model is trained,
+    promoted and served over REST and Kafka; then every picture changes, the drift is found and
+    named, and Airflow retrains. Takes some minutes; stays up until Ctrl-C, which stops it all.
+    """
+    from covla.settings import get_settings
+    from services.demo.story import Story
+    from services.demo.summary import show
+    from services.stack import local
+
+    settings = get_settings()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop is a stop, whoever asks
+    try:
+        outcome = Story(settings, posts=posts, preset=preset, scale=scale).tell()
+        if not as_json:
+            show(outcome, local.pages(settings))
+        if leave or as_json:
+            result(outcome, as_json=as_json)
+            return
+        say("Everything stays up. Ctrl-C stops it.")
+        wait_for_interrupt()
+    finally:
+        local.down(settings, say=say)
+
+
+def wait_for_interrupt() -> None:
+    """Return at Ctrl-C or SIGTERM."""
+    try:
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        say("")

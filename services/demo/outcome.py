@@ -1,0 +1,124 @@
+"""What came out of the topics: predictions and dead letters since the demo began."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+from kafka import TopicPartition
+
+from covla import dead_letters, kafka
+from covla.errors import ServiceUnavailable
+from covla.post import Prediction
+from covla.settings import Settings
+
+
+class Outcome:
+    """Reads predictions, dead letters and alerts from where they ended when it was made."""
+
+    def __init__(self, settings: Settings) -> None:
+        topics = kafka.ensure_topics(settings)
+        self._topics = topics
+        self._consumer = kafka.consumer(settings, group=None)
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in (topics.predictions, topics.dead_letters, topics.alerts)
+            for number in self._consumer.partitions_for_topic(topic) or ()
+        ]
+        self._consumer.assign(partitions)
+        self._consumer.seek_to_end(*partitions)
+        for partition in partitions:
+            self._consumer.position(partition)
+        self.predictions: dict[str, Prediction] = {}  # newest per post_id
+        self.records = 0
+        self.repeated = 0
+        self._ids: set[str] = set()
+        self.alerts: list[dict[str, Any]] = []
+        self.dead: dict[tuple[str, int, int], dead_letters.DeadLetter] = {}
+
+    def read(self) -> None:
+        """Take in what has come since."""
+        for records in self._consumer.poll(timeout_ms=500).values():
+            for record in records:
+                if record.topic == self._topics.dead_letters:
+                    letter = dead_letters.read(record)
+                    self.dead[letter.identity] = letter
+                    continue
+                if record.topic == self._topics.alerts:
+                    self.alerts.append(orjson.loads(record.value))
+                    continue
+                prediction = Prediction.from_json(record.value)
+                self.records += 1
+                self.repeated += prediction.prediction_id in self._ids
+                self._ids.add(prediction.prediction_id)
+                self.predictions[prediction.post_id] = prediction
+
+    def wait_for(
+        self, post_ids: Iterable[str], *, timeout: float, alive: Callable[[], None]
+    ) -> dict[str, Prediction]:
+        """The predictions of these posts, once all are there.
+
+        Raises:
+            ServiceUnavailable: some are missing after `timeout` seconds.
+        """
+        wanted = set(post_ids)
+        deadline = time.monotonic() + timeout
+        while missing := wanted - self.predictions.keys():
+            alive()
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(
+                    f"{len(missing)} of {len(wanted)} posts have no prediction "
+                    f"after {timeout:.0f} s, such as {min(missing)}",
+                    hint="The log of the stream worker says why: STATE/logs/stream.log",
+                )
+            self.read()
+        return {post_id: self.predictions[post_id] for post_id in wanted}
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()
+
+
+def accuracy(predictions: dict[str, Prediction], truth: dict[str, str]) -> float:
+    """Share of the labelled posts whose predicted label is the true one."""
+    right = sum(predictions[post_id].label == label for post_id, label in truth.items())
+    return right / len(truth)
+
+
+def wait_for_group(
+    settings: Settings,
+    group: str,
+    topics: Iterable[str],
+    *,
+    timeout: float,
+    alive: Callable[[], Any],
+) -> None:
+    """Wait until a consumer group has committed all that lies on `topics` now.
+
+    Raises:
+        ServiceUnavailable: it has not after `timeout` seconds.
+    """
+    consumer = kafka.consumer(settings, group=group)
+    deadline = time.monotonic() + timeout
+    try:
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in consumer.partitions_for_topic(topic) or ()
+        ]
+        ends = consumer.end_offsets(partitions)
+        while True:
+            behind = sum(
+                max(0, end - (consumer.committed(partition) or 0))
+                for partition, end in ends.items()
+            )
+            if not behind:
+                return
+            alive()
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(
+                    f"consumer group {group} is {behind} messages behind after {timeout:.0f} s"
+                )
+            time.sleep(0.5)
+    finally:
+        consumer.close()

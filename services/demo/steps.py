@@ -1,0 +1,61 @@
+"""How the demo runs a step: a verb in a child process, its time taken, its result shown."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+from covla.errors import CovlaError, Refused
+from covla.settings import Settings
+
+
+class Steps:
+    """Numbered steps on stderr; stdout stays free for the result."""
+
+    def __init__(self, settings: Settings, total: int) -> None:
+        self.settings = settings
+        self.console = Console(stderr=True, highlight=False)
+        self.total = total
+        self.done: list[tuple[str, float]] = []
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """One step: its number and title now, its seconds when it ends."""
+        number = len(self.done) + 1
+        self.console.print(f"[bold cyan][{number:>2}/{self.total}][/] [bold]{title}[/]")
+        started = time.monotonic()
+        yield
+        seconds = time.monotonic() - started
+        self.done.append((title, seconds))
+        self.console.print(f"        [green]done[/] in {seconds:.1f} s")
+
+    def tell(self, message: str) -> None:
+        """A line of what came out of the present step."""
+        self.console.print(f"        {message}", markup=False, soft_wrap=True)
+
+    def verb(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> dict[str, Any]:
+        """Run `covla ARGUMENTS --json` as a person would; its progress passes through.
+
+        Raises:
+            CovlaError: it ended with another exit code than those accepted.
+        """
+        self.console.print(
+            f"        $ covla {' '.join(arguments)}", style="dim", markup=False, soft_wrap=True
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "covla.cli", *arguments, "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.settings.environment(),
+            check=False,
+        )
+        if done.returncode not in accept:
+            kind = Refused if done.returncode == Refused.exit_code else CovlaError
+            raise kind(f"covla {arguments[0]} ended with exit code {done.returncode}")
+        result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        return result
