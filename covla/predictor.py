@@ -1,5 +1,6 @@
 """A model version -> predictions. REST, stream, backfill, the gate and evaluation all call this."""
 
+import hashlib
 import logging
 import os
 import threading
@@ -10,8 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
+from safetensors import safe_open
 
 from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError, ServiceUnavailable
@@ -34,7 +37,7 @@ _THREADS = 4
 log = logging.getLogger(__name__)
 
 _sharing = threading.Lock()
-_shared: dict[tuple[str, Path, str], Encoders] = {}
+_shared: WeakValueDictionary[tuple[str, Path], Encoders] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
@@ -262,16 +265,30 @@ class Predictor:
 
 
 def _encoders(folder: Path, settings: Settings) -> Encoders:
-    """The towers of a model folder; frozen ones are shared by all versions of this process."""
+    """The towers of a model folder. Versions of one process with equal towers share them."""
     config = load_config(folder)
-    if config.with_towers:
-        return folder_encoders(folder, settings)
-    preset = config.encoders if isinstance(config.encoders, str) else config.encoders["preset"]
-    key = (preset, settings.cache, settings.device)
+    spec = config.encoders
+    preset = spec if isinstance(spec, str) else str(spec["preset"])
+    key = (_towers_digest(folder) if config.with_towers else preset, settings.cache)
     with _sharing:
-        if key not in _shared:
-            _shared[key] = load_encoders(preset, settings)
-        return _shared[key]
+        encoders = _shared.get(key)
+        if encoders is None:
+            encoders = (
+                folder_encoders(folder, settings)
+                if config.with_towers
+                else load_encoders(preset, settings)
+            )
+            _shared[key] = encoders
+        return encoders
+
+
+def _towers_digest(folder: Path) -> str:
+    total = hashlib.sha256((folder / "tokenizer.json").read_bytes())
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        for name in sorted(file.keys()):
+            if name.startswith("towers."):
+                total.update(name.encode() + file.get_tensor(name).numpy().tobytes())
+    return total.hexdigest()
 
 
 def _quality(item: Prepared) -> dict[str, float]:
