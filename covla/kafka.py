@@ -90,8 +90,7 @@ def producer(settings: Settings, *, transactional_id: str | None = None) -> Kafk
         "enable_idempotence": True,
         "compression_type": None,
         "linger_ms": 5,
-        # Base64 pictures: one message may fill the broker's limit, which is above ours.
-        "max_request_size": settings.max_message_bytes * 2,
+        "max_request_size": _dead_letter_bytes(settings),
     }
     if transactional_id:
         config["transactional_id"] = transactional_id
@@ -120,6 +119,10 @@ def consumer(settings: Settings, *topics: str, group: str | None, **config: Any)
     return client
 
 
+def _dead_letter_bytes(settings: Settings) -> int:
+    return settings.max_message_bytes * 3
+
+
 def ensure_topics(settings: Settings) -> Topics:
     """Create the topics that are missing; leave those that are there as they are.
 
@@ -134,9 +137,14 @@ def ensure_topics(settings: Settings) -> Topics:
             "num_partitions": settings.topic_partitions,
             "replication_factor": settings.topic_replication,
         }
+        # A post over our limit must still fit where producers send it, to be refused by name; and
+        # as a dead letter, which adds headers to the same bytes.
+        sizes = dict.fromkeys(topics.all(), settings.max_message_bytes * 2)
+        sizes[topics.dead_letters] = _dead_letter_bytes(settings)
         for name in sorted(missing):
+            configs = {"max.message.bytes": str(sizes[name])}
             try:
-                client.create_topics({name: shape}, wait_for_metadata=True)
+                client.create_topics({name: shape | {"configs": configs}}, wait_for_metadata=True)
             except TopicAlreadyExistsError:
                 continue  # another process was faster
     except KafkaError as error:

@@ -27,7 +27,7 @@ controller.quorum.bootstrap.servers={host}:{controller}
 log.dirs={data}
 # A topic that nobody created is a typing mistake.
 auto.create.topics.enable=false
-message.max.bytes=2097152
+message.max.bytes=3145728
 replica.fetch.max.bytes=2097152
 # Posts carry the time they were written at: retention by age would drop old ones on arrival.
 log.retention.ms=-1
