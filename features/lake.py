@@ -62,7 +62,7 @@ class Lake:
                 path = self.root / table / hour / name
                 new = rows.take(indices)
                 if path.exists():
-                    new = _merged(pq.ParquetFile(path).read(), new)
+                    new = _merged(pq.read_table(path, schema=SCHEMAS[table]), new)
                 write_parquet(new.sort_by("offset"), path)
         return len(groups)
 
@@ -108,7 +108,7 @@ class Lake:
                     files = sorted(folder.glob("*.parquet"))
                     before, after = before + len(files), after + 1
                     if len(files) > 1:
-                        _merge_folder(files)
+                        _merge_folder(files, SCHEMAS[table])
         return {"files_before": before, "files_after": after}
 
     def _folders(self, table: str, window: Window) -> Iterator[Path]:
@@ -163,9 +163,9 @@ def _merged(old: pa.Table, new: pa.Table) -> pa.Table:
     return pa.concat_tables([others, new])
 
 
-def _merge_folder(files: Iterable[Path]) -> None:
+def _merge_folder(files: Iterable[Path], schema: pa.Schema) -> None:
     paths = list(files)
-    rows = pa.concat_tables([pq.ParquetFile(path).read() for path in paths])
+    rows = pa.concat_tables([pq.read_table(path, schema=schema) for path in paths])
     rows = rows.sort_by([(name, "ascending") for name in (*SOURCE, "created_timestamp")])
     places = zip(*(rows[name].to_pylist() for name in SOURCE), strict=True)
     seen: set[tuple[str, int, int]] = set()
