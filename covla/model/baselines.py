@@ -50,7 +50,7 @@ class Single(Fusion):
         self, z_t: Tensor, z_v: Tensor, z_c: Tensor, has_text: Tensor, has_image: Tensor
     ) -> tuple[Tensor, Tensor]:
         """As `CrossModalFusion`; the gate is 1 for text and 0 for image."""
-        share = torch.full_like(has_text, self.use_text, dtype=z_t.dtype)
+        share = torch.ones_like(z_t[:, 0]) * float(self.use_text)
         return (z_t if self.use_text else z_v), share
 
 

@@ -22,6 +22,7 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         labels: the taxonomy in its order; C labels.
         width: d, the common width (MODEL.md "common width", ours).
         graph, graph_layers, window, neighbours: the context graph (paper: that there is one).
+        graph_gain: initial scale of the graph layers' LayerNorm; 1 is the usual one.
         alignment: `cam` has a learnable temperature, `paper` tau = 1, `mean` pools instead.
         fusion: `cmf`; `gate` (no context in the gate), `concat`, `late`, `text`, `image` are
             baselines and ablations.
@@ -54,6 +55,7 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         width: int = 256,
         graph: bool = True,
         graph_layers: int = 2,
+        graph_gain: float = 0.1,
         window: int = 2,
         neighbours: int = 4,
         alignment: str = "cam",
@@ -84,7 +86,7 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         self.encoder_id = encoder_id
         self.text_width, self.image_width, self.regions = text_width, image_width, regions
         self.width = width
-        self.graph, self.graph_layers = graph, graph_layers
+        self.graph, self.graph_layers, self.graph_gain = graph, graph_layers, graph_gain
         self.window, self.neighbours = window, neighbours
         self.alignment, self.fusion = alignment, fusion
         self.context_nodes = list(CONTEXT_NODES if context_nodes is None else context_nodes)

@@ -38,10 +38,13 @@ class ContextGraph(nn.Module):
     def __init__(self, config: CovlaConfig) -> None:
         super().__init__()
         self.window, self.neighbours = config.window, config.neighbours
-        self.register_buffer("grid", grid_edges(*config.grid), persistent=False)
+        self.register_buffer("grid", grid_edges(*config.grid))
         layers = range(config.graph_layers)
         self.weights = nn.ModuleList(nn.Linear(config.width, config.width) for _ in layers)
         self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in layers)
+        for norm in self.norms:
+            # Starts near the identity: the graph has to earn its influence (ours).
+            nn.init.constant_(norm.weight, config.graph_gain)
 
     def edges(self, cosine: Tensor, tokens: int, context: int) -> Tensor:
         """Which pairs of nodes are joined, B x N x N of 0 and 1. N = T + R + K in that order.

@@ -14,7 +14,7 @@ from covla.model.baselines import make_fusion
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Layout
 from covla.model.context_graph import ContextGraph
-from covla.model.towers import Towers
+from covla.model.towers import ImageTower, Towers
 from covla.training.losses import cross_entropy, distillation, info_nce
 
 
@@ -101,9 +101,13 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         self.projection = nn.Linear(self.fusion.width, wide) if wide else None
         self.post_init()
 
+    @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        # torch's own initialisation of each layer is what was measured; towers bring their own.
-        pass
+        # torch's own initialisation of each layer is what was measured, and towers bring their own
+        # weights; but `from_pretrained` leaves buffers that are not saved without values.
+        if isinstance(module, ImageTower):
+            for name in ("mean", "std"):
+                getattr(module, name).copy_(torch.tensor(module.spec[name]).view(1, 3, 1, 1))
 
     def features(
         self,

@@ -1,28 +1,43 @@
 """Preset `tiny`: towers from scratch, with a tokenizer that is trained on the posts."""
 
+from collections import Counter
+
 from transformers import PreTrainedTokenizerFast
 
 from covla.model.towers import Towers, tiny
 
-VOCABULARY = 2000
+WORDS = 2000
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 NAMES = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
 
 
 def tiny_towers(texts: list[str], seed: int) -> tuple[Towers, PreTrainedTokenizerFast]:
-    """Random towers and a WordPiece tokenizer of the words in `texts`; the same for equal input."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    """Random towers, and a WordPiece tokenizer of the words in `texts` that occur at least twice
+    and of all their characters. The same for equal input: the trainers of `tokenizers` break ties
+    by the order of a hash map, which differs from run to run."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL[1]))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=VOCABULARY, special_tokens=SPECIAL, show_progress=False
+    normalizer = normalizers.BertNormalizer(lowercase=True)
+    splitter = pre_tokenizers.BertPreTokenizer()
+    words = Counter(
+        word
+        for text in texts
+        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
     )
-    tokenizer.train_from_iterator(texts, trainer)
-    ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    ranked = sorted(words, key=lambda word: (-words[word], word))
+    letters = sorted({letter for word in words for letter in word})
+    pieces = [
+        *SPECIAL,
+        *letters,
+        *(f"##{letter}" for letter in letters),
+        *(word for word in ranked[:WORDS] if words[word] > 1),
+    ]
+    vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=SPECIAL[1]))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splitter
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=ends
+        single="[CLS] $A [SEP]", special_tokens=[(name, vocabulary[name]) for name in SPECIAL[2:]]
     )
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **NAMES)
-    return tiny(tokenizer.get_vocab_size(), seed), fast
+    return tiny(len(vocabulary), seed), fast

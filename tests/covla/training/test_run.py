@@ -1,0 +1,159 @@
+"""Whole runs of preset `tiny` on synthetic posts."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from transformers import AutoModel, AutoProcessor, TrainerCallback
+
+from covla.errors import CovlaError
+from covla.labels import load_taxonomy
+from covla.model_folder import verify
+from covla.posts_folder import write_folder
+from covla.settings import Settings
+from covla.synthetic.generate import generate, with_splits
+from covla.training.data import TrainingPost, from_folder, split_of
+from covla.training.run import Plan, train
+from covla.training.trainer import Recipe
+
+SHORT = Plan(preset="tiny", recipe=Recipe(pretrain_epochs=1, epochs=2, batch=32))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("posts")
+    week = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC)
+    write_folder(path, with_splits(generate(120, 1, *week), 0.1))
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state=tmp_path / "state", device="cpu")
+
+
+@pytest.fixture
+def posts(folder: Path, settings: Settings) -> list[TrainingPost]:
+    return from_folder(folder, "train", settings, unlabelled=None)
+
+
+class _Cut(TrainerCallback):  # type: ignore[misc]
+    """Ends a run the hard way in the middle of an epoch of stage 2."""
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if "finetune" in args.output_dir and state.epoch and state.epoch > 1:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_the_same_posts_and_seed_give_the_same_bytes_also_after_a_cut(
+    posts: list[TrainingPost], settings: Settings, tmp_path: Path
+) -> None:
+    taxonomy = load_taxonomy()
+    whole = train(posts, SHORT, tmp_path / "whole", taxonomy, settings)
+    assert verify(tmp_path / "whole") == whole["digest"]
+    with pytest.raises(KeyboardInterrupt):
+        train(posts, SHORT, tmp_path / "cut", taxonomy, settings, callbacks=[_Cut()])
+    assert not (tmp_path / "cut").exists()  # nothing half-written is visible
+    train(posts, SHORT, tmp_path / "cut", taxonomy, settings, resume=True)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+    other = replace(SHORT, recipe=replace(SHORT.recipe, seed=1))
+    train(posts, other, tmp_path / "other", taxonomy, settings)
+    assert (tmp_path / "other" / "model.safetensors").read_bytes() != weights[0]
+
+    # What a folder holds, and that it needs nothing beside it.
+    model = AutoModel.from_pretrained(tmp_path / "whole")
+    assert model.towers is not None
+    processor = AutoProcessor.from_pretrained(tmp_path / "whole")
+    inputs = processor(["a cup of coffee", ""], [None, None])
+    assert model.eval()(**inputs).logits.shape == (2, len(taxonomy.names))
+    rows = pq.read_table(tmp_path / "whole" / "reference.parquet")
+    assert rows.num_rows == whole["posts"]
+    assert {"text_words", "image_blur", "has_image", "label"} <= set(rows.column_names)
+
+    # The same plan again costs nothing; another one is refused.
+    assert train(posts, SHORT, tmp_path / "whole", taxonomy, settings)["reused"]
+    with pytest.raises(CovlaError, match="holds a model of other posts or another plan"):
+        train(posts, other, tmp_path / "whole", taxonomy, settings)
+
+
+@pytest.mark.slow
+def test_the_verbs_train_and_evaluate(folder: Path, tmp_path: Path, run_verb: Any) -> None:
+    settings = Settings(state=tmp_path / "state")
+    out = tmp_path / "model"
+    trained = run_verb(
+        settings, "train", "--posts", folder, "--preset", "tiny", "--epochs", 2, "--out", out,
+        "--pretrain-epochs", 1, "--json",
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    assert {"folder", "digest", "accuracy", "seconds"} <= set(trained.json)
+    scored = run_verb(
+        settings, "evaluate", "--posts", folder, "--split", "val", "--model", out, "--json"
+    )
+    assert scored.returncode == 0, scored.stderr
+    assert scored.json["accuracy"] == pytest.approx(trained.json["accuracy"])
+    assert scored.json["n"] == trained.json["holdout"]
+    text = run_verb(
+        settings, "evaluate", "--posts", folder, "--split", "val", "--model", out,
+        "--modality", "text", "--json",
+    )  # fmt: skip
+    assert text.json["mean_gate"] == 1.0
+
+
+def test_a_label_outside_the_taxonomy_is_named_before_any_work(
+    posts: list[TrainingPost], settings: Settings, tmp_path: Path
+) -> None:
+    posts[3].label = "spaceship"
+    with pytest.raises(CovlaError, match=rf"post {posts[3].post_id}: label: 'spaceship' is not"):
+        train(posts, SHORT, tmp_path / "out", load_taxonomy(), settings)
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_one_class_or_none_is_refused(
+    posts: list[TrainingPost], settings: Settings, tmp_path: Path
+) -> None:
+    for label, message in (("home", "are home"), (None, "no labelled post")):
+        for row in posts:
+            row.label = label
+        with pytest.raises(CovlaError, match=message):
+            train(posts, SHORT, tmp_path / "out", load_taxonomy(), settings)
+
+
+def test_an_empty_split_is_refused(folder: Path, settings: Settings) -> None:
+    with pytest.raises(CovlaError, match="no labelled post of split 'dev'"):
+        from_folder(folder, "dev", settings)
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (replace(SHORT, arch="vit"), "arch: 'vit'"),
+        (replace(SHORT, teacher="oracle"), "teacher: 'oracle'"),
+        (replace(SHORT, overrides={"grpah": False}), "grpah: no such field"),
+    ],
+)
+def test_a_bad_plan_is_refused_before_any_work(
+    plan: Plan, message: str, posts: list[TrainingPost], settings: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(CovlaError, match=message):
+        train(posts, plan, tmp_path / "out", load_taxonomy(), settings)
+
+
+def test_a_folders_val_split_is_the_holdout_and_unlabelled_posts_are_capped(
+    folder: Path, settings: Settings
+) -> None:
+    some = from_folder(folder, "train", settings, unlabelled=3)
+    assert {row.split for row in some if row.label is None} == {"train"}
+    assert sum(row.label is None for row in some) == 3
+    assert any(row.split == "holdout" for row in some)
+    assert from_folder(folder, "train", settings, unlabelled=3) == some
+
+
+def test_the_hash_split_is_about_its_share_and_never_changes() -> None:
+    sides = [split_of(f"post-{i}") for i in range(2000)]
+    assert 340 < sides.count("holdout") < 460
+    assert sides == [split_of(f"post-{i}") for i in range(2000)]
