@@ -73,7 +73,10 @@ class ChampionWatcher:
         """
         wanted = self._registry.champion()
         serving = self._current.version if self._current else None
-        if wanted is None or wanted == serving or self._failed_lately(wanted):
+        if wanted is None or wanted == serving:
+            self._refused = None
+            return False
+        if self._failed_lately(wanted):
             return False
         try:
             predictor = Predictor.load(wanted, self._settings, self._context)

@@ -1,0 +1,82 @@
+"""promote, releases, rollback and predict as a person runs them."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covla.posts_folder import write_folder
+from covla.settings import Settings
+from covla.synthetic import generate
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 labelled posts of split "test"."""
+    folder = tmp_path_factory.mktemp("posts")
+    start, end = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
+    items = [(item.__class__(item.post, item.label, "test", None), picture)
+             for item, picture in generate(60, 4, start, end)]  # fmt: skip
+    write_folder(folder, items)
+    return folder
+
+
+def test_a_bad_candidate_is_blocked_forced_through_and_seen_as_forced(
+    tiny_folder: Path, folder: Path, offline_settings: Settings, run_verb: Callable[..., Any]
+) -> None:
+    asked = ("promote", tiny_folder, "--posts", folder, "--json")
+    blocked = run_verb(offline_settings, *asked)
+    assert blocked.returncode == 4, blocked.stderr
+    assert (blocked.json["promoted"], blocked.json["version"]) == (False, "1")
+    assert "floor: accuracy" in blocked.stderr
+    assert Path(blocked.json["report"]).is_file()
+
+    refused = run_verb(offline_settings, "predict", stdin="{}")
+    assert refused.returncode == 2
+    assert "there is no champion yet" in refused.stderr
+
+    forced = run_verb(offline_settings, *asked, "--force")
+    assert forced.returncode == 0, forced.stderr
+    assert (forced.json["promoted"], forced.json["forced"]) == (True, True)
+    (release,) = run_verb(offline_settings, "releases", "--json").json["releases"]
+    assert (release["aliases"], release["gate"], release["forced"]) == (
+        ["champion"], "failed", "true",
+    )  # fmt: skip
+    assert "champion" in run_verb(offline_settings, "releases").stdout
+    back = run_verb(offline_settings, "rollback", "--json")
+    assert back.returncode == 4
+    assert "no previous version" in back.stderr
+
+
+def test_predict_answers_every_line_in_order(
+    tiny_folder: Path, folder: Path, offline_settings: Settings, run_verb: Callable[..., Any]
+) -> None:
+    good = '{"post_id": "a", "created_at": "2026-03-01T10:00:00Z", "text": "At the beach"}'
+    url = good.replace('"a"', '"b"')[:-1] + ', "image": {"uri": "https://example.org/x.png"}}'
+    lines = [good, "not json", "", url, "x" * 1_000_002, good.replace('"a"', '"c"')]
+    done = run_verb(
+        offline_settings, "predict", "--model", tiny_folder, stdin="\n".join(lines) + "\n"
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [a.get("post_id") for a in answers] == ["a", None, None, None, "c"]
+    errors = [(a["line"], a["field"], a["code"]) for a in answers if "error" in a]
+    assert errors == [
+        (2, "message", "not_json"), (4, "image", "image_url"), (5, "message", "too_large"),
+    ]  # fmt: skip
+    assert "2 predicted, 3 refused" in done.stderr
+
+    none = run_verb(offline_settings, "predict", "--model", tiny_folder, stdin="{}\n")
+    assert none.returncode == 2
+    assert json.loads(none.stdout)["field"] == "post_id"
+
+    split = run_verb(
+        offline_settings, "predict", "--model", tiny_folder, "--posts", folder, "--json"
+    )
+    assert split.json["predicted"] == 60
+    assert len(split.stdout.splitlines()) == 61
