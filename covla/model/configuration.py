@@ -21,7 +21,8 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         text_width, image_width, regions: d_T, d_V and R of the towers' outputs.
         labels: the taxonomy in its order; C labels.
         width: d, the common width (MODEL.md "common width", ours).
-        graph, graph_layers, window, neighbours: the context graph (paper: that there is one).
+        graph, graph_layers, window, neighbours: the context graph (paper: that there is one);
+            off by default, see docs/adr/0008-context-graph.md.
         graph_gain: initial scale of the graph layers' LayerNorm; 1 is the usual one.
         alignment: `cam` has a learnable temperature, `paper` tau = 1, `mean` pools instead.
         fusion: `cmf`; `gate` (no context in the gate), `concat`, `late`, `text`, `image` are
@@ -53,7 +54,7 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         regions: int = 49,
         labels: list[str] | None = None,
         width: int = 256,
-        graph: bool = True,
+        graph: bool = False,
         graph_layers: int = 2,
         graph_gain: float = 0.1,
         window: int = 2,

@@ -41,10 +41,11 @@ class ContextGraph(nn.Module):
         self.register_buffer("grid", grid_edges(*config.grid))
         layers = range(config.graph_layers)
         self.weights = nn.ModuleList(nn.Linear(config.width, config.width) for _ in layers)
-        self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in layers)
-        for norm in self.norms:
+        norms = [nn.LayerNorm(config.width) for _ in layers]
+        for norm in norms:
             # Starts near the identity: the graph has to earn its influence (ours).
             nn.init.constant_(norm.weight, config.graph_gain)
+        self.norms = nn.ModuleList(norms)
 
     def edges(self, cosine: Tensor, tokens: int, context: int) -> Tensor:
         """Which pairs of nodes are joined, B x N x N of 0 and 1. N = T + R + K in that order.

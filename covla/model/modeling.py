@@ -12,8 +12,9 @@ from transformers.utils import ModelOutput
 from covla.model.alignment import CrossModalAlignment, masked_mean
 from covla.model.baselines import make_fusion
 from covla.model.configuration import CovlaConfig
-from covla.model.context import Layout
 from covla.model.context_graph import ContextGraph
+from covla.model.context_nodes import ContextNodes
+from covla.model.inputs import complete
 from covla.model.towers import ImageTower, Towers
 from covla.training.losses import cross_entropy, distillation, info_nce
 
@@ -35,39 +36,6 @@ class CovlaOutput(ModelOutput):  # type: ignore[misc]
     z_v: Tensor | None = None
     h_f: Tensor | None = None
     losses: dict[str, Tensor] | None = None
-
-
-class ContextNodes(nn.Module):
-    """Context inputs, standardised per node, to nodes of the common width."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, config: CovlaConfig) -> None:
-        super().__init__()
-        self.layout = Layout.of(config)
-        shape = (self.layout.nodes, self.layout.width)
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("std", torch.ones(shape))
-        self.projections = nn.ModuleList(
-            nn.Linear(width, config.width) for *_, width in self.layout.kinds
-        )
-        self.norm = nn.LayerNorm(config.width)
-        self.width = config.width
-
-    def forward(self, context: Tensor) -> Tensor:
-        """B x K x W to B x K x d. Outliers are held at 4 standard deviations."""
-        standard = ((context - self.mean) / self.std).clamp(-4, 4)
-        nodes = [
-            projection(standard[:, first : first + count, :width])
-            for projection, (_, first, count, width) in zip(
-                self.projections, self.layout.kinds, strict=True
-            )
-        ]
-        if not nodes:
-            return context.new_zeros(context.shape[0], 1, self.width)
-        normed: Tensor = self.norm(torch.cat(nodes, 1))
-        return normed
 
 
 class CovlaModel(PreTrainedModel):  # type: ignore[misc]
@@ -109,19 +77,6 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
             for name in ("mean", "std"):
                 getattr(module, name).copy_(torch.tensor(module.spec[name]).view(1, 3, 1, 1))
 
-    def features(
-        self,
-        input_ids: Tensor | None,
-        attention_mask: Tensor | None,
-        pixel_values: Tensor | None,
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """Run the towers on raw inputs: B x T x d_T and B x R x d_V."""
-        if self.towers is None:
-            raise ValueError("this model has no towers: give tokens and regions")
-        tokens = None if input_ids is None else self.towers.text(input_ids, attention_mask)
-        regions = None if pixel_values is None else self.towers.image(pixel_values)
-        return tokens, regions
-
     def forward(
         self,
         tokens: Tensor | None = None,
@@ -151,34 +106,17 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
             teacher, has_teacher: B x teacher width and B.
             pretraining: stage 1 (InfoNCE + L_KD, no labels); otherwise L_CE + lambda * L_KD.
         """
-        if input_ids is not None or pixel_values is not None:
-            tokens, regions = self.features(input_ids, attention_mask, pixel_values)
-            token_mask = None if attention_mask is None else attention_mask.bool()
-        if tokens is None and regions is None:
-            raise ValueError("give tokens, regions or both")
-        some = tokens if tokens is not None else regions
-        assert some is not None
-        batch = some.shape[0]
-        # A modality that no post of the batch has: one position that is masked.
-        if tokens is None:
-            tokens = some.new_zeros(batch, 1, self.config.text_width)
-            token_mask = torch.zeros(batch, 1, dtype=torch.bool, device=some.device)
-        elif token_mask is None:
-            token_mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=some.device)
-        if regions is None:
-            regions = some.new_zeros(batch, self.config.regions, self.config.image_width)
-            has_image = torch.zeros(batch, dtype=torch.bool, device=some.device)
-        elif has_image is None:
-            has_image = torch.ones(batch, dtype=torch.bool, device=some.device)
-        if context is None or context_mask is None:
-            layout = self.context.layout
-            context = some.new_zeros(batch, layout.nodes, layout.width)
-            context_mask = torch.zeros(batch, layout.nodes, dtype=torch.bool, device=some.device)
-        assert token_mask is not None
+        if self.towers is not None and input_ids is not None and attention_mask is not None:
+            tokens, token_mask = self.towers.text(input_ids, attention_mask), attention_mask.bool()
+        if self.towers is not None and pixel_values is not None:
+            regions = self.towers.image(pixel_values)
+        tokens, token_mask, regions, has_image, context, context_mask = complete(
+            self.config, tokens, token_mask, regions, has_image, context, context_mask
+        )
         if self.training:
             token_mask, has_image = self._hide(token_mask, has_image)
-            keep = torch.rand(context_mask.shape, device=some.device) >= self.config.context_dropout
-            context_mask = context_mask & keep
+            keep = torch.rand(context_mask.shape, device=context.device)
+            context_mask = context_mask & (keep >= self.config.context_dropout)
         h_t = self._noisy(self.text(tokens)) * token_mask[..., None]
         h_v = self._noisy(self.image(regions)) * has_image[:, None, None]
         h_c = self.context(context) * context_mask[..., None]

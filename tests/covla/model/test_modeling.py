@@ -13,7 +13,14 @@ from covla.model.head import HeadEngine
 from covla.model.modeling import CovlaModel
 from covla.model.towers import tiny
 
-BASE = {"text_width": 12, "image_width": 20, "regions": 9, "width": 16, "labels": list("abc")}
+BASE = {
+    "graph": True,
+    "text_width": 12,
+    "image_width": 20,
+    "regions": 9,
+    "width": 16,
+    "labels": list("abc"),
+}
 
 
 def make(seed: int = 0, **overrides: object) -> CovlaModel:
