@@ -16,7 +16,7 @@ from covla.model_folder import verify
 from covla.settings import Settings
 
 PATH = "model"
-DESCRIBES = ("window", "posts", "preset", "seed", "arch", "teacher")  # of training.json
+DESCRIBES = ("window", "posts_folder", "preset", "seed", "arch", "teacher")  # of training.json
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ class Rules:
     noise: float = 0.02
     label: float = 0.10
     most: float = 0.05
-    label_posts: int = 20  # a label with fewer holdout posts has no floor: too few to tell
+    label_posts: int = 10  # a label with fewer holdout posts has no floor: too few to tell
     label_recall: float = 0.05
     over_majority: float = 0.05
     ece: float = 0.15

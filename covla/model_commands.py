@@ -129,7 +129,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
             "forced" if row["forced"] == "true" else row["gate"] or "",
             *("" if score is None else f"{score:.4f}" for score in scores),
             row["preset"] or "",
-            row["window"] or row["posts"] or "",
+            row["window"] or row["posts_folder"] or "",
             row["digest"][:12],
         )
     Console().print(table)

@@ -94,7 +94,7 @@ def test_the_first_version_must_beat_the_commonest_label() -> None:
 
 def test_a_label_with_few_posts_has_no_floor() -> None:
     few = np.zeros(N, int)
-    few[:10] = 1
+    few[:9] = 1
     names = {check.name for check in _floors(_measured(0.9), few, LABELS, Rules())}
     assert "floor: recall of home" in names
     assert "floor: recall of shop" not in names
