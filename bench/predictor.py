@@ -15,6 +15,7 @@ from covla.labels import load_taxonomy
 from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
 from covla.model.modeling import CovlaModel
+from covla.model.towers import load_towers
 from covla.model_folder import seal
 from covla.post import SocialPost
 from covla.predictor import Predictor
@@ -27,12 +28,18 @@ from covla.synthetic import generate
 def untrained(folder: Path) -> Path:
     """A `base` model folder with random weights: as fast as a trained one."""
     torch.manual_seed(0)
+    towers, tokenizer = load_towers("base")
     config = CovlaConfig(
+        encoders=towers.spec,
+        with_towers=True,
         labels=load_taxonomy().names,
         text_quality=list(TEXT_QUALITY),
         image_quality=list(IMAGE_QUALITY),
     )
-    CovlaModel(config).save_pretrained(folder)
+    model = CovlaModel(config)
+    model.towers = towers
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     seal(folder)
     return folder
 

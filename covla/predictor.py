@@ -19,8 +19,8 @@ from safetensors import safe_open
 from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.model.context import HashtagPrior, context_of
-from covla.model.encoders import Encoded, Encoders, load_encoders
-from covla.model.head import HeadEngine, folder_encoders, load_config
+from covla.model.encoders import Encoded, Encoders
+from covla.model.head import HeadEngine, folder_encoders
 from covla.post import Flag, Prediction, SocialPost, now
 from covla.prepare import Prepared, prepare
 from covla.registry import Registry
@@ -266,19 +266,11 @@ class Predictor:
 
 def _encoders(folder: Path, settings: Settings) -> Encoders:
     """The towers of a model folder. Versions of one process with equal towers share them."""
-    config = load_config(folder)
-    spec = config.encoders
-    preset = spec if isinstance(spec, str) else str(spec["preset"])
-    key = (_towers_digest(folder) if config.with_towers else preset, settings.cache)
+    key = (_towers_digest(folder), settings.cache)
     with _sharing:
         encoders = _shared.get(key)
         if encoders is None:
-            encoders = (
-                folder_encoders(folder, settings)
-                if config.with_towers
-                else load_encoders(preset, settings)
-            )
-            _shared[key] = encoders
+            encoders = _shared[key] = folder_encoders(folder, settings)
         return encoders
 
 

@@ -204,7 +204,8 @@ def test_context_is_used_and_its_absence_is_flagged(predictor: Predictor, state:
 
     with_context = _with(predictor, state, source)
     plain = _with(predictor, state)
-    items = [_post(), _post(text="no tags here")]
+    picture = {"image": {"data": _b64(_png(40))}}  # context weighs text against image
+    items = [_post(**picture), _post(text="no tags here", **picture)]
     (tagged, stale), (bare, _) = with_context.predict(items), plain.predict(items)
     assert "stale_context" not in _good(tagged).flags
     assert "stale_context" in _good(stale).flags
