@@ -126,7 +126,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
         table.add_row(
             row["version"],
             ", ".join(row["aliases"]),
-            "forced" if row["forced"] == "true" else row["gate"] or "",
+            "forced" if row["forced"] == "true" and row["aliases"] else row["gate"] or "",
             *("" if score is None else f"{score:.4f}" for score in scores),
             row["preset"] or "",
             row["window"] or row["posts_folder"] or "",
