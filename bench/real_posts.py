@@ -17,7 +17,8 @@ from covla.labels import load_taxonomy
 from covla.settings import get_settings
 from covla.training.data import from_folder
 from covla.training.judge import judge, labelled_posts
-from covla.training.run import Plan, train
+from covla.training.plan import Plan
+from covla.training.run import train
 from covla.training.trainer import Recipe
 
 DEFAULT_POSTS = "../shared/data/realposts"

@@ -46,3 +46,14 @@ def complete(
     assert token_mask is not None
     assert has_image is not None
     return tokens, token_mask, regions, has_image, context, context_mask
+
+
+def hide_one_side(token_mask: Tensor, has_image: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Modality dropout: of `share` of the posts that have both sides, one is hidden.
+
+    Draws from torch's generator, which the trainer seeds.
+    """
+    draw = torch.rand(has_image.shape, device=has_image.device)
+    both = token_mask.any(1) & has_image
+    hide_text, hide_image = both & (draw < share / 2), both & (draw >= 1 - share / 2)
+    return token_mask & ~hide_text[:, None], has_image & ~hide_image

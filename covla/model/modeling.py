@@ -14,7 +14,7 @@ from covla.model.baselines import make_fusion
 from covla.model.configuration import CovlaConfig
 from covla.model.context_graph import ContextGraph
 from covla.model.context_nodes import ContextNodes
-from covla.model.inputs import complete
+from covla.model.inputs import complete, hide_one_side
 from covla.model.towers import ImageTower, Towers
 from covla.training.losses import cross_entropy, distillation, info_nce
 
@@ -46,17 +46,17 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
     """
 
     config_class = CovlaConfig
-    base_model_prefix = "covla"
     main_input_name = "tokens"
 
     def __init__(self, config: CovlaConfig) -> None:
         super().__init__(config)
-        d = config.width
         self.towers = Towers(dict(config.encoders)) if config.with_towers else None
         # LayerNorm without scale and shift, which the Linear after it can learn as well; frozen
         # features then need no gradient but the Linear's own.
         self.text, self.image = (
-            nn.Sequential(nn.LayerNorm(wide, elementwise_affine=False), nn.Linear(wide, d))
+            nn.Sequential(
+                nn.LayerNorm(wide, elementwise_affine=False), nn.Linear(wide, config.width)
+            )
             for wide in (config.text_width, config.image_width)
         )
         self.context = ContextNodes(config)
@@ -114,7 +114,9 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
             self.config, tokens, token_mask, regions, has_image, context, context_mask
         )
         if self.training:
-            token_mask, has_image = self._hide(token_mask, has_image)
+            token_mask, has_image = hide_one_side(
+                token_mask, has_image, self.config.modality_dropout
+            )
             keep = torch.rand(context_mask.shape, device=context.device)
             context_mask = context_mask & (keep >= self.config.context_dropout)
         h_t = self._noisy(self.text(tokens)) * token_mask[..., None]
@@ -145,19 +147,9 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         loss = torch.stack(total).sum() if total else None
         return CovlaOutput(loss, logits, gate, attention, z_t, z_v, h_f, losses or None)
 
-    def _hide(self, token_mask: Tensor, has_image: Tensor) -> tuple[Tensor, Tensor]:
-        """Modality dropout: of some posts that have both sides, one is hidden."""
-        draw = torch.rand(has_image.shape, device=has_image.device)
-        both = token_mask.any(1) & has_image
-        half = self.config.modality_dropout / 2
-        hide_text, hide_image = both & (draw < half), both & (draw >= 1 - half)
-        return token_mask & ~hide_text[:, None], has_image & ~hide_image
-
     def _noisy(self, values: Tensor) -> Tensor:
-        if not self.training or not self.config.feature_noise:
-            return values
-        scale: float = self.config.feature_noise
-        return values + scale * torch.randn_like(values)
+        scale: float = self.config.feature_noise if self.training else 0.0
+        return values + scale * torch.randn_like(values) if scale else values
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """B x C logits to calibrated probabilities, by the fitted temperature."""

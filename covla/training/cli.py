@@ -111,8 +111,8 @@ def train(
 
     from covla.labels import load_taxonomy
     from covla.settings import get_settings
+    from covla.training.plan import Plan
     from covla.training.progress import bars
-    from covla.training.run import Plan
     from covla.training.run import train as run
     from covla.training.tracker import tracker
     from covla.training.trainer import Recipe

@@ -1,9 +1,7 @@
 """One training run: posts in, a sealed model folder out. Cut off, it goes on with `resume`."""
 
-import hashlib
 import shutil
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,56 +29,13 @@ from covla.training.examples import (
     encode,
     make_examples,
     prepare_posts,
+    raw_teacher_vectors,
     set_context_statistics,
     teacher_vectors,
 )
+from covla.training.plan import Plan
 from covla.training.reference import write_reference
-from covla.training.teacher import TEACHERS
 from covla.training.trainer import Example, Recipe, describe, logits_of, quiet, run_stage
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to train. The same plan on the same posts gives the same folder, byte for byte.
-
-    preset: `base`, `tiny`, a hub id or folder, or TEXT+IMAGE. overrides: fields of `CovlaConfig`
-    beside those of `arch`.
-    """
-
-    preset: str = "base"
-    arch: str = "covla"
-    teacher: str = "ensemble"
-    recipe: Recipe = field(default_factory=Recipe)
-    overrides: dict[str, Any] = field(default_factory=dict)
-
-    def check(self) -> None:
-        """Before any long work.
-
-        Raises:
-            CovlaError: an unknown architecture, teacher or configuration field.
-        """
-        arch_overrides(self.arch)
-        if self.teacher not in {*TEACHERS, "none"}:
-            names = ", ".join([*TEACHERS, "none"])
-            raise CovlaError(f"teacher: {self.teacher!r} is not one of {names}")
-        known = CovlaConfig(labels=["a", "b"])
-        for name in self.overrides:
-            if not hasattr(known, name):
-                raise CovlaError(f"{name}: no such field of the model's configuration")
-        CovlaConfig(labels=["a", "b"], **arch_overrides(self.arch) | self.overrides)
-
-    def digest(self, posts: list[TrainingPost], taxonomy: Taxonomy) -> str:
-        """Identity of this plan on these posts (SHA-256, 16 hex digits)."""
-        about = [self.preset, self.arch, self.teacher, describe(self.recipe), self.overrides]
-        total = hashlib.sha256(orjson.dumps([*about, taxonomy.names]))
-        for row in posts:
-            total.update(row.post.to_json())
-            total.update(f"\0{row.label}\0{row.split}\n".encode())
-            if row.teacher is not None:
-                total.update(row.teacher.tobytes())
-            for tag, prior in sorted(row.priors.items()):
-                total.update(f"{tag}\0{list(prior.prior)}\0{prior.count}\n".encode())
-        return total.hexdigest()[:16]
 
 
 def train(
@@ -312,8 +267,6 @@ def teach(
     Raises:
         CovlaError: bad labels, or no such teacher or preset.
     """
-    from covla.training.examples import raw_teacher_vectors
-
     quiet()
     Plan(preset=preset, teacher=kind).check()
     if kind == "none":

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from transformers import AutoModel, AutoProcessor, TrainerCallback
 
 from covla.errors import CovlaError
@@ -16,7 +17,8 @@ from covla.posts_folder import write_folder
 from covla.settings import Settings
 from covla.synthetic.generate import generate, with_splits
 from covla.training.data import TrainingPost, from_folder, split_of
-from covla.training.run import Plan, train
+from covla.training.plan import Plan
+from covla.training.run import train
 from covla.training.trainer import Recipe
 
 SHORT = Plan(preset="tiny", recipe=Recipe(pretrain_epochs=1, epochs=2, batch=32))
@@ -70,7 +72,9 @@ def test_the_same_posts_and_seed_give_the_same_bytes_also_after_a_cut(
     assert model.towers is not None
     processor = AutoProcessor.from_pretrained(tmp_path / "whole")
     inputs = processor(["a cup of coffee", ""], [None, None])
-    assert model.eval()(**inputs).logits.shape == (2, len(taxonomy.names))
+    logits = model.eval()(**inputs).logits
+    assert logits.shape == (2, len(taxonomy.names))
+    assert torch.isfinite(logits).all()
     rows = pq.read_table(tmp_path / "whole" / "reference.parquet")
     assert rows.num_rows == whole["posts"]
     assert {"text_words", "image_blur", "has_image", "label"} <= set(rows.column_names)
@@ -102,6 +106,23 @@ def test_the_verbs_train_and_evaluate(folder: Path, tmp_path: Path, run_verb: An
         "--modality", "text", "--json",
     )  # fmt: skip
     assert text.json["mean_gate"] == 1.0
+
+
+@pytest.mark.slow
+def test_a_teacher_speaks_of_every_post_and_is_asked_once(
+    folder: Path, tmp_path: Path, run_verb: Any
+) -> None:
+    settings = Settings(state=tmp_path / "state")
+    first = run_verb(settings, "teach", "--posts", folder, "--unlabelled", "all", "--json")
+    assert first.returncode == 0, first.stderr
+    rows = from_folder(folder, "train", settings, unlabelled=None)
+    assert first.json["vectors"] == len(rows)
+    again = run_verb(settings, "teach", "--posts", folder, "--unlabelled", "all", "--json")
+    assert again.json["teacher_id"] == first.json["teacher_id"]
+    assert len(list((settings.cache / "teacher").iterdir())) == 1
+    posts_and_window = run_verb(settings, "teach", "--json")
+    assert posts_and_window.returncode == 2
+    assert "give one of --posts and --window" in posts_and_window.stderr
 
 
 def test_a_label_outside_the_taxonomy_is_named_before_any_work(

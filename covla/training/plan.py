@@ -1,0 +1,59 @@
+"""What to train, checked before any long work."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from covla.errors import CovlaError
+from covla.labels import Taxonomy
+from covla.model.baselines import arch_overrides
+from covla.model.configuration import CovlaConfig
+from covla.training.data import TrainingPost
+from covla.training.teacher import TEACHERS
+from covla.training.trainer import Recipe, describe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train. The same plan on the same posts gives the same folder, byte for byte.
+
+    preset: `base`, `tiny`, a hub id or folder, or TEXT+IMAGE. overrides: fields of `CovlaConfig`
+    beside those of `arch`.
+    """
+
+    preset: str = "base"
+    arch: str = "covla"
+    teacher: str = "ensemble"
+    recipe: Recipe = field(default_factory=Recipe)
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Before any long work.
+
+        Raises:
+            CovlaError: an unknown architecture, teacher or configuration field.
+        """
+        arch_overrides(self.arch)
+        if self.teacher not in {*TEACHERS, "none"}:
+            names = ", ".join([*TEACHERS, "none"])
+            raise CovlaError(f"teacher: {self.teacher!r} is not one of {names}")
+        known = CovlaConfig(labels=["a", "b"])
+        for name in self.overrides:
+            if not hasattr(known, name):
+                raise CovlaError(f"{name}: no such field of the model's configuration")
+        CovlaConfig(labels=["a", "b"], **arch_overrides(self.arch) | self.overrides)
+
+    def digest(self, posts: list[TrainingPost], taxonomy: Taxonomy) -> str:
+        """Identity of this plan on these posts (SHA-256, 16 hex digits)."""
+        about = [self.preset, self.arch, self.teacher, describe(self.recipe), self.overrides]
+        total = hashlib.sha256(orjson.dumps([*about, taxonomy.names]))
+        for row in posts:
+            total.update(row.post.to_json())
+            total.update(f"\0{row.label}\0{row.split}\n".encode())
+            if row.teacher is not None:
+                total.update(row.teacher.tobytes())
+            for tag, prior in sorted(row.priors.items()):
+                total.update(f"{tag}\0{list(prior.prior)}\0{prior.count}\n".encode())
+        return total.hexdigest()[:16]
