@@ -22,7 +22,7 @@ from services.demo.stream_posts import Act
 from services.stack import airflow, local, processes
 from services.stack.airflow_api import AirflowClient
 
-STEPS = 13
+STEPS = 14
 PATIENCE = 300.0  # seconds for anything that should take a minute
 JSON = {"content-type": "application/json"}
 REST_SAMPLE = 20  # posts that are asked for over REST too
