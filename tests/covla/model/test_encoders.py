@@ -11,7 +11,6 @@ from covla.errors import CovlaError
 from covla.model.encoders import Encoders
 from covla.model.towers import load_towers
 
-
 # Converting the towers takes a while on a busy machine.
 pytestmark = pytest.mark.slow
 
