@@ -167,7 +167,7 @@ class Predictor:
             return [self._isolated([item], memo, started)[0] for item in prepared]
 
     def _look_up(self, prepared: Sequence[Prepared]) -> Sequence[Priors]:
-        if self._context is None:
+        if self._context is None or "hashtags" not in self._engine.config.context_nodes:
             return [{} for _ in prepared]
         try:
             return self._context(prepared)

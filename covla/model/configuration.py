@@ -7,6 +7,8 @@ from transformers import PreTrainedConfig
 from covla.errors import CovlaError
 
 CONTEXT_NODES = ("hour", "weekday", "lang", "hashtags", "text_quality", "image_quality")
+# Without the hashtags' priors an answer depends on post and version alone (ADR 9).
+DEFAULT_CONTEXT = tuple(node for node in CONTEXT_NODES if node != "hashtags")
 ALIGNMENTS = ("cam", "paper", "mean")
 FUSIONS = ("cmf", "gate", "concat", "late", "text", "image")
 HASHTAGS = 4
@@ -27,7 +29,8 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         alignment: `cam` has a learnable temperature, `paper` tau = 1, `mean` pools instead.
         fusion: `cmf`; `gate` (no context in the gate), `concat`, `late`, `text`, `image` are
             baselines and ablations.
-        context_nodes: which nodes of `CONTEXT_NODES` are used; may be empty.
+        context_nodes: which nodes of `CONTEXT_NODES` are used, by default `DEFAULT_CONTEXT`; may
+                be empty.
         languages: ISO 639-1 codes that have their own weight; all others share one.
         text_quality, image_quality: names of the quality measures in their order.
         dropout: on the fused vector and the projected features.
@@ -90,7 +93,7 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         self.graph, self.graph_layers, self.graph_gain = graph, graph_layers, graph_gain
         self.window, self.neighbours = window, neighbours
         self.alignment, self.fusion = alignment, fusion
-        self.context_nodes = list(CONTEXT_NODES if context_nodes is None else context_nodes)
+        self.context_nodes = list(DEFAULT_CONTEXT if context_nodes is None else context_nodes)
         self.languages = list(languages or ["en"])
         self.text_quality = list(text_quality or [])
         self.image_quality = list(image_quality or [])

@@ -50,6 +50,7 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
 
     def __init__(self, config: CovlaConfig) -> None:
         super().__init__(config)
+        self.loss_type = "ForSequenceClassification"  # else transformers warns at every export
         self.towers = Towers(dict(config.encoders)) if config.with_towers else None
         # LayerNorm without scale and shift, which the Linear after it can learn as well; frozen
         # features then need no gradient but the Linear's own.

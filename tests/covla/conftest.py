@@ -12,7 +12,7 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
     from transformers import AutoTokenizer
 
     from covla.labels import load_taxonomy
-    from covla.model.configuration import CovlaConfig
+    from covla.model.configuration import CONTEXT_NODES, CovlaConfig
     from covla.model.modeling import CovlaModel
     from covla.model.towers import tiny
     from covla.model_folder import seal
@@ -33,6 +33,7 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
             image_width=towers.image.width,
             regions=regions,
             width=64,
+            context_nodes=list(CONTEXT_NODES),
             labels=load_taxonomy().names,
             text_quality=list(TEXT_QUALITY),
             image_quality=list(IMAGE_QUALITY),

@@ -15,6 +15,7 @@ from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 CONFIG = CovlaConfig(
     labels=["home", "shop"],
     languages=["de", "en"],
+    context_nodes=list(CONTEXT_NODES),
     text_quality=list(TEXT_QUALITY),
     image_quality=list(IMAGE_QUALITY),
 )
