@@ -1,6 +1,7 @@
 """Pictures by content hash, on any fsspec file system; the only addresses a post may name."""
 
 import hashlib
+from datetime import UTC, datetime
 from typing import Any
 
 import cv2
@@ -77,3 +78,12 @@ class BlobStore:
         except FileNotFoundError:
             raise PostError("image.uri", "missing_blob", f"nothing is stored at {uri}") from None
         return content
+
+    def expire(self, before: datetime) -> int:
+        """Delete pictures first stored before this time; returns how many files went."""
+        gone = 0
+        for path in self._fs.find(self._base):
+            if self._fs.modified(path).astimezone(UTC) < before:
+                self._fs.rm_file(path)
+                gone += 1
+        return gone

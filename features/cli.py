@@ -130,3 +130,19 @@ def get(post_id: str, as_json: bool) -> None:
             hint="Ingest it, or fill the online store with `covla features rebuild`",
         )
     result(found, as_json=as_json)
+
+
+@features.command()
+@json_option
+def expire(as_json: bool) -> None:
+    """Delete pictures older than COVLA_BLOB_RETENTION_DAYS; their features stay."""
+    from datetime import timedelta
+
+    from covla.blobs import BlobStore
+    from covla.post import now
+    from covla.settings import get_settings
+
+    settings = get_settings()
+    before = now() - timedelta(days=settings.blob_retention_days)
+    gone = BlobStore(settings).expire(before)
+    result({"before": before.isoformat(), "files_deleted": gone}, as_json=as_json)
