@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from airflow.sdk import Metadata, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from verbs import DRIFT, request, run_verb
+from verbs import DRIFT, SCHEDULE, request, run_verb
 
 
 @dag(
-    schedule="@hourly",
+    schedule=SCHEDULE,
     catchup=False,
     max_active_runs=1,
     tags=["covla"],

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from airflow.sdk import Metadata, Param, dag, get_current_context, task
-from verbs import VALIDATED, request, run_verb
+from verbs import SCHEDULE, VALIDATED, request, run_verb
 
 
 @dag(
-    schedule="@hourly",
+    schedule=SCHEDULE,
     catchup=False,
     max_active_runs=1,
     tags=["covla"],

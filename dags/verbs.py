@@ -12,6 +12,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow.configuration import conf
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowException
 
@@ -20,6 +21,10 @@ TEACHER = Asset("covla_teacher", uri="covla://posts/teacher")
 DRIFT = Asset("covla_drift", uri="covla://posts/drift")
 
 GATE_SAID_NO = 4
+
+# Section [covla], option schedule of Airflow's own configuration; "none" for runs by hand alone.
+_schedule = conf.get("covla", "schedule", fallback="@hourly")
+SCHEDULE = None if _schedule == "none" else _schedule
 
 
 class VerbFailed(AirflowException):

@@ -113,7 +113,7 @@ def airflow(kafka: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         topic_prefix=f"t-{uuid.uuid4().hex[:12]}",
         airflow_port=ports.any_free(),
     )
-    process = server.start(settings)
+    process = server.start(settings, schedule="none")  # no run by the clock beside a test
     try:
         with AirflowClient(process.address) as client:
             yield Airflow(settings, client)

@@ -1,4 +1,4 @@
-"""A run's losses to MLflow, when a tracking address was set."""
+"""A run's losses to MLflow."""
 
 from typing import Any
 
@@ -28,13 +28,11 @@ class _Logger(TrainerCallback):  # type: ignore[misc]
 
 
 def tracker(settings: Settings) -> list[Any]:
-    """The callback for `covla.training.run.train`; none without `COVLA_MLFLOW_URI`.
+    """The callback for `covla.training.run.train`: to COVLA_MLFLOW_URI, or the state folder.
 
     Raises:
         ServiceUnavailable: the address does not answer.
     """
-    if settings.mlflow_uri is None:
-        return []
     from covla import tracking
 
     client = tracking.client(settings)

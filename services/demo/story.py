@@ -100,7 +100,8 @@ class Story:
 
     def _start_airflow(self) -> None:
         try:
-            airflow.start(self.settings)
+            # A run by the clock would train beside the story when the hour strikes.
+            airflow.start(self.settings, schedule="none")
         except Exception as error:  # noqa: BLE001 - raised again by the step that needs Airflow
             self._airflow_error = error
 

@@ -13,8 +13,10 @@ NAME = "airflow"
 DAGS = Path(__file__).parents[2] / "dags"
 
 
-def start(settings: Settings, *, dags: Path = DAGS) -> Process:
+def start(settings: Settings, *, dags: Path = DAGS, schedule: str = "@hourly") -> Process:
     """Start scheduler, DAG processor, triggerer and API server, or return those that run.
+
+    `schedule` is that of the DAGs which run by the clock; "none" leaves them to be triggered.
 
     Everything Airflow writes is in `<state>/airflow`. Tasks get this process's COVLA_* settings.
     All of its processes together hold up to 6 GB.
@@ -38,7 +40,9 @@ def start(settings: Settings, *, dags: Path = DAGS) -> Process:
         address=address,
         ready=lambda: answers(address),
         timeout=180,
-        env=pages.environment(settings) | _config(home, dags.absolute(), port, address),
+        env=pages.environment(settings)
+        | _config(home, dags.absolute(), port, address)
+        | {"AIRFLOW__COVLA__SCHEDULE": schedule},
     )
 
 
