@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from airflow.sdk import Metadata, dag, get_current_context, task
-from verbs import TEACHER, VALIDATED, request, run_verb
+from verbs import TEACHER, VALIDATED, run_verb
+from windows import request
 
 
 @dag(schedule=[VALIDATED], catchup=False, max_active_runs=1, tags=["covla"], doc_md=__doc__)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from airflow.sdk import Metadata, Param, dag, get_current_context, task
+from airflow.sdk import Metadata, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from verbs import DRIFT, SCHEDULE, request, run_verb
+from verbs import DRIFT, SCHEDULE, run_verb
+from windows import request, window_params
 
 
 @dag(
@@ -13,11 +14,7 @@ from verbs import DRIFT, SCHEDULE, request, run_verb
     max_active_runs=1,
     tags=["covla"],
     doc_md=__doc__,
-    params={
-        "window": Param(None, type=["null", "string"], description="START/END; default: the hour"),
-        "train_window": Param(None, type=["null", "string"], description="Passed on to training"),
-        "preset": Param(None, type=["null", "string"], description="Passed on to training"),
-    },
+    params=window_params(),
 )
 def monitor_drift() -> None:
     @task(outlets=[DRIFT])

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from airflow.sdk import Param, dag, get_current_context, task
-from verbs import DRIFT, GATE_SAID_NO, TEACHER, request, run_verb
+from airflow.sdk import dag, get_current_context, task
+from verbs import DRIFT, GATE_SAID_NO, TEACHER, run_verb
+from windows import request, window_params
 
 
 @dag(
@@ -12,11 +13,7 @@ from verbs import DRIFT, GATE_SAID_NO, TEACHER, request, run_verb
     max_active_runs=1,
     tags=["covla"],
     doc_md=__doc__,
-    params={
-        "window": Param(None, type=["null", "string"], description="The window that asked for it"),
-        "train_window": Param(None, type=["null", "string"], description="START/END to train on"),
-        "preset": Param(None, type=["null", "string"], description="base, tiny or a hub id"),
-    },
+    params=window_params(),
 )
 def retrain_covla() -> None:
     @task
@@ -39,7 +36,12 @@ def retrain_covla() -> None:
     def promote(asked: dict[str, Any], folder: str) -> dict[str, Any]:
         """The gate's no is an answer, not a failure: the champion stays."""
         return run_verb(
-            "promote", folder, "--window", asked["window"], minutes=60, accept=(0, GATE_SAID_NO)
+            "promote",
+            folder,
+            "--window",
+            asked["gate_window"],
+            minutes=60,
+            accept=(0, GATE_SAID_NO),
         )
 
     asked = plan()

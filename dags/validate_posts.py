@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from airflow.sdk import Metadata, Param, dag, get_current_context, task
-from verbs import SCHEDULE, VALIDATED, request, run_verb
+from airflow.sdk import Metadata, dag, get_current_context, task
+from verbs import SCHEDULE, VALIDATED, run_verb
+from windows import request, window_params
 
 
 @dag(
@@ -12,11 +13,7 @@ from verbs import SCHEDULE, VALIDATED, request, run_verb
     max_active_runs=1,
     tags=["covla"],
     doc_md=__doc__,
-    params={
-        "window": Param(None, type=["null", "string"], description="START/END; default: the hour"),
-        "train_window": Param(None, type=["null", "string"], description="Passed on to training"),
-        "preset": Param(None, type=["null", "string"], description="Passed on to training"),
-    },
+    params=window_params(),
 )
 def validate_posts() -> None:
     @task(outlets=[VALIDATED])

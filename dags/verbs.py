@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.configuration import conf
@@ -70,26 +69,3 @@ def run_verb(
     except (IndexError, json.JSONDecodeError) as error:
         raise VerbFailed(f"covla {arguments[0]} gave no JSON result: {lines[-3:]}") from error
     return result | {"exit_code": done.returncode}
-
-
-def request(context: Any) -> dict[str, Any]:
-    """What this run is to work on: its own conf, else the newest asset event's extra.
-
-    Keys: `window` and `train_window` (START/END), and what else the caller passed along.
-    """
-    asked: dict[str, Any] = {}
-    for events in (context.get("triggering_asset_events") or {}).values():
-        for event in events:
-            asked |= event.extra
-    asked |= {key: value for key, value in context["params"].items() if value not in (None, "")}
-    if "window" not in asked:
-        start, end = context.get("data_interval_start"), context.get("data_interval_end")
-        if start is None or end is None or start == end:
-            end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-            start = end - timedelta(hours=1)
-        asked["window"] = f"{start.isoformat()}/{end.isoformat()}"
-    if "train_window" not in asked:
-        end = datetime.fromisoformat(asked["window"].split("/")[1])
-        asked["train_window"] = f"{(end - timedelta(days=30)).isoformat()}/{end.isoformat()}"
-    asked.setdefault("preset", "base")
-    return asked

@@ -191,7 +191,14 @@ class Story:
     def _retrain(self, starting: threading.Thread, outcome: Outcome) -> None:
         drifted = str(self.acts["drifted"].window)
         train = f"{self.acts['history'].window.start.isoformat()}/{drifted.split('/')[1]}"
-        conf = {"window": drifted, "train_window": train, "preset": self.preset}
+        # The challenger is judged by the stream before and after the drift: held-out posts of both.
+        recent = f"{self.acts['live'].window.start.isoformat()}/{drifted.split('/')[1]}"
+        conf = {
+            "window": drifted,
+            "train_window": train,
+            "gate_window": recent,
+            "preset": self.preset,
+        }
         with self.steps.step("Airflow looks for drift"):
             starting.join()
             if self._airflow_error is not None:

@@ -50,20 +50,3 @@ def test_a_memory_limit_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setattr(sys, "executable", str(greedy))
     with pytest.raises(verbs.VerbFailed, match="MemoryError"):
         verbs.run_verb("train", gigabytes=1)
-
-
-class Event:
-    def __init__(self, extra: dict[str, str]) -> None:
-        self.extra = extra
-
-
-def test_a_run_works_on_its_conf_then_on_its_asset_then_on_its_interval() -> None:
-    event = {"asset": [Event({"window": "a/b", "train_window": "c/d", "preset": "tiny"})]}
-    conf = {"params": {"window": "x/y", "train_window": None, "preset": ""}}
-    asked = verbs.request({"triggering_asset_events": event, **conf})
-    assert asked == {"window": "x/y", "train_window": "c/d", "preset": "tiny"}
-    alone = verbs.request({"params": {}})
-    start, end = alone["window"].split("/")
-    assert start < end
-    assert alone["train_window"].endswith(end)
-    assert alone["preset"] == "base"

@@ -40,7 +40,12 @@ def test_validated_posts_end_in_a_champion(airflow: Airflow, run_verb: RunVerb) 
         for dag in ("distill_teacher", "retrain_covla")
         for run in client.runs(dag)
     }
-    conf = {"window": window, "train_window": window, "preset": "tiny"}
+    conf = {
+        "window": window,
+        "train_window": window,
+        "gate_window": window,
+        "preset": "tiny",
+    }
     client.wait("validate_posts", client.trigger("validate_posts", conf), timeout=180)
     client.wait("distill_teacher", wait_for_run(airflow, "distill_teacher", known), timeout=180)
     run = wait_for_run(airflow, "retrain_covla", known)

@@ -1,0 +1,45 @@
+"""What a run of a DAG works on: its windows, from its conf, its asset event or its interval."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Param
+
+
+def request(context: Any) -> dict[str, Any]:
+    """What this run is to work on: its own conf, else the newest asset event's extra.
+
+    Keys: `window`, the posts that asked for it; `train_window`, by default the 30 days to its end;
+    `gate_window`, whose held-out posts judge a challenger, by default the 7 days to its end (each
+    START/END); `preset`; and what else the caller passed along.
+    """
+    asked: dict[str, Any] = {}
+    for events in (context.get("triggering_asset_events") or {}).values():
+        for event in events:
+            asked |= event.extra
+    asked |= {key: value for key, value in context["params"].items() if value not in (None, "")}
+    if "window" not in asked:
+        start, end = context.get("data_interval_start"), context.get("data_interval_end")
+        if start is None or end is None or start == end:
+            end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+            start = end - timedelta(hours=1)
+        asked["window"] = f"{start.isoformat()}/{end.isoformat()}"
+    end = datetime.fromisoformat(asked["window"].split("/")[1])
+    for name, days in (("train_window", 30), ("gate_window", 7)):
+        asked.setdefault(name, f"{(end - timedelta(days=days)).isoformat()}/{end.isoformat()}")
+    asked.setdefault("preset", "base")
+    return asked
+
+
+def window_params() -> dict[str, Param]:
+    """What a person may give a run by hand; empty means the default of `request`."""
+    described = {
+        "window": "START/END; default: the hour before",
+        "train_window": "START/END to train on; default: 30 days",
+        "gate_window": "START/END that judges a challenger; default: 7 days",
+        "preset": "base, tiny or a hub id",
+    }
+    return {
+        name: Param(None, type=["null", "string"], description=text)
+        for name, text in described.items()
+    }
