@@ -72,8 +72,8 @@ class Story:
             steps.tell(f"verdict: {'good' if checked['success'] else 'bad'}")
         self._first_champion()
         with steps.step("Serve it: REST and the stream worker"):
+            self._service("stream")  # gets ready while REST does
             self._service("serve")
-            self._service("stream")
         with steps.step("Publish the live stream, three broken messages in it, and predict"):
             self._publish("live")
             self._publish_broken(outcome)
