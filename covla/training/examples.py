@@ -1,13 +1,11 @@
-"""Training posts to tensors: prepared, encoded once, taught."""
+"""Training posts to tensors: prepared, encoded once."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,7 +20,6 @@ from covla.prepare import Prepared, prepare
 from covla.settings import Settings
 from covla.training.data import TrainingPost
 from covla.training.feature_cache import FeatureCache
-from covla.training.teacher import standardise, teach, teacher_id
 from covla.training.trainer import Example
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -96,68 +93,6 @@ def encode(data: Prepped, encoders: Encoders, settings: Settings, progress: Prog
         progress("encode", count[0], len(data.posts))
 
     return cache.features(data.prepared, encoders.encode, step)
-
-
-def raw_teacher_vectors(
-    kind: str,
-    data: Prepped,
-    encoders: Encoders,
-    taxonomy: Taxonomy,
-    settings: Settings,
-    seed: int,
-    progress: Progress,
-) -> tuple[Array, str]:
-    """The teacher's vectors, n x width, trained once per set of posts, labels and seed; its id."""
-    name = teacher_id(kind, data.posts, data.prepared, encoders.id, taxonomy.names, seed)
-    path = settings.cache / "teacher" / f"{name}.safetensors"
-    if path.exists():
-        vectors: Array = load_file(path)["vectors"].numpy()
-        return vectors, name
-    features = encode(data, encoders, settings, progress)
-    text, image = pooled(features, (encoders.text_width, encoders.image_width))
-    count = [0]
-
-    def step(done: int) -> None:
-        count[0] += done
-        progress("teacher", count[0], len(data.posts))
-
-    classes = len(taxonomy.names)
-    vectors = teach(
-        kind, data.prepared, text, image, data.taught_from, classes, settings, seed, step
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.part")
-    save_file({"vectors": torch.from_numpy(vectors)}, draft)
-    draft.replace(path)
-    return vectors, name
-
-
-def teacher_vectors(
-    kind: str,
-    data: Prepped,
-    encoders: Encoders,
-    taxonomy: Taxonomy,
-    settings: Settings,
-    seed: int,
-    progress: Progress,
-) -> Array | None:
-    """Standardised teacher vectors, n x width; NaN rows where the teacher is silent.
-
-    Vectors that came with the posts are used as they are; otherwise the teacher is asked now.
-    None for kind "none".
-    """
-    if kind == "none":
-        return None
-    given = [row.teacher for row in data.posts if row.teacher is not None]
-    if given:
-        vectors = np.full((len(data.posts), len(given[0])), np.nan, np.float32)
-        for i, row in enumerate(data.posts):
-            if row.teacher is not None:
-                vectors[i] = row.teacher
-    else:
-        vectors, _ = raw_teacher_vectors(kind, data, encoders, taxonomy, settings, seed, progress)
-    known = ~np.isnan(vectors).any(1) & data.learns.numpy()
-    return standardise(vectors, known) if known.any() else None
 
 
 def set_context_statistics(model: CovlaModel, nodes: Array, mask: np.ndarray[Any, Any]) -> None:

@@ -11,7 +11,7 @@ from covla.labels import Taxonomy
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.training.data import TrainingPost
-from covla.training.teacher import TEACHERS
+from covla.training.teachers.vectors import TEACHERS
 from covla.training.trainer import Recipe, describe
 
 

@@ -29,12 +29,11 @@ from covla.training.examples import (
     encode,
     make_examples,
     prepare_posts,
-    raw_teacher_vectors,
     set_context_statistics,
-    teacher_vectors,
 )
 from covla.training.plan import Plan
 from covla.training.reference import write_reference
+from covla.training.teachers.vectors import raw_teacher_vectors, teacher_vectors
 from covla.training.trainer import Example, Recipe, describe, logits_of, quiet, run_stage
 
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from covla.training import teacher
-from covla.training.teacher import Pooled, ensemble, standardise
+from covla.training.teachers.ensemble import Pooled, ensemble
 
 
 def pooled(labels: torch.Tensor) -> Pooled:
@@ -36,15 +35,3 @@ def test_what_can_be_learned_is_learned() -> None:
     data.text[:, :3] += 6 * torch.eye(3)[labels]
     said = torch.from_numpy(ensemble(data, 0)).argmax(1)
     assert (said == labels).float().mean() > 0.9
-
-
-def test_standardised_vectors_have_mean_0_and_variance_1_where_known() -> None:
-    vectors = np.random.default_rng(0).normal(3, 2, (50, 4)).astype(np.float32)
-    known = np.arange(50) < 30
-    scaled = standardise(vectors, known)
-    np.testing.assert_allclose(scaled[known].mean(0), 0, atol=1e-5)
-    np.testing.assert_allclose(scaled[known].std(0), 1, atol=1e-4)
-
-
-def test_the_registry_of_kinds_holds_the_offline_default() -> None:
-    assert "ensemble" in teacher.TEACHERS

@@ -1,11 +1,7 @@
-"""Teachers: what a student is distilled from. A vector per post, never made from its own label.
+"""The offline teacher: gated fusion heads on pooled embeddings of more towers than the student has,
+cross-fitted on the labelled posts, since a teacher that was trained on a post only repeats its
+label."""
 
-A teacher kind is a function in `TEACHERS`. `ensemble` needs no download: gated fusion heads on
-pooled embeddings of more towers than the student has, cross-fitted on the labelled posts, since a
-teacher that was trained on a post only repeats its label.
-"""
-
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,12 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from covla.errors import CovlaError
 from covla.model.encoders import Encoded, Encoders
 from covla.model.towers import LITE2, ImageTower, load_lite, load_towers
 from covla.prepare import Prepared
 from covla.settings import Settings
-from covla.training.data import TrainingPost
 from covla.training.feature_cache import FeatureCache
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -132,16 +126,6 @@ def ensemble(pooled: Pooled, seed: int) -> Array:
         return torch.cat(spoken).numpy()
 
 
-TEACHERS: dict[str, Callable[[Pooled, int], Array]] = {"ensemble": ensemble}
-
-
-def standardise(vectors: Array, known: np.ndarray[Any, Any]) -> Array:
-    """Zero mean and unit variance per dimension, over the rows that `known` marks (MODEL.md)."""
-    mean = vectors[known].mean(0)
-    std = np.maximum(vectors[known].std(0), 1e-6)
-    return np.asarray((vectors - mean) / std, np.float32)
-
-
 def _lite2(prepared: list[Prepared], settings: Settings, progress: Callable[[int], None]) -> Tensor:
     """Pooled EfficientNet-Lite2 embedding per post, n x 1408; zeros without image."""
     towers, tokenizer = load_towers("base")
@@ -165,47 +149,3 @@ def _lite2(prepared: list[Prepared], settings: Settings, progress: Callable[[int
     return torch.stack(
         [torch.zeros(width) if row is None else row.float().squeeze(0) for row in found]
     )
-
-
-def teach(
-    kind: str,
-    prepared: list[Prepared],
-    text: Tensor,
-    image: Tensor,
-    labels: Tensor,
-    classes: int,
-    settings: Settings,
-    seed: int,
-    progress: Callable[[int], None] = lambda done: None,
-) -> Array:
-    """A teacher vector per post, n x C.
-
-    Args:
-        kind: a name of `TEACHERS`.
-        text, image: the student's own pooled embeddings, n x d.
-        labels: n, -1 for posts that the teacher may not learn from.
-
-    Raises:
-        CovlaError: there is no such teacher.
-    """
-    if kind not in TEACHERS:
-        raise CovlaError(f"teacher: {kind!r} is not one of {', '.join([*TEACHERS, 'none'])}")
-    more = _lite2(prepared, settings, progress)
-    return TEACHERS[kind](Pooled(text, [image, more], labels, classes), seed)
-
-
-def teacher_id(
-    kind: str,
-    posts: list[TrainingPost],
-    prepared: list[Prepared],
-    encoder: str,
-    labels: list[str],
-    seed: int,
-) -> str:
-    """Identity of a teacher's vectors: its kind, the posts it saw, their labels, the seed."""
-    about = [kind, encoder, labels, seed, FOLDS, HEADS, WIDTH, EPOCHS, COMPONENTS]
-    total = hashlib.sha256(repr(about).encode())
-    for row, item in zip(posts, prepared, strict=True):
-        label = row.label if row.split == "train" else None
-        total.update(f"{row.post_id}\0{item.text_hash}\0{item.image_hash}\0{label}\n".encode())
-    return f"{kind}-{total.hexdigest()[:16]}"
