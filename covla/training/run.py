@@ -8,33 +8,28 @@ from typing import Any
 import numpy as np
 import orjson
 import torch
-from torch import Tensor
 
 from covla import model_folder
 from covla.errors import CovlaError
 from covla.labels import Taxonomy
-from covla.model.baselines import arch_overrides
-from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders, weights_id
 from covla.model.modeling import CovlaModel
 from covla.model.processing import CovlaProcessor
 from covla.model.towers import Towers, load_towers
 from covla.settings import Settings
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 from covla.training.data import TrainingPost, check_labels
-from covla.training.evaluation import fit_temperature, scores
+from covla.training.evaluation import scores
 from covla.training.examples import (
     Prepped,
     Progress,
     encode,
-    make_examples,
     prepare_posts,
-    set_context_statistics,
 )
+from covla.training.fit import Fitted, TowerShape, fit
 from covla.training.plan import Plan
 from covla.training.reference import write_reference
 from covla.training.teachers.vectors import raw_teacher_vectors, teacher_vectors
-from covla.training.trainer import Example, Recipe, describe, logits_of, quiet, run_stage
+from covla.training.trainer import describe, quiet
 
 
 def train(
@@ -74,47 +69,23 @@ def train(
     data = prepare_posts(posts, taxonomy, settings, progress)
     check_labels(data.posts, taxonomy)
     towers, tokenizer = _towers(plan, data)
-    trains_towers = plan.preset == "tiny"
     features = vectors = None
-    encoder = weights_id(towers)
-    if not trains_towers:
+    if plan.preset != "tiny":
         encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
         features = encode(data, encoders, settings, progress)
         vectors = teacher_vectors(
             plan.teacher, data, encoders, taxonomy, settings, plan.recipe.seed, progress
         )
-    torch.manual_seed(plan.recipe.seed)
-    spec = towers.spec
-    config = CovlaConfig(
-        encoders=spec,
-        encoder_id=encoder,
-        text_width=towers.text.width,
-        image_width=towers.image.width,
-        regions=_regions(towers),
-        labels=taxonomy.names,
-        languages=_languages(data),
-        text_quality=list(TEXT_QUALITY),
-        image_quality=list(IMAGE_QUALITY),
-        teacher_width=0 if vectors is None else vectors.shape[1],
-        with_towers=trains_towers,
-        **arch_overrides(plan.arch) | plan.overrides,
-    )
-    model = CovlaModel(config)
-    if model.towers is not None:
-        model.towers.load_state_dict(towers.state_dict())
-    examples = make_examples(data, config, vectors, features, tokenizer)
-    learns = [i for i, yes in enumerate(data.learns.tolist()) if yes]
-    set_context_statistics(
-        model,
-        torch.stack([examples[i].context for i in learns]).numpy(),
-        torch.stack([examples[i].context_mask for i in learns]).numpy(),
-    )
-    _stages(model, [examples[i] for i in learns], plan.recipe, work, progress, callbacks or [])
-    metrics = _measure(model, data, examples, taxonomy)
+    fitted = fit(
+        data, plan, taxonomy, TowerShape.of(towers), features=features, vectors=vectors,
+        towers=towers, tokenizer=tokenizer, work=work, progress=progress, callbacks=callbacks,
+    )  # fmt: skip
+    model = fitted.model
+    metrics = _measure(fitted, data, taxonomy)
     draft = work / "model"
     shutil.rmtree(draft, ignore_errors=True)
     _write(model, towers, tokenizer, draft)
-    holdout = int((~data.learns & (data.labels >= 0)).sum())
+    learns = torch.nonzero(data.learns).flatten().tolist()
     story = (about or {}) | {
         "preset": plan.preset,
         "arch": plan.arch,
@@ -125,7 +96,7 @@ def train(
         "plan": digest,
         "posts": len(learns),
         "labelled": int((data.taught_from >= 0).sum()),
-        "holdout": holdout,
+        "holdout": len(fitted.held),
         "skipped": data.skipped,
     }
     for name, value in (("metrics.json", metrics), ("training.json", story)):
@@ -187,53 +158,14 @@ def _towers(plan: Plan, data: Prepped) -> tuple[Towers, Any]:
     return load_towers(plan.preset)
 
 
-def _regions(towers: Towers) -> int:
-    side = towers.image.spec["size"]
-    with torch.inference_mode():
-        return int(towers.image(torch.zeros(1, 3, side, side)).shape[1])
-
-
-def _languages(data: Prepped) -> list[str]:
-    """Languages of at least one in a hundred training posts."""
-    seen = [item.lang for item, yes in zip(data.prepared, data.learns, strict=True) if yes]
-    common = {code for code in set(seen) if seen.count(code) * 100 >= len(seen)}
-    return sorted(common) or ["en"]
-
-
-def _stages(
-    model: CovlaModel,
-    examples: list[Example],
-    recipe: Recipe,
-    work: Path,
-    progress: Progress,
-    callbacks: list[Any],
-) -> None:
-    # Without a teacher, a post without a label has nothing to teach in stage 2.
-    useful = [row for row in examples if row.label >= 0 or row.teacher is not None]
-    for name, rows, epochs in (
-        ("pretrain", examples, recipe.pretrain_epochs),
-        ("finetune", useful, recipe.epochs),
-    ):
-        if epochs:
-            run_stage(
-                name, model, rows, recipe, work, epochs=epochs,
-                pretraining=name == "pretrain", progress=progress, callbacks=callbacks,
-            )  # fmt: skip
-
-
-def _measure(
-    model: CovlaModel, data: Prepped, examples: list[Example], taxonomy: Taxonomy
-) -> dict[str, Any]:
-    """Fit the temperature on the holdout and score it there; {} without a holdout."""
-    held = torch.nonzero(~data.learns & (data.labels >= 0)).flatten()
-    if not len(held):
+def _measure(fitted: Fitted, data: Prepped, taxonomy: Taxonomy) -> dict[str, Any]:
+    """Scores on the holdout, at the temperature that was fitted there; {} without a holdout."""
+    if fitted.held_logits is None:
         return {}
-    logits: Tensor = logits_of(model, [examples[i] for i in held.tolist()])
-    labels = data.labels[held]
-    model.config.softmax_temperature = fit_temperature(logits, labels)
-    kinds = [data.posts[i].pair_type for i in held.tolist()]
-    said = model.probabilities(logits).numpy()
-    return scores(said, labels.numpy().astype(np.int64), taxonomy.names, kinds)
+    labels = data.labels[fitted.held].numpy().astype(np.int64)
+    kinds = [data.posts[i].pair_type for i in fitted.held]
+    said = fitted.model.probabilities(fitted.held_logits).numpy()
+    return scores(said, labels, taxonomy.names, kinds)
 
 
 def _write(model: CovlaModel, towers: Towers, tokenizer: Any, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Two stages on transformers' Trainer: contextual pretraining without labels, then fine-tuning."""
 
 import logging
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ def run_stage(
     model: CovlaModel,
     examples: list[Example],
     recipe: Recipe,
-    work: Path,
+    work: Path | None,
     *,
     epochs: int,
     pretraining: bool,
@@ -143,17 +144,18 @@ def run_stage(
     from its last epoch and ends with the same weights as one that never was.
 
     Args:
-        work: checkpoints and the finished stage's weights are kept here, one folder per stage.
+        work: checkpoints and the finished stage's weights are kept here, one folder per stage;
+            None keeps nothing.
         examples: those that this stage learns from.
     """
-    done = work / f"{name}.safetensors"
-    if done.exists():
+    done = None if work is None else work / f"{name}.safetensors"
+    if done is not None and done.exists():
         model.load_state_dict(load_file(done))
         return
     set_seed(recipe.seed)
-    folder = work / name
+    folder = tempfile.gettempdir() if work is None else str(work / name)
     args = TrainingArguments(
-        output_dir=str(folder),
+        output_dir=folder,
         num_train_epochs=epochs,
         per_device_train_batch_size=recipe.batch,
         learning_rate=recipe.learning_rate,
@@ -162,7 +164,7 @@ def run_stage(
         warmup_steps=0.1,
         seed=recipe.seed,
         data_seed=recipe.seed,
-        save_strategy="epoch",
+        save_strategy="no" if work is None else "epoch",
         save_total_limit=1,
         logging_strategy="epoch",
         report_to=[],
@@ -180,8 +182,10 @@ def run_stage(
         callbacks=[_Steps(name, progress), *callbacks],
     )
     trainer.remove_callback(_printer())
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    begun = work is not None and Path(folder).is_dir()
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if begun else None)
+    if done is None:
+        return
     draft = done.with_suffix(".part")
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, draft)
     draft.replace(done)

@@ -1,0 +1,143 @@
+"""The heart of training, in memory: prepared posts and features in, a calibrated model out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from covla.labels import Taxonomy
+from covla.model.baselines import arch_overrides
+from covla.model.configuration import CovlaConfig
+from covla.model.encoders import weights_id
+from covla.model.modeling import CovlaModel
+from covla.model.towers import Towers
+from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.training.evaluation import fit_temperature
+from covla.training.examples import Prepped, Progress, make_examples, set_context_statistics
+from covla.training.plan import Plan
+from covla.training.trainer import Example, Recipe, logits_of, run_stage
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Features = list[tuple[Tensor | None, Tensor | None]]
+
+
+@dataclass(frozen=True)
+class TowerShape:
+    """What a head must know of the towers before it: their description, identity and widths.
+
+    Plain data, so that a study's processes need no towers.
+    """
+
+    spec: dict[str, Any]
+    encoder_id: str
+    text_width: int
+    image_width: int
+    regions: int
+
+    @classmethod
+    def of(cls, towers: Towers) -> "TowerShape":
+        """Ask the towers; the number of regions takes one forward pass."""
+        encoder_id = weights_id(towers)
+        side = towers.image.spec["size"]
+        with torch.inference_mode():
+            regions = int(towers.image(torch.zeros(1, 3, side, side)).shape[1])
+        return cls(towers.spec, encoder_id, towers.text.width, towers.image.width, regions)
+
+
+@dataclass
+class Fitted:
+    """A trained model, the examples it was made of (one per post, in order) and, where there is a
+    holdout, the holdout's rows with the logits (m x C) that its temperature was fitted on."""
+
+    model: CovlaModel
+    examples: list[Example]
+    held: list[int]
+    held_logits: Tensor | None
+
+
+def fit(
+    data: Prepped,
+    plan: Plan,
+    taxonomy: Taxonomy,
+    shape: TowerShape,
+    *,
+    features: Features | None,
+    vectors: Array | None,
+    towers: Towers | None = None,
+    tokenizer: Any = None,
+    work: Path | None = None,
+    progress: Progress = lambda name, done, total: None,
+    callbacks: list[Any] | None = None,
+) -> Fitted:
+    """Both stages, then the temperature on the holdout. Equal input gives equal weights.
+
+    Args:
+        features: tokens (T x d_T) and regions (R x d_V) per post. None: the towers are part of
+            the model and train with it; then `towers` (their first weights) and `tokenizer`.
+        vectors: standardised teacher vectors, n x width, NaN rows where it is silent; or None.
+        work: checkpoints and finished stages are kept here, and taken up; None keeps nothing.
+        callbacks: transformers.TrainerCallback objects.
+    """
+    torch.manual_seed(plan.recipe.seed)
+    config = CovlaConfig(
+        encoders=shape.spec,
+        encoder_id=shape.encoder_id,
+        text_width=shape.text_width,
+        image_width=shape.image_width,
+        regions=shape.regions,
+        labels=taxonomy.names,
+        languages=_languages(data),
+        text_quality=list(TEXT_QUALITY),
+        image_quality=list(IMAGE_QUALITY),
+        teacher_width=0 if vectors is None else vectors.shape[1],
+        with_towers=features is None,
+        **arch_overrides(plan.arch) | plan.overrides,
+    )
+    model = CovlaModel(config)
+    if model.towers is not None and towers is not None:
+        model.towers.load_state_dict(towers.state_dict())
+    examples = make_examples(data, config, vectors, features, tokenizer)
+    learns = [example for example, yes in zip(examples, data.learns.tolist(), strict=True) if yes]
+    set_context_statistics(
+        model,
+        torch.stack([example.context for example in learns]).numpy(),
+        torch.stack([example.context_mask for example in learns]).numpy(),
+    )
+    _stages(model, learns, plan.recipe, work, progress, callbacks or [])
+    held = torch.nonzero(~data.learns & (data.labels >= 0)).flatten().tolist()
+    if not held:
+        return Fitted(model, examples, held, None)
+    logits = logits_of(model, [examples[i] for i in held])
+    model.config.softmax_temperature = fit_temperature(logits, data.labels[held])
+    return Fitted(model, examples, held, logits)
+
+
+def _languages(data: Prepped) -> list[str]:
+    """Languages of at least one in a hundred training posts."""
+    seen = [item.lang for item, yes in zip(data.prepared, data.learns, strict=True) if yes]
+    common = {code for code in set(seen) if seen.count(code) * 100 >= len(seen)}
+    return sorted(common) or ["en"]
+
+
+def _stages(
+    model: CovlaModel,
+    examples: list[Example],
+    recipe: Recipe,
+    work: Path | None,
+    progress: Progress,
+    callbacks: list[Any],
+) -> None:
+    # Without a teacher, a post without a label has nothing to teach in stage 2.
+    useful = [row for row in examples if row.label >= 0 or row.teacher is not None]
+    for name, rows, epochs in (
+        ("pretrain", examples, recipe.pretrain_epochs),
+        ("finetune", useful, recipe.epochs),
+    ):
+        if epochs:
+            run_stage(
+                name, model, rows, recipe, work, epochs=epochs,
+                pretraining=name == "pretrain", progress=progress, callbacks=callbacks,
+            )  # fmt: skip
