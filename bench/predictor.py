@@ -53,7 +53,7 @@ def posts(count: int) -> list[SocialPost]:
 def run(predictor: Predictor, items: list[SocialPost], rounds: int, *, quiet: bool) -> None:
     """Measure and print."""
     prepared = [item for item in map(predictor.prepare, items) if isinstance(item, Prepared)]
-    engine = predictor._engine
+    engine = predictor.engine
     contexts = [context_of(item, engine.config, {}) for item in prepared]
 
     def bare() -> None:

@@ -18,7 +18,7 @@ from safetensors import safe_open
 
 from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError, ServiceUnavailable
-from covla.model.context import HashtagPrior, context_of
+from covla.model.context import Context, HashtagPrior, context_of
 from covla.model.encoders import Encoded, Encoders
 from covla.model.head import HeadEngine, folder_encoders
 from covla.post import Flag, Prediction, SocialPost, now
@@ -77,7 +77,7 @@ class Predictor:
         self.version = version
         self.labels: list[str] = engine.config.labels
         self.encoders = encoders
-        self._engine = engine
+        self.engine = engine
         self._settings = settings
         self._context = context
         self._blobs = BlobStore(settings)
@@ -156,7 +156,7 @@ class Predictor:
         if not prepared:
             return []
         try:
-            priors = self._look_up(prepared)
+            priors = self.look_up(prepared)
             return self.answer(prepared, self.encode(prepared, memo), priors, started=started)
         except ServiceUnavailable:
             raise
@@ -166,8 +166,9 @@ class Predictor:
                 return [PostError("post", "internal", "it cannot be processed; the log says why")]
             return [self._isolated([item], memo, started)[0] for item in prepared]
 
-    def _look_up(self, prepared: Sequence[Prepared]) -> Sequence[Priors]:
-        if self._context is None or "hashtags" not in self._engine.config.context_nodes:
+    def look_up(self, prepared: Sequence[Prepared]) -> Sequence[Priors]:
+        """What is known of the posts' hashtags; None where it could not be looked up in time."""
+        if self._context is None or "hashtags" not in self.engine.config.context_nodes:
             return [{} for _ in prepared]
         try:
             return self._context(prepared)
@@ -175,6 +176,11 @@ class Predictor:
             # The model is trained with hidden context: an answer without it beats no answer.
             log.warning("no context: %s", error)
             return [None for _ in prepared]
+
+    def contexts(self, prepared: Sequence[Prepared], priors: Sequence[Priors]) -> list[Context]:
+        """The context nodes of encoded posts."""
+        pairs = zip(prepared, priors, strict=True)
+        return [context_of(item, self.engine.config, prior) for item, prior in pairs]
 
     def encode(self, prepared: Sequence[Prepared], memo: Memo | None = None) -> list[Encoded]:
         """The posts after the towers; equal texts and equal pictures run once."""
@@ -219,11 +225,7 @@ class Predictor:
         what passed since.
         """
         started = time.perf_counter() if started is None else started
-        contexts = [
-            context_of(item, self._engine.config, prior)
-            for item, prior in zip(prepared, priors, strict=True)
-        ]
-        outputs = self._engine.run(encoded, contexts)
+        outputs = self.engine.run(encoded, self.contexts(prepared, priors))
         at, latency = now(), round((time.perf_counter() - started) * 1000, 3)
         answers = []
         for item, output, prior in zip(prepared, outputs, priors, strict=True):

@@ -23,7 +23,7 @@ from covla.errors import CovlaError
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Context
 from covla.model.encoders import Encoded, Encoders
-from covla.model.modeling import CovlaModel
+from covla.model.modeling import CovlaModel, CovlaOutput
 from covla.model.towers import Towers
 from covla.settings import Settings
 
@@ -114,6 +114,13 @@ class HeadEngine:
             context.nodes[None],
             context.mask[None],
         ]
+
+    def look(self, encoded: Encoded, context: Context) -> CovlaOutput:
+        """All that the model says of one post, attention included, from torch in f32."""
+        tensors = [torch.from_numpy(array) for array in self._inputs(encoded, context)]
+        with torch.inference_mode():
+            said: CovlaOutput = self._answer.model(*(each.to(self.device) for each in tensors))
+        return said
 
     def _compile(self) -> ov.AsyncInferQueue:
         blank = Encoded(np.zeros((5, self.config.text_width), np.float32), None, None, None)

@@ -56,7 +56,7 @@ def _with(
     predictor: Predictor, settings: Settings, source: ContextSource | None = None
 ) -> Predictor:
     """The same networks with other settings or context."""
-    return Predictor("v", predictor._engine, predictor.encoders, settings, source)
+    return Predictor("v", predictor.engine, predictor.encoders, settings, source)
 
 
 def _good(result: Prediction | PostError) -> Prediction:
