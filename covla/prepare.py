@@ -39,8 +39,10 @@ class Prepared:
     flags: list[Flag] = field(default_factory=list)
 
 
-def decode_image(content: bytes, settings: Settings) -> np.ndarray[Any, Any]:
-    """JPEG, PNG, WebP or GIF (first frame) bytes to uint8 RGB, longer side at most 256.
+def decode_image(
+    content: bytes, settings: Settings, *, side: int = DERIVATIVE_PIXELS
+) -> np.ndarray[Any, Any]:
+    """JPEG, PNG, WebP or GIF (first frame) bytes to uint8 RGB, longer side at most `side`.
 
     The size is read off the header and held against the limit before a pixel is decoded; a JPEG
     is decoded at a reduced scale where that is enough (`Image.draft`).
@@ -59,7 +61,7 @@ def decode_image(content: bytes, settings: Settings) -> np.ndarray[Any, Any]:
                     "too_many_pixels",
                     f"{width} x {height} pixels; at most {settings.max_image_pixels}",
                 )
-            picture.draft(None, (2 * DERIVATIVE_PIXELS, 2 * DERIVATIVE_PIXELS))
+            picture.draft(None, (2 * side, 2 * side))
             upright = ImageOps.exif_transpose(picture).convert("RGB")
             pixels = np.asarray(upright)
     except PostError:
@@ -73,9 +75,9 @@ def decode_image(content: bytes, settings: Settings) -> np.ndarray[Any, Any]:
             "unreadable_image",
             f"cannot be decoded as {', '.join(FORMATS)}: {str(error)[:200]}",
         ) from None
-    scale = DERIVATIVE_PIXELS / max(pixels.shape[:2])
+    scale = side / max(pixels.shape[:2])
     if scale < 1:
-        size = tuple(max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0]))
+        size = tuple(max(1, round(n * scale)) for n in (pixels.shape[1], pixels.shape[0]))
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(pixels)
 
