@@ -5,6 +5,7 @@ and one that was killed keeps what it had encoded.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,6 +53,15 @@ class FeatureCache:
         shard = self._where.get(key)
         return None if shard is None else shard.get_tensor(key)
 
+    def put(self, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+        """Store tensors as a shard of their own."""
+        name = hashlib.sha256("".join(sorted(tensors)).encode()).hexdigest()[:16]
+        path = self.folder / f"{name}.safetensors"
+        draft = path.with_suffix(f".{os.getpid()}.part")
+        save_file(tensors, draft, metadata)
+        draft.replace(path)
+        self._open(path)
+
     def features(
         self,
         items: Sequence[Any],
@@ -75,11 +85,6 @@ class FeatureCache:
                 for key, array in zip(keys[i], (row.tokens, row.regions), strict=True):
                     if key and array is not None:
                         tensors[key] = torch.from_numpy(array.astype(np.float16))
-            name = hashlib.sha256("".join(sorted(tensors)).encode()).hexdigest()[:16]
-            path = self.folder / f"{name}.safetensors"
-            draft = path.with_suffix(".part")
-            save_file(tensors, draft)
-            draft.replace(path)
-            self._open(path)
+            self.put(tensors)
             progress(len(part))
         return [(self.get(text), self.get(image)) for text, image in keys]
