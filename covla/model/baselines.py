@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from covla.errors import CovlaError
+from covla.model.alignment import CrossModalAlignment
 from covla.model.configuration import CovlaConfig
+from covla.model.cross_attention import CrossAttention, SimilarityGuided
 from covla.model.fusion import CrossModalFusion, Fusion
 
 _PLAIN: dict[str, Any] = {"graph": False, "alignment": "mean", "context_nodes": []}
@@ -19,6 +21,8 @@ ARCHS: dict[str, dict[str, Any]] = {
     "concat": _PLAIN | {"fusion": "concat"},
     "late": _PLAIN | {"fusion": "late"},
     "gate": _PLAIN | {"fusion": "gate"},
+    "xattn": _PLAIN | {"alignment": "xattn", "fusion": "concat"},
+    "sgmft": _PLAIN | {"alignment": "sgmft", "fusion": "concat"},
 }
 
 
@@ -86,6 +90,12 @@ class Late(Concat):
         ]
         mixed: Tensor = each[0] + each[1]
         return mixed.clamp(min=1e-9).log()
+
+
+def make_alignment(config: CovlaConfig) -> nn.Module:
+    """What `config.alignment` names: tokens and regions to z_T, z_V and A."""
+    others = {"xattn": CrossAttention, "sgmft": SimilarityGuided}
+    return others.get(config.alignment, CrossModalAlignment)(config)
 
 
 def make_fusion(config: CovlaConfig) -> Fusion:

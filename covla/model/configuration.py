@@ -9,7 +9,7 @@ from covla.errors import CovlaError
 CONTEXT_NODES = ("hour", "weekday", "lang", "hashtags", "text_quality", "image_quality")
 # Without the hashtags' priors an answer depends on post and version alone (ADR 9).
 DEFAULT_CONTEXT = tuple(node for node in CONTEXT_NODES if node != "hashtags")
-ALIGNMENTS = ("cam", "paper", "mean")
+ALIGNMENTS = ("cam", "paper", "mean", "xattn", "sgmft")
 FUSIONS = ("cmf", "gate", "concat", "late", "text", "image")
 HASHTAGS = 4
 
@@ -26,7 +26,8 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         graph, graph_layers, window, neighbours: the context graph (paper: that there is one);
             off by default, see docs/adr/0008-context-graph.md.
         graph_gain: initial scale of the graph layers' LayerNorm; 1 is the usual one.
-        alignment: `cam` has a learnable temperature, `paper` tau = 1, `mean` pools instead.
+        alignment: `cam` has a learnable temperature, `paper` tau = 1, `mean` pools instead;
+            `xattn` and `sgmft` are baselines.
         fusion: `cmf`; `gate` (no context in the gate), `concat`, `late`, `text`, `image` are
             baselines and ablations.
         context_nodes: which nodes of `CONTEXT_NODES` are used, by default `DEFAULT_CONTEXT`; may

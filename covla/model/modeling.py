@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from covla.model.alignment import CrossModalAlignment, masked_mean
-from covla.model.baselines import make_fusion
+from covla.model.alignment import masked_mean
+from covla.model.baselines import make_alignment, make_fusion
 from covla.model.configuration import CovlaConfig
 from covla.model.context_graph import ContextGraph
 from covla.model.context_nodes import ContextNodes
@@ -62,7 +62,7 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         )
         self.context = ContextNodes(config)
         self.context_graph = ContextGraph(config) if config.graph else None
-        self.alignment = CrossModalAlignment(config)
+        self.alignment = make_alignment(config)
         self.fusion = make_fusion(config)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # of InfoNCE, stage 1
         # P, training only: the student's fused vector to the teacher's width.

@@ -67,7 +67,7 @@ def _source(
     "--arch",
     default="covla",
     show_default=True,
-    help="covla, or a baseline: text, image, concat, late, gate.",
+    help="covla, or a baseline: text, image, late, concat, gate, xattn, sgmft.",
 )
 @click.option("--teacher", default="ensemble", show_default=True, help="ensemble or none.")
 @unlabelled_option
