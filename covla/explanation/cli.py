@@ -1,0 +1,129 @@
+"""`covla explain`. The top imports nothing heavier than click."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from covla.console import json_option, result
+
+if TYPE_CHECKING:
+    from covla.post import SocialPost
+    from covla.settings import Settings
+
+
+@click.command()
+@click.argument("post", metavar="POST")
+@click.option("--id", "post_id", help="Which post, when POST is a posts folder.")
+@click.option(
+    "--model", "ref", default="champion", show_default=True, help="Alias, version, folder."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for explanation.png and explanation.json.",
+)
+@json_option
+def explain(post: str, post_id: str | None, ref: str, out: Path, as_json: bool) -> None:
+    """Say why a model answers as it does to POST: a JSON file, `-` for stdin, or a posts folder.
+
+    Draws which regions of the picture the text attends to, word by word, the gate between text
+    and picture, and what the answer would lose or win without each part of the post.
+    """
+    from covla.errors import CovlaError
+    from covla.settings import get_settings
+
+    settings = get_settings()
+    found = _read(post, post_id, settings)
+    if out.exists() and not out.is_dir():
+        raise CovlaError(f"--out: {out} is a file", hint="Name a folder")
+
+    from covla.explanation.explain import explain as explain_post
+    from covla.explanation.picture import draw
+    from covla.predictor import Predictor
+    from covla.prepare import Prepared
+
+    predictor = Predictor.load(ref, settings)
+    explained = explain_post(predictor, found)
+    item = predictor.prepare(found)
+    assert isinstance(item, Prepared)
+    files = {
+        "explanation.png": draw(explained, item.text, item.image),
+        "explanation.json": explained.to_json(indent=True),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        draft = out / f".{name}.part"
+        draft.write_bytes(content)
+        draft.replace(out / name)
+    said, why = explained.prediction, explained.explanation
+    done = {
+        "post_id": said.post_id,
+        "label": said.label,
+        "probability": said.probabilities[said.label],
+        "gate": said.gate,
+        "attention": why.attention is not None,
+        "influences": {part.name: part.change for part in why.influences},
+        "notes": why.notes,
+        "model_version": said.model_version,
+        "picture": str(out / "explanation.png"),
+        "explanation": str(out / "explanation.json"),
+    }
+    if not as_json:
+        done["influences"] = ", ".join(f"{p.name} {p.change:+.4f}" for p in why.influences)
+        done["notes"] = " ".join(why.notes)
+    result(done, as_json=as_json)
+
+
+def _read(source: str, post_id: str | None, settings: "Settings") -> "SocialPost":
+    """The post that POST names.
+
+    Raises:
+        CovlaError: there is no such post, or it cannot be used; the field is named.
+    """
+    from covla.errors import CovlaError
+    from covla.post import parse_post
+    from covla.posts_folder import parse_line
+
+    limit = settings.max_message_bytes + 1
+    if source != "-" and Path(source).is_dir():
+        if post_id is None:
+            raise CovlaError(f"{source} is a posts folder", hint="Say which post: --id ID")
+        return _of_folder(Path(source), post_id, settings)
+    if post_id is not None:
+        raise CovlaError(f"--id goes with a posts folder; {source} is none")
+    if source == "-":
+        return parse_post(sys.stdin.buffer.read(limit), settings)
+    try:
+        with Path(source).open("rb") as file:
+            raw = file.read(limit)
+    except OSError as error:
+        raise CovlaError(
+            f"cannot read {source}: {error.strerror}",
+            hint="Give a JSON file, `-` for stdin, or a posts folder",
+        ) from error
+    if len(raw) == limit:
+        parse_post(raw, settings)  # refuses it by its size
+    return parse_line(Path(source).parent, raw, settings).post
+
+
+def _of_folder(folder: Path, post_id: str, settings: "Settings") -> "SocialPost":
+    import orjson
+
+    from covla.errors import CovlaError
+    from covla.posts_folder import parse_line
+
+    path = folder / "posts.jsonl"
+    if not path.is_file():
+        raise CovlaError(f"no posts.jsonl in {folder}", hint="Give a posts folder")
+    with path.open("rb") as lines:
+        for line in lines:
+            try:
+                record = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue  # another post's trouble
+            if isinstance(record, dict) and record.get("post_id") == post_id:
+                return parse_line(folder, line, settings).post
+    raise CovlaError(f"no post {post_id!r} in {path}")

@@ -1,0 +1,180 @@
+"""A post through a Predictor, and why it answers so."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC
+from typing import Literal
+
+import numpy as np
+
+from covla.errors import CovlaError, PostError
+from covla.explanation.attention import attention_of
+from covla.explanation.contract import Attention, Explained, Explanation, Gate, Influence
+from covla.model.context import Context, Layout
+from covla.model.encoders import Encoded
+from covla.post import Prediction, SocialPost
+from covla.predictor import DECIMALS, Memo, Predictor
+from covla.prepare import Prepared
+
+# Of the torch head from the engine that answers; beyond it they are not the same model. An engine
+# in bf16 or int8 is further off than one in f32, which is within 1e-4.
+TOLERANCE = 0.05
+_GATED = ("cmf", "gate")
+
+
+def explain(predictor: Predictor, post: SocialPost) -> Explained:
+    """A prediction, exactly as `predictor.predict` gives it, and why it is so.
+
+    The attention comes from the same weights on torch in f32. Influence is measured, not
+    estimated: each part is hidden in turn and the same engine asked again (leave-one-out), which
+    the model is used to, since training hides sides and context nodes too.
+
+    Raises:
+        PostError: the post cannot be used.
+        ServiceUnavailable: the blob store does not answer.
+        CovlaError: the torch head and the engine do not give the same answer.
+    """
+    started = time.perf_counter()
+    item = predictor.prepare(post)
+    if isinstance(item, PostError):
+        raise item
+    memo = Memo()
+    (prior,) = predictor.look_up([item])
+    (encoded,) = predictor.encode([item], memo)
+    (prediction,) = predictor.answer([item], [encoded], [prior], started=started)
+    (context,) = predictor.contexts([item], [prior])
+    notes: list[str] = []
+    attention = _attention(predictor, item, encoded, context, prediction, notes)
+    influences = [*_sides(predictor, item, memo, prediction, notes)]
+    influences += _nodes(predictor, item, encoded, context, prediction)
+    influences.sort(key=lambda influence: -abs(influence.change))
+    return Explained(
+        prediction=prediction,
+        explanation=Explanation(
+            attention=attention,
+            gate=_gate(predictor, prediction, notes),
+            influences=influences,
+            notes=notes,
+        ),
+    )
+
+
+def _attention(
+    predictor: Predictor,
+    item: Prepared,
+    encoded: Encoded,
+    context: Context,
+    prediction: Prediction,
+    notes: list[str],
+) -> Attention | None:
+    config = predictor.engine.config
+    said = predictor.engine.look(encoded, context)
+    assert said.logits is not None
+    shares = (said.logits / config.softmax_temperature).softmax(-1)[0].float().cpu().numpy()
+    off = float(np.abs(shares - np.array(list(prediction.probabilities.values()))).max())
+    if not off <= TOLERANCE:
+        raise CovlaError(
+            f"version {predictor.version}: the weights on torch are {off:.3f} off its engine's "
+            "answer, so their attention does not explain it"
+        )
+    if said.attention is None:
+        notes.append(
+            f"This model has no attention: it pools the regions (alignment {config.alignment!r})."
+        )
+        return None
+    if item.image is None:
+        notes.append("There is no picture, so there is nothing to attend to.")
+        return None
+    if not item.text:
+        notes.append("There is no text to attend from: the model takes the mean of all regions.")
+        return None
+    rows = said.attention[0].float().cpu().numpy()
+    attention, more = attention_of(rows, item.text, predictor.encoders, config.grid)
+    notes += more
+    return attention
+
+
+def _gate(predictor: Predictor, prediction: Prediction, notes: list[str]) -> Gate:
+    fusion = predictor.engine.config.fusion
+    learned = fusion in _GATED
+    if not learned:
+        notes.append(f"This model has no gate (fusion {fusion!r}): the shares are not learned.")
+    image = round(1 - prediction.gate, DECIMALS)
+    return Gate(text=prediction.gate, image=image, learned=learned)
+
+
+def _sides(
+    predictor: Predictor, item: Prepared, memo: Memo, prediction: Prediction, notes: list[str]
+) -> Iterator[Influence]:
+    """What the model says of the same post when it comes without its text, without its image."""
+    if len(prediction.modalities) < 2:
+        only = "text" if prediction.modalities == ["text"] else "a picture"
+        notes.append(
+            f"There is only {only} to go by: the gate has no choice, and what "
+            "the model would say without it cannot be asked."
+        )
+        return
+    for part in prediction.modalities:
+        without = predictor.prepare(item.post.model_copy(update=_HIDDEN[part]))
+        if isinstance(without, PostError):
+            raise without
+        encoded = predictor.encode([without], memo)
+        (said,) = predictor.answer([without], encoded, predictor.look_up([without]))
+        value = f"{len(item.text)} characters" if part == "text" else ""
+        yield _influence(part, part, value, prediction, list(said.probabilities.values()))
+
+
+_HIDDEN: dict[str, dict[str, object]] = {"text": {"text": ""}, "image": {"image": None}}
+
+
+def _nodes(
+    predictor: Predictor,
+    item: Prepared,
+    encoded: Encoded,
+    context: Context,
+    prediction: Prediction,
+) -> list[Influence]:
+    layout = Layout.of(predictor.engine.config)
+    names = {node: (name, value) for node, name, value in _names(layout, item)}
+    known = [node for node in names if context.mask[node]]
+    masks = []
+    for node in known:
+        mask = context.mask.copy()
+        mask[node] = False
+        masks.append(Context(context.nodes, mask))
+    outputs = predictor.engine.run([encoded] * len(masks), masks)
+    return [
+        _influence("context", *names[node], prediction, [float(p) for p in output.probabilities])
+        for node, output in zip(known, outputs, strict=True)
+    ]
+
+
+def _names(layout: Layout, item: Prepared) -> Iterator[tuple[int, str, str]]:
+    """Each node's place, its name, and what it held."""
+    at = item.post.created_at.astimezone(UTC)
+    held = {"hour": f"{at:%H:%M} UTC", "weekday": f"{at:%A}", "lang": item.lang}
+    for kind, first, count, _ in layout.kinds:
+        for i in range(count):
+            value = held.get(kind, "")
+            if kind == "hashtags" and i < len(item.hashtags):
+                value = f"#{item.hashtags[i]}"
+            yield first + i, kind if count == 1 else f"{kind} {i + 1}", value
+
+
+def _influence(
+    part: Literal["text", "image", "context"],
+    name: str,
+    value: str,
+    prediction: Prediction,
+    shares: list[float],
+) -> Influence:
+    labels = list(prediction.probabilities)
+    without = shares[labels.index(prediction.label)]
+    return Influence(
+        part=part,
+        name=name,
+        value=value,
+        change=round(prediction.probabilities[prediction.label] - without, DECIMALS),
+        probability_without=round(min(max(without, 0.0), 1.0), DECIMALS),
+        label_without=labels[int(np.argmax(shares))],
+    )
