@@ -44,6 +44,7 @@ def _training_post(row: Mapping[Any, Any]) -> TrainingPost:
         split=split_of(post.post_id),
         priors=as_priors(row["hashtag_priors"]),
         teacher=None if teacher is None else np.asarray(teacher, dtype=np.float32),
+        teacher_id=None if teacher is None else row["teacher_id"],
     )
 
 

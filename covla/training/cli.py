@@ -121,10 +121,10 @@ def train(
     changes = {"seed": seed, "epochs": epochs, "pretrain_epochs": pretrain_epochs}
     recipe = replace(Recipe(), **{k: v for k, v in changes.items() if v is not None})
     plan = Plan(preset, arch, teacher, recipe, _overrides(overrides))
-    plan.check()
+    plan.check(settings)
     rows, about = _source(posts, window, split, unlabelled, settings)
     taxonomy = load_taxonomy(settings=settings)
-    folder = out or settings.models / f"{arch}-{plan.digest(rows, taxonomy)}"
+    folder = out or settings.models / f"{arch}-{plan.digest(rows, taxonomy, settings)}"
     with bars() as progress:
         done = run(
             rows, plan, folder, taxonomy, settings, about=about, resume=resume,
@@ -172,7 +172,7 @@ def teach(
     from covla.labels import load_taxonomy
     from covla.settings import get_settings
     from covla.training.progress import bars
-    from covla.training.run import teach as run
+    from covla.training.teachers.teach import teach as run
 
     settings = get_settings()
     started = time.monotonic()

@@ -25,8 +25,9 @@ class TrainingPost:
     """One post of a training set.
 
     post: text, and a picture as base64 or as an address in the blob store. label: a name of the
-    taxonomy, or None. priors: hashtag -> what was known of it before the post. teacher: the
-    teacher's vector, or None. split: `holdout` posts never train, they measure and calibrate.
+    taxonomy, or None. priors: hashtag -> what was known of it before the post. teacher: a
+    teacher's vector, or None; teacher_id: whose, None for whoever is asked. split: `holdout` posts
+    never train, they measure and calibrate.
     """
 
     post: SocialPost
@@ -35,6 +36,7 @@ class TrainingPost:
     pair_type: str | None = None
     priors: Mapping[str, HashtagPrior] = field(default_factory=dict)
     teacher: np.ndarray[Any, np.dtype[np.float32]] | None = None
+    teacher_id: str | None = None
 
     @property
     def post_id(self) -> str:

@@ -10,8 +10,9 @@ from covla.errors import CovlaError
 from covla.labels import Taxonomy
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
+from covla.settings import Settings
 from covla.training.data import TrainingPost
-from covla.training.teachers.vectors import TEACHERS
+from covla.training.teachers.resolve import resolve
 from covla.training.trainer import Recipe, describe
 
 
@@ -19,8 +20,9 @@ from covla.training.trainer import Recipe, describe
 class Plan:
     """What to train. The same plan on the same posts gives the same folder, byte for byte.
 
-    preset: `base`, `tiny`, a hub id or folder, or TEXT+IMAGE. overrides: fields of `CovlaConfig`
-    beside those of `arch`.
+    preset: `base`, `tiny`, a hub id or folder, or TEXT+IMAGE. teacher: as
+    `covla.training.teachers.resolve` takes it; its weights are part of the plan. overrides: fields
+    of `CovlaConfig` beside those of `arch`.
     """
 
     preset: str = "base"
@@ -29,25 +31,29 @@ class Plan:
     recipe: Recipe = field(default_factory=Recipe)
     overrides: dict[str, Any] = field(default_factory=dict)
 
-    def check(self) -> None:
+    def check(self, settings: Settings | None = None) -> None:
         """Before any long work.
+
+        Args:
+            settings: where the registry is, for teacher `self`; default: the process's.
 
         Raises:
             CovlaError: an unknown architecture, teacher or configuration field.
         """
         arch_overrides(self.arch)
-        if self.teacher not in {*TEACHERS, "none"}:
-            names = ", ".join([*TEACHERS, "none"])
-            raise CovlaError(f"teacher: {self.teacher!r} is not one of {names}")
+        resolve(self.teacher, settings)
         known = CovlaConfig(labels=["a", "b"])
         for name in self.overrides:
             if not hasattr(known, name):
                 raise CovlaError(f"{name}: no such field of the model's configuration")
         CovlaConfig(labels=["a", "b"], **arch_overrides(self.arch) | self.overrides)
 
-    def digest(self, posts: list[TrainingPost], taxonomy: Taxonomy) -> str:
+    def digest(
+        self, posts: list[TrainingPost], taxonomy: Taxonomy, settings: Settings | None = None
+    ) -> str:
         """Identity of this plan on these posts (SHA-256, 16 hex digits)."""
-        about = [self.preset, self.arch, self.teacher, describe(self.recipe), self.overrides]
+        teacher = resolve(self.teacher, settings).id
+        about = [self.preset, self.arch, teacher, describe(self.recipe), self.overrides]
         total = hashlib.sha256(orjson.dumps([*about, taxonomy.names]))
         for row in posts:
             total.update(row.post.to_json())

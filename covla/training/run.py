@@ -28,7 +28,7 @@ from covla.training.examples import (
 from covla.training.fit import Fitted, TowerShape, fit
 from covla.training.plan import Plan
 from covla.training.reference import write_reference
-from covla.training.teachers.vectors import raw_teacher_vectors, teacher_vectors
+from covla.training.teachers.vectors import check_teacher, teacher_vectors
 from covla.training.trainer import describe, quiet
 
 
@@ -59,9 +59,10 @@ def train(
     """
     started = time.monotonic()
     quiet()
-    plan.check()
+    plan.check(settings)
     check_labels(posts, taxonomy)
-    digest = plan.digest(posts, taxonomy)
+    check_teacher(plan.teacher, posts, settings)
+    digest = plan.digest(posts, taxonomy, settings)
     if out.exists():
         return _existing(out, digest)
     work = out.with_name(f"{out.name}.work")
@@ -181,32 +182,3 @@ def _write(model: CovlaModel, towers: Towers, tokenizer: Any, folder: Path) -> N
         image_size=towers.image.spec["size"],
         max_tokens=towers.spec["text"]["max_tokens"],
     ).save_pretrained(folder)
-
-
-def teach(
-    posts: list[TrainingPost],
-    kind: str,
-    preset: str,
-    taxonomy: Taxonomy,
-    settings: Settings,
-    *,
-    seed: int = 0,
-    progress: Progress = lambda name, done, total: None,
-) -> tuple[dict[str, Any], str]:
-    """The teacher's raw vectors (post_id -> float32) and the teacher's identity; also cached.
-
-    Raises:
-        CovlaError: bad labels, or no such teacher or preset.
-    """
-    quiet()
-    Plan(preset=preset, teacher=kind).check()
-    if kind == "none":
-        raise CovlaError("teacher: there is nothing to teach with 'none'")
-    if preset == "tiny":
-        raise CovlaError("preset: a teacher needs frozen encoders; `tiny` has none")
-    check_labels(posts, taxonomy)
-    data = prepare_posts(posts, taxonomy, settings, progress)
-    towers, tokenizer = load_towers(preset)
-    encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
-    vectors, name = raw_teacher_vectors(kind, data, encoders, taxonomy, settings, seed, progress)
-    return {row.post_id: vectors[i] for i, row in enumerate(data.posts)}, name

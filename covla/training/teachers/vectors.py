@@ -2,13 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from covla.errors import CovlaError
 from covla.labels import Taxonomy
@@ -17,74 +18,45 @@ from covla.prepare import Prepared
 from covla.settings import Settings
 from covla.training.data import TrainingPost
 from covla.training.examples import Prepped, Progress, encode, pooled
-from covla.training.teachers.ensemble import (
-    COMPONENTS,
-    EPOCHS,
-    FOLDS,
-    HEADS,
-    WIDTH,
-    Pooled,
-    _lite2,
-    ensemble,
-)
+from covla.training.teachers import ensemble as algorithm
+from covla.training.teachers.ask import ask, counter
+from covla.training.teachers.ensemble import Pooled, _lite2, ensemble
+from covla.training.teachers.resolve import Teacher, resolve
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
-TEACHERS: dict[str, Callable[[Pooled, int], Array]] = {"ensemble": ensemble}
 
 
 def standardise(vectors: Array, known: np.ndarray[Any, Any]) -> Array:
-    """Zero mean and unit variance per dimension, over the rows that `known` marks (MODEL.md)."""
-    mean = vectors[known].mean(0)
-    std = np.maximum(vectors[known].std(0), 1e-6)
-    return np.asarray((vectors - mean) / std, np.float32)
+    """Zero mean and unit variance per dimension, over the rows that `known` marks (MODEL.md).
 
-
-def teach(
-    kind: str,
-    prepared: list[Prepared],
-    text: Tensor,
-    image: Tensor,
-    labels: Tensor,
-    classes: int,
-    settings: Settings,
-    seed: int,
-    progress: Callable[[int], None] = lambda done: None,
-) -> Array:
-    """A teacher vector per post, n x C.
-
-    Args:
-        kind: a name of `TEACHERS`.
-        text, image: the student's own pooled embeddings, n x d.
-        labels: n, -1 for posts that the teacher may not learn from.
-
-    Raises:
-        CovlaError: there is no such teacher.
+    A row of NaN stays one: the teacher is silent. Where a row has numbers and NaN (a dual encoder
+    on a post with one modality), NaN becomes the mean, 0.
     """
-    if kind not in TEACHERS:
-        raise CovlaError(f"teacher: {kind!r} is not one of {', '.join([*TEACHERS, 'none'])}")
-    more = _lite2(prepared, settings, progress)
-    return TEACHERS[kind](Pooled(text, [image, more], labels, classes), seed)
+    seen = np.ma.masked_invalid(vectors[known])
+    mean = np.ma.filled(seen.mean(0), 0.0)
+    std = np.maximum(np.ma.filled(seen.std(0), 1.0), 1e-6)
+    scaled = np.asarray((vectors - mean) / std, np.float32)
+    missing = np.isnan(scaled)
+    return np.where(missing & ~missing.all(1, keepdims=True), np.float32(0), scaled)
 
 
-def teacher_id(
-    kind: str,
+def ensemble_id(
     posts: list[TrainingPost],
     prepared: list[Prepared],
     encoder: str,
     labels: list[str],
     seed: int,
 ) -> str:
-    """Identity of a teacher's vectors: its kind, the posts it saw, their labels, the seed."""
-    about = [kind, encoder, labels, seed, FOLDS, HEADS, WIDTH, EPOCHS, COMPONENTS]
-    total = hashlib.sha256(repr(about).encode())
+    """Identity of an ensemble's vectors: its algorithm, its posts and their labels, the seed."""
+    total = hashlib.sha256(Path(algorithm.__file__).read_bytes())
+    total.update(repr([encoder, labels, seed]).encode())
     for row, item in zip(posts, prepared, strict=True):
         label = row.label if row.split == "train" else None
         total.update(f"{row.post_id}\0{item.text_hash}\0{item.image_hash}\0{label}\n".encode())
-    return f"{kind}-{total.hexdigest()[:16]}"
+    return f"ensemble-{total.hexdigest()[:16]}"
 
 
-def raw_teacher_vectors(
-    kind: str,
+def ensemble_vectors(
     data: Prepped,
     encoders: Encoders,
     taxonomy: Taxonomy,
@@ -92,29 +64,80 @@ def raw_teacher_vectors(
     seed: int,
     progress: Progress,
 ) -> tuple[Array, str]:
-    """The teacher's vectors, n x width, trained once per set of posts, labels and seed; its id."""
-    name = teacher_id(kind, data.posts, data.prepared, encoders.id, taxonomy.names, seed)
+    """The ensemble's vectors, n x width, and their identity; trained once per set of posts, labels
+    and seed."""
+    name = ensemble_id(data.posts, data.prepared, encoders.id, taxonomy.names, seed)
     path = settings.cache / "teacher" / f"{name}.safetensors"
-    if path.exists():
-        vectors: Array = load_file(path)["vectors"].numpy()
-        return vectors, name
+    found = _load(path)
+    if found is not None:
+        return found, name
     features = encode(data, encoders, settings, progress)
     text, image = pooled(features, (encoders.text_width, encoders.image_width))
-    count = [0]
-
-    def step(done: int) -> None:
-        count[0] += done
-        progress("teacher", count[0], len(data.posts))
-
-    classes = len(taxonomy.names)
-    vectors = teach(
-        kind, data.prepared, text, image, data.taught_from, classes, settings, seed, step
-    )
+    more = _lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
+    seen = Pooled(text, [image, more], data.taught_from, len(taxonomy.names))
+    vectors = ensemble(seen, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.part")
-    save_file({"vectors": torch.from_numpy(vectors)}, draft)
+    save_file({"vectors": torch.from_numpy(vectors)}, draft, {"sha256": _checksum(vectors)})
     draft.replace(path)
     return vectors, name
+
+
+def _checksum(vectors: Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest()
+
+
+def _load(path: Path) -> Array | None:
+    """What is stored; None when nothing is, or when it is damaged, and then it is deleted."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            vectors: Array = file.get_tensor("vectors").numpy()
+            said = (file.metadata() or {}).get("sha256")
+    except FileNotFoundError:
+        return None
+    except (OSError, SafetensorError):
+        said = None
+    if said is None or said != _checksum(vectors):
+        path.unlink(missing_ok=True)
+        return None
+    return vectors
+
+
+def _own(teacher: Teacher, row: TrainingPost) -> Array | None:
+    """The vector that came with a post, if it is this teacher's."""
+    if row.teacher is None or row.teacher_id is None or row.teacher_id == teacher.id:
+        return row.teacher
+    ensembles = teacher.kind == "ensemble" and row.teacher_id.startswith("ensemble-")
+    return row.teacher if ensembles else None
+
+
+def check_teacher(kind: str, posts: Sequence[TrainingPost], settings: Settings) -> None:
+    """Hold a teacher against the posts before any long work.
+
+    Raises:
+        CovlaError: there is no such teacher, the vectors that came with the posts have other
+            widths, or the teacher is silent about all posts that train.
+    """
+    teacher = resolve(kind, settings)
+    if teacher.kind == "none":
+        return
+    width = teacher.width
+    for row in posts:
+        vector = _own(teacher, row)
+        if vector is None:
+            continue
+        width = width or len(vector)
+        if len(vector) != width:
+            raise CovlaError(
+                f"teacher: the stored vector of post {row.post_id} is {len(vector)} wide, "
+                f"{kind} says {width}",
+                hint="Ask the teacher about these posts again: covla teach --window ...",
+            )
+    if teacher.kind == "self" and all(r.label is not None for r in posts if r.split == "train"):
+        raise CovlaError(
+            f"teacher: {kind} only speaks about posts without a label, and there is none",
+            hint="Add posts without a label, or give --teacher ensemble",
+        )
 
 
 def teacher_vectors(
@@ -128,18 +151,48 @@ def teacher_vectors(
 ) -> Array | None:
     """Standardised teacher vectors, n x width; NaN rows where the teacher is silent.
 
-    Vectors that came with the posts are used as they are; otherwise the teacher is asked now.
-    None for kind "none".
+    Vectors that came with the posts are used where they are this teacher's; about the others it
+    is asked now. An ensemble is not asked about single posts: its stored vectors are used when
+    all that are there are an ensemble's, else it is trained on all posts now. None for "none".
+
+    Raises:
+        CovlaError: as `check_teacher`, or the teacher is silent about all posts that train.
     """
-    if kind == "none":
+    teacher = resolve(kind, settings)
+    if teacher.kind == "none":
         return None
-    given = [row.teacher for row in data.posts if row.teacher is not None]
-    if given:
-        vectors = np.full((len(data.posts), len(given[0])), np.nan, np.float32)
-        for i, row in enumerate(data.posts):
-            if row.teacher is not None:
-                vectors[i] = row.teacher
+    check_teacher(kind, data.posts, settings)
+    own = [_own(teacher, row) for row in data.posts]
+    came = [row.teacher is not None for row in data.posts]
+    learns = data.learns.numpy()
+    if teacher.kind == "ensemble":
+        if any(came) and all(v is not None for v, c in zip(own, came, strict=True) if c):
+            vectors = _filled(own)
+        else:
+            vectors, _ = ensemble_vectors(data, encoders, taxonomy, settings, seed, progress)
     else:
-        vectors, _ = raw_teacher_vectors(kind, data, encoders, taxonomy, settings, seed, progress)
-    known = ~np.isnan(vectors).any(1) & data.learns.numpy()
-    return standardise(vectors, known) if known.any() else None
+        vectors = _filled(own, teacher.width)
+        wanted = [i for i, v in enumerate(own) if v is None and learns[i]]
+        vectors[wanted] = ask(
+            teacher,
+            [data.posts[i] for i in wanted],
+            [data.prepared[i] for i in wanted],
+            settings,
+            progress=counter("teacher", len(wanted), progress),
+        )
+    known = ~np.isnan(vectors).all(1) & learns
+    if not known.any():
+        raise CovlaError(
+            f"teacher: {kind} says nothing about any post that trains",
+            hint="Ask it first with `covla teach`, or give --teacher none",
+        )
+    return standardise(vectors, known)
+
+
+def _filled(rows: list[Array | None], width: int = 0) -> Array:
+    width = width or next(len(row) for row in rows if row is not None)
+    vectors = np.full((len(rows), width), np.nan, np.float32)
+    for i, row in enumerate(rows):
+        if row is not None:
+            vectors[i] = row
+    return vectors

@@ -1,0 +1,174 @@
+"""A teacher is asked about many posts: each content once, in batches, kept as it goes."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from covla.errors import CovlaError
+from covla.prepare import Prepared
+from covla.settings import Settings
+from covla.training.data import TrainingPost
+from covla.training.examples import Prepped, Progress
+from covla.training.teachers import student
+from covla.training.teachers.cache import VectorCache
+from covla.training.teachers.pretrained import device_of
+from covla.training.teachers.resolve import Teacher
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+KEEP_POSTS, KEEP_SECONDS = 256, 5.0  # answers are on disk by whichever comes first
+BATCH = {"cpu": 4, "cuda": 16}
+
+
+class Reader(Protocol):
+    """A loaded teacher."""
+
+    def read(self, items: Sequence[Any]) -> Array:
+        """n x width, in order."""
+
+
+def load(teacher: Teacher, settings: Settings) -> Reader:
+    """The teacher's weights, ready to read."""
+    if teacher.kind == "self":
+        return student.Student(teacher, settings)
+    if teacher.kind == "dual_encoder":
+        from covla.training.teachers.dual_encoder import DualEncoder
+
+        return DualEncoder(teacher, settings)
+    from covla.training.teachers.vision_language import VisionLanguage
+
+    return VisionLanguage(teacher, settings)
+
+
+def _questions(
+    teacher: Teacher, posts: Sequence[TrainingPost], prepared: Sequence[Prepared]
+) -> list[tuple[str, Any] | None]:
+    if teacher.kind == "self":
+        return list(student.asked(teacher, posts, prepared))
+    return [
+        (hashlib.sha256(f"{item.text_hash}\0{item.image_hash}".encode()).hexdigest(), item)
+        for item in prepared
+    ]
+
+
+def _alike(item: Any) -> tuple[bool, bool, int]:
+    """Batches have one set of modalities, and texts of like length: little padding."""
+    post: Prepared = item[0] if isinstance(item, tuple) else item
+    return post.image is None, not post.text, len(post.text)
+
+
+def ask(
+    teacher: Teacher,
+    posts: Sequence[TrainingPost],
+    prepared: Sequence[Prepared],
+    settings: Settings,
+    *,
+    batch: int | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Array:
+    """A vector per post, n x width; NaN rows where the teacher is silent.
+
+    What was answered before is read from the cache; when nothing else is asked, the model is not
+    loaded. Memory holds one batch of pictures, and a run that is killed goes on after its last
+    shard.
+
+    Args:
+        batch: posts at a time; default 4 on a CPU, 16 on a GPU.
+        progress: called with how many posts more are done.
+
+    Raises:
+        CovlaError: the model cannot be loaded, does not fit in memory, or does not answer with
+            numbers.
+    """
+    if batch is not None and batch < 1:
+        raise CovlaError(f"batch: {batch} is less than 1")
+    questions = _questions(teacher, posts, prepared)
+    cache = VectorCache(settings.cache / "teacher", teacher.id, teacher.width)
+    missing = dict(pair for pair in questions if pair is not None and not cache.has(pair[0]))
+    progress(sum(pair is None or pair[0] not in missing for pair in questions))
+    if missing:
+        _answer(teacher, missing, cache, settings, batch or BATCH[device_of(settings)], progress)
+    vectors = np.full((len(questions), teacher.width), np.nan, np.float32)
+    for i, pair in enumerate(questions):
+        if pair is not None:
+            vectors[i] = cache.vector(pair[0])
+    return vectors
+
+
+def ask_about(
+    data: Prepped,
+    teacher: Teacher,
+    settings: Settings,
+    *,
+    batch: int | None,
+    progress: Progress,
+) -> tuple[Array, str]:
+    """`ask` about all posts of a set, and the identity of the answers."""
+    step = counter("teacher", len(data.posts), progress)
+    vectors = ask(teacher, data.posts, data.prepared, settings, batch=batch, progress=step)
+    return vectors, teacher.id
+
+
+def counter(name: str, total: int, progress: Progress) -> Callable[[int], None]:
+    """Steps to what a progress bar takes: how many are done, of how many."""
+    count = [0]
+
+    def step(done: int) -> None:
+        count[0] += done
+        progress(name, count[0], total)
+
+    return step
+
+
+def _answer(
+    teacher: Teacher,
+    missing: dict[str, Any],
+    cache: VectorCache,
+    settings: Settings,
+    batch: int,
+    progress: Callable[[int], None],
+) -> None:
+    reader = load(teacher, settings)
+    order = sorted(missing, key=lambda key: (_alike(missing[key]), key))
+    batches: list[list[str]] = []
+    for key in order:
+        same = batches and _alike(missing[batches[-1][0]])[:2] == _alike(missing[key])[:2]
+        if same and len(batches[-1]) < batch:
+            batches[-1].append(key)
+        else:
+            batches.append([key])
+    rows: dict[str, Array] = {}
+    since = time.monotonic()
+    try:
+        for keys in batches:
+            said = _read(reader, teacher, [missing[key] for key in keys])
+            rows |= dict(zip(keys, said, strict=True))
+            if len(rows) >= KEEP_POSTS or time.monotonic() - since >= KEEP_SECONDS:
+                cache.keep(rows)
+                rows, since = {}, time.monotonic()
+            progress(len(keys))
+    finally:
+        cache.keep(rows)
+
+
+def _read(reader: Reader, teacher: Teacher, items: list[Any]) -> Array:
+    try:
+        said = reader.read(items)
+    except torch.OutOfMemoryError as error:
+        raise CovlaError(
+            f"teacher: {teacher.name} with {len(items)} posts at a time does not fit in memory",
+            hint="Give a smaller --batch",
+        ) from error
+    if said.shape[1] != teacher.width:
+        raise CovlaError(
+            f"teacher: {teacher.name} answers {said.shape[1]} numbers a post; its configuration "
+            f"says {teacher.width}"
+        )
+    # NaN is a missing side of a dual encoder; fp16, in which answers are kept, ends at 65504.
+    wrong = np.isinf(said.astype(np.float16)).any() or np.isnan(said).all(1).any()
+    if wrong or (teacher.kind != "dual_encoder" and np.isnan(said).any()):
+        raise CovlaError(f"teacher: {teacher.name} does not answer with numbers")
+    return said

@@ -1,0 +1,61 @@
+"""A pretrained teacher's processor and weights, from a folder or the hub, ready on the device."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from covla.errors import CovlaError
+from covla.settings import Settings
+from covla.training.teachers.resolve import Teacher
+
+# Tied or not used: a base model is run without its language model head.
+_UNUSED = ("lm_head.", "logit_scale", "logit_bias")
+
+
+def device_of(settings: Settings) -> str:
+    """`cuda` or `cpu`, as the settings and the machine have it."""
+    cuda = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
+    return "cuda" if cuda else "cpu"
+
+
+def load_pretrained(kind: Any, teacher: Teacher, settings: Settings) -> tuple[Any, Any]:
+    """Model (eval, bf16 on a GPU, f32 on a CPU) and processor.
+
+    Args:
+        kind: the transformers auto class to load with.
+        teacher: what to load. Nothing in its folder is ever run as code.
+
+    Raises:
+        CovlaError: they cannot be loaded, or the weights are not those of this architecture, in
+            which case transformers would go on with random ones.
+    """
+    from transformers import AutoProcessor
+
+    device = device_of(settings)
+    where: dict[str, Any] = {"trust_remote_code": False}
+    if Path(teacher.source).is_dir():
+        where["local_files_only"] = True
+    else:
+        where["revision"] = teacher.revision
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    try:
+        processor = AutoProcessor.from_pretrained(teacher.source, **where)
+        model, report = kind.from_pretrained(
+            teacher.source, dtype=dtype, output_loading_info=True, **where
+        )
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), "")
+        raise CovlaError(
+            f"teacher: {teacher.name} cannot be loaded: {reason.strip() or type(error).__name__}",
+            hint="The folder needs the weights, the processor and the tokenizer of one model",
+        ) from error
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith(_UNUSED))
+    if missing:
+        raise CovlaError(
+            f"teacher: {teacher.name} lacks {len(missing)} of its weights, such as {missing[0]}",
+            hint="Fetch or save it again",
+        )
+    for parameter in model.parameters():
+        parameter.requires_grad_(requires_grad=False)
+    return model.eval().to(device), processor

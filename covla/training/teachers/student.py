@@ -1,0 +1,61 @@
+"""`self`: a trained CoVLA model teaches the next one, about posts without a label.
+
+On a labelled post the model mostly repeats the label that it was trained on, and nothing in its
+folder says which posts those were. So it is silent there (docs/adr/0010-teachers.md).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from covla.model.context import Context, context_of
+from covla.model.head import HeadEngine, folder_encoders, load_config
+from covla.prepare import Prepared
+from covla.settings import Settings
+from covla.training.data import TrainingPost
+from covla.training.teachers.resolve import Teacher
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Asked = tuple[Prepared, Context]
+
+
+class Student:
+    """Calibrated log-probabilities (C) and the fused vector h_F (d) of a CoVLA model folder."""
+
+    def __init__(self, teacher: Teacher, settings: Settings) -> None:
+        folder = Path(teacher.source)
+        self.engine = HeadEngine.load(folder, device=settings.device)
+        self.encoders = folder_encoders(folder, settings)
+
+    def read(self, items: Sequence[Asked]) -> Array:
+        """n x (C + d)."""
+        encoded = self.encoders.encode([item for item, _ in items])
+        rows = []
+        for features, (_, context) in zip(encoded, items, strict=True):
+            said = self.engine.look(features, context)
+            assert said.logits is not None
+            assert said.h_f is not None
+            calibrated = said.logits / self.engine.config.softmax_temperature
+            row = [calibrated.log_softmax(-1)[0], said.h_f[0]]
+            rows.append(np.concatenate([part.float().cpu().numpy() for part in row]))
+        return np.stack(rows)
+
+
+def asked(
+    teacher: Teacher, posts: Sequence[TrainingPost], prepared: Sequence[Prepared]
+) -> list[tuple[str, Asked] | None]:
+    """Per post, what the model is asked and the key of its answer; None where it is silent."""
+    config = load_config(Path(teacher.source))
+    rows: list[tuple[str, Asked] | None] = []
+    for row, item in zip(posts, prepared, strict=True):
+        if row.label is not None:
+            rows.append(None)
+            continue
+        context = context_of(item, config, row.priors)
+        about = context.nodes.tobytes() + context.mask.tobytes()
+        key = hashlib.sha256(f"{item.text_hash}\0{item.image_hash}\0".encode() + about)
+        rows.append((key.hexdigest(), (item, context)))
+    return rows

@@ -1,0 +1,64 @@
+"""`covla teach`: a teacher is asked about posts once, apart from any training run."""
+
+from typing import Any
+
+import numpy as np
+
+from covla.errors import CovlaError
+from covla.labels import Taxonomy
+from covla.model.encoders import load_encoders
+from covla.settings import Settings
+from covla.training.data import TrainingPost, check_labels
+from covla.training.examples import Progress, prepare_posts
+from covla.training.plan import Plan
+from covla.training.teachers.ask import ask_about
+from covla.training.teachers.resolve import resolve
+from covla.training.teachers.vectors import check_teacher, ensemble_vectors
+from covla.training.trainer import quiet
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def teach(
+    posts: list[TrainingPost],
+    kind: str,
+    preset: str,
+    taxonomy: Taxonomy,
+    settings: Settings,
+    *,
+    seed: int = 0,
+    batch: int | None = None,
+    progress: Progress = lambda name, done, total: None,
+) -> tuple[dict[str, Array], str]:
+    """The teacher's raw vectors (post_id -> float32) and its identity; also cached.
+
+    A post that the teacher is silent about is left out.
+
+    Args:
+        kind: as `covla.training.teachers.resolve` takes it, but not "none".
+        preset, seed: the encoders and the seed of an ensemble; others do not depend on them.
+        batch: posts at a time, for teachers that are networks.
+
+    Raises:
+        CovlaError: bad labels, no such teacher or preset, or it cannot answer.
+    """
+    quiet()
+    Plan(preset=preset, teacher=kind).check(settings)
+    teacher = resolve(kind, settings)
+    if teacher.kind == "none":
+        raise CovlaError("teacher: there is nothing to teach with 'none'")
+    if batch is not None and batch < 1:
+        raise CovlaError(f"batch: {batch} is less than 1")
+    check_teacher(kind, posts, settings)
+    if teacher.kind == "ensemble":
+        if preset == "tiny":
+            raise CovlaError("preset: an ensemble needs frozen encoders; `tiny` has none")
+        check_labels(posts, taxonomy)
+        data = prepare_posts(posts, taxonomy, settings, progress)
+        encoders = load_encoders(preset, settings)
+        vectors, name = ensemble_vectors(data, encoders, taxonomy, settings, seed, progress)
+    else:
+        data = prepare_posts(posts, taxonomy, settings, progress)
+        vectors, name = ask_about(data, teacher, settings, batch=batch, progress=progress)
+    answers = zip(data.posts, vectors, strict=True)
+    return {row.post_id: said for row, said in answers if not np.isnan(said).all()}, name
