@@ -49,9 +49,16 @@ def serve(model: str, host: str | None, port: int | None, as_json: bool) -> None
 @click.option("--worker", default="0", show_default=True, help="This worker's name in the group.")
 @click.option("--until-idle", type=click.FloatRange(min=0), help="End after S idle seconds.")
 @click.option("--max", "limit", type=click.IntRange(min=1), help="End after N posts.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics.")
 @json_option
 def stream(
-    model: str, group: str, worker: str, until_idle: float | None, limit: int | None, as_json: bool
+    model: str,
+    group: str,
+    worker: str,
+    until_idle: float | None,
+    limit: int | None,
+    metrics_port: int | None,
+    as_json: bool,
 ) -> None:
     """Predict what arrives on the posts topic, until SIGTERM.
 
@@ -64,7 +71,14 @@ def stream(
     from services import stream as worker_of
 
     done = worker_of.run(
-        get_settings(), model, group=group, name=worker, until_idle=until_idle, limit=limit, say=say
+        get_settings(),
+        model,
+        group=group,
+        name=worker,
+        until_idle=until_idle,
+        limit=limit,
+        metrics_port=metrics_port,
+        say=say,
     )
     result(done.as_dict(), as_json=as_json)
 

@@ -22,6 +22,8 @@ from covla.errors import CovlaError, PostError, Refused, ServiceUnavailable
 from covla.post import Prediction, SocialPost, parse_post
 from covla.settings import Settings
 from services.models import Current, Model, serving
+from services.prediction_metrics import PredictionMetrics
+from services.prediction_metrics import serve as serve_metrics
 from services.running import recorded
 
 GROUP = "predict"
@@ -96,14 +98,18 @@ def run(
     name: str,
     until_idle: float | None,
     limit: int | None,
+    metrics_port: int | None = None,
     say: Callable[[str], None],
 ) -> Done:
     """One worker in this process, until SIGTERM, SIGINT, or as `Worker.run` says.
 
+    With `metrics_port` it answers Prometheus at `settings.host`.
+
     The first signal lets the batch at hand be committed; the second ends the process at once.
 
     Raises:
-        CovlaError: there is no such model, or a worker of this name runs in this state folder.
+        CovlaError: there is no such model, a worker of this name runs in this state folder, or
+            the port is taken.
         Refused: a worker of this name took over.
         ServiceUnavailable: Kafka or the registry does not answer.
     """
@@ -112,8 +118,9 @@ def run(
     address = kafka.bootstrap(settings)
     # `covla up` and `down` know a worker that was started without options as "stream".
     record = "stream" if (group, name) == (GROUP, WORKER) else f"stream-{group}-{name}"
+    metrics = serve_metrics(settings.host, metrics_port) if metrics_port else None
     with recorded(settings, record, address), serving(settings, ref) as current:
-        worker = Worker(settings, current, group=group, name=name)
+        worker = Worker(settings, current, group=group, name=name, metrics=metrics)
 
         def stop(number: int, _: object) -> None:
             if worker.stop.is_set():
@@ -137,6 +144,7 @@ class Worker:
         *,
         group: str = GROUP,
         name: str = WORKER,
+        metrics: PredictionMetrics | None = None,
     ) -> None:
         """`current()` gives the model for the next batch: a new version takes over between two."""
         self.settings = settings
@@ -146,6 +154,7 @@ class Worker:
         self.done = Done()
         self.stop = threading.Event()
         self._current = current
+        self._metrics = metrics
         self._first = 0.0
 
     def run(self, *, until_idle: float | None = None, limit: int | None = None) -> Done:
@@ -252,6 +261,16 @@ class Worker:
         dead = sum(isinstance(result, DeadLetter) for result in results)
         self.done.dead_letters += dead
         self.done.predictions += len(results) - dead
+        if self._metrics is not None:
+            self._count(self._metrics, results)
+
+    def _count(self, metrics: PredictionMetrics, results: list[Prediction | DeadLetter]) -> None:
+        for result in results:
+            if isinstance(result, Prediction):
+                metrics.serves(result.model_version)
+                metrics.answered([result])
+            else:
+                metrics.refused(result.error_class)
 
     def _send(self, writer: Any, result: Prediction | DeadLetter) -> Any:
         if isinstance(result, Prediction):

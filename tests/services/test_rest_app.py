@@ -207,7 +207,7 @@ def test_metrics_count_what_happened(client: TestClient, a_post: dict[str, Any])
         'covla_errors_total{code="not_json"} 1.0',
         'covla_flags_total{flag="image_missing"} 1.0',
         'covla_request_seconds_count{route="/predict"} 2.0',
-        "covla_gate_count 1.0",
+        'covla_gate_count{modalities="text"} 1.0',
     ):
         assert line in text
     assert "no/such" not in text  # a path that a client makes up never becomes a time series

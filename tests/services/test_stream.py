@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from covla import dead_letters
 from covla import kafka as clients
@@ -21,6 +23,7 @@ from covla.errors import CovlaError, Refused
 from covla.post import Prediction, SocialPost
 from covla.settings import Settings
 from covla.synthetic.generate import generate
+from services.prediction_metrics import PredictionMetrics, serve
 from services.stream import Worker, results_of, run
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -78,6 +81,25 @@ def test_a_worker_name_that_kafka_would_refuse(offline_settings: Settings) -> No
         run(offline_settings, "x", group="g", name="a b", until_idle=0, limit=1, say=print)
 
 
+def _gates_of_both_sides_lie_apart_from_those_of_one(
+    registry: CollectorRegistry, posts: dict[str, bytes]
+) -> None:
+    with_image = sum(b'"image"' in value for value in posts.values())
+    for modalities, count, gate in (("text+image", with_image, 0.25), ("text", None, 1.0)):
+        labels = {"modalities": modalities}
+        seen = registry.get_sample_value("covla_gate_count", labels)
+        assert seen == (300 - with_image if count is None else count)
+        assert registry.get_sample_value("covla_gate_sum", labels) == pytest.approx(gate * seen)
+    assert registry.get_sample_value("covla_model_info", {"version": "echo-2"}) == 1
+
+
+def test_a_metrics_port_that_is_taken_is_named(offline_settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CovlaError, match=f"{port}: .*--metrics-port"):
+            serve(offline_settings.host, port)
+
+
 @pytest.mark.slow
 def test_a_new_version_takes_over_between_batches(settings: Settings, echo: Any) -> None:
     posts = {post.post_id: post.to_json() for post in _synthetic(300)}
@@ -87,8 +109,10 @@ def test_a_new_version_takes_over_between_batches(settings: Settings, echo: Any)
         echo.version = "echo-1" if len(echo.batches) < 2 else "echo-2"
         return echo
 
-    done = Worker(settings, current).run(until_idle=1)
+    metrics = PredictionMetrics(CollectorRegistry())
+    done = Worker(settings, current, metrics=metrics).run(until_idle=1)
     assert (done.predictions, done.dead_letters) == (300, 0)
+    _gates_of_both_sides_lie_apart_from_those_of_one(metrics.registry, posts)
     records = _read(settings, clients.Topics.of(settings).predictions, 300)
     versions = {Prediction.from_json(record.value).model_version for record in records}
     assert versions == {"echo-1", "echo-2"}

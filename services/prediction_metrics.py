@@ -1,0 +1,72 @@
+"""Prometheus metrics of what a model answers, the same at REST and at a stream worker."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from covla.errors import CovlaError
+from covla.post import Prediction
+
+_TENTHS = tuple(i / 10 for i in range(1, 11))
+
+
+class PredictionMetrics:
+    """Counts answers. Every metric label has few, fixed values."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._predictions = Counter(
+            "covla_predictions", "Predictions given", ["label"], registry=registry
+        )
+        # By what the post had: one side alone is 0 or 1 by rule, and a change of the mix of posts
+        # would look like a gate that moved.
+        self._gate = Histogram(
+            "covla_gate",
+            "Share of text in the fused vector",
+            ["modalities"],
+            registry=registry,
+            buckets=_TENTHS,
+        )
+        self._confidence = Histogram(
+            "covla_confidence", "Largest probability", registry=registry, buckets=_TENTHS
+        )
+        self._flags = Counter("covla_flags", "Predictions by flag", ["flag"], registry=registry)
+        self._errors = Counter(
+            "covla_errors", "Requests and posts refused", ["code"], registry=registry
+        )
+        self._model = Gauge("covla_model_info", "1 for what serves", ["version"], registry=registry)
+
+    def serves(self, version: str) -> None:
+        """`version` is what answers now."""
+        self._model.clear()
+        self._model.labels(version).set(1)
+
+    def refused(self, code: str) -> None:
+        """A request, or one post, got an error."""
+        self._errors.labels(code).inc()
+
+    def answered(self, predictions: Iterable[Prediction]) -> None:
+        """The model answered."""
+        for prediction in predictions:
+            self._predictions.labels(prediction.label).inc()
+            self._gate.labels("+".join(prediction.modalities)).observe(prediction.gate)
+            self._confidence.observe(max(prediction.probabilities.values()))
+            for flag in prediction.flags:
+                self._flags.labels(flag).inc()
+
+
+def serve(host: str, port: int) -> PredictionMetrics:
+    """Answer /metrics from this process until it ends.
+
+    Raises:
+        CovlaError: the port cannot be used.
+    """
+    registry = CollectorRegistry()
+    try:
+        start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        raise CovlaError(
+            f"cannot serve metrics on {host}:{port}: {error.strerror}",
+            hint="Give another --metrics-port",
+        ) from error
+    return PredictionMetrics(registry)
