@@ -20,6 +20,7 @@ from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.model.context import Context, HashtagPrior, context_of
 from covla.model.encoders import Encoded, Encoders
+from covla.model.engine import NETWORKS, Engine, pick_device, tower_files
 from covla.model.head import HeadEngine, folder_encoders
 from covla.post import Flag, Prediction, SocialPost, now
 from covla.prepare import Prepared, prepare
@@ -101,8 +102,9 @@ class Predictor:
             ServiceUnavailable: the registry does not answer.
         """
         version, folder = Registry(settings).resolve(ref)
-        engine = HeadEngine.load(folder, device=settings.device)
-        return cls(version, engine, _encoders(folder, settings), settings, context)
+        engine = Engine.of(folder, pick_device(settings.device))
+        head = HeadEngine.load(folder, device=settings.device, engine=engine, cache=settings.cache)
+        return cls(version, head, _encoders(folder, engine, settings), settings, context)
 
     def predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]:
         """One prediction or one error per post, in order.
@@ -266,22 +268,26 @@ class Predictor:
             self.answer([item], self.encoders.encode([item]), [{}])
 
 
-def _encoders(folder: Path, settings: Settings) -> Encoders:
+def _encoders(folder: Path, engine: Engine, settings: Settings) -> Encoders:
     """The towers of a model folder. Versions of one process with equal towers share them."""
-    key = (_towers_digest(folder), settings.cache)
+    key = (_towers_digest(folder, engine), settings.cache)
     with _sharing:
         encoders = _shared.get(key)
         if encoders is None:
-            encoders = _shared[key] = folder_encoders(folder, settings)
+            encoders = _shared[key] = folder_encoders(folder, settings, engine)
         return encoders
 
 
-def _towers_digest(folder: Path) -> str:
+def _towers_digest(folder: Path, engine: Engine) -> str:
     total = hashlib.sha256((folder / "tokenizer.json").read_bytes())
+    total.update(f"{engine}".encode())
     with safe_open(folder / "model.safetensors", framework="pt") as file:
         for name in sorted(file.keys()):
             if name.startswith("towers."):
                 total.update(name.encode() + file.get_tensor(name).numpy().tobytes())
+    if engine.in_folder:
+        for path in tower_files(folder / NETWORKS, engine):
+            total.update(path.read_bytes())
     return total.hexdigest()
 
 

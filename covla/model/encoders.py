@@ -1,24 +1,23 @@
 """Frozen towers, run once per post. The one place that ingest, training and serving all call.
 
 On a CPU the towers run on OpenVINO in f32: the same numbers as torch at several times the speed.
-Each post runs alone, two at a time, without padding: its answer does not depend on its neighbours.
-On a GPU they run on torch in batches.
+Each post runs alone, as many at a time as there are cores, without padding. On a GPU they run on
+torch in batches of fixed shapes. An exported model may name another engine or precision. Whatever
+it is, the answer for a post does not depend on its neighbours.
 """
 
 import hashlib
 import threading
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
-import openvino as ov
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from covla.model.engine import Arrays, Engine, Network, open_network, pick_device, tower_files
 from covla.model.towers import Towers, load_towers
 from covla.settings import Settings
 
@@ -55,6 +54,8 @@ def weights_id(module: torch.nn.Module) -> str:
 
 def pixels(image: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     """uint8 H x W x 3 to uint8 3 x S x S, the whole picture, whatever its aspect."""
+    import cv2
+
     if image.shape[:2] != (size, size):
         shrinks = max(image.shape[:2]) > size
         way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -72,117 +73,91 @@ class Encoders:
         *,
         cache: Path | None = None,
         device: str = "auto",
-        engine: str = "auto",
+        engine: Engine | str = "auto",
+        networks: Path | None = None,
     ) -> None:
-        """`engine` is "openvino", "torch", or "auto": torch on a GPU, OpenVINO on a CPU."""
-        self.id = weights_id(towers)
+        """
+        Args:
+            towers, tokenizer: what is run.
+            cache: where networks that were converted are kept.
+            device: cpu, cuda, or auto: a GPU where there is one.
+            engine: by name (f32), or with its precision; "auto" is torch on a GPU, else OpenVINO.
+            networks: the folder of an exported model's networks, for engines that read them there.
+        """
+        device = pick_device(device)
+        if isinstance(engine, str):
+            engine = Engine.default(device) if engine == "auto" else Engine(engine)
+        self.engine = engine
+        self.device = device if engine.name == "torch" else "cpu"
+        weights = weights_id(towers)
+        self.id = weights + engine.mark
+        if networks is not None and engine.in_folder:
+            total = hashlib.sha256()
+            for path in tower_files(networks, engine):
+                total.update(path.read_bytes())
+            self.id = f"{weights}-{engine.name}-{engine.precision}-{total.hexdigest()[:8]}"
         self.tokenizer = tokenizer
         self.text_width = towers.text.width
         self.image_width = towers.image.width
         self.image_size = int(towers.spec["image"]["size"])
         self.max_tokens = int(towers.spec["text"]["max_tokens"])
-        cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-        self.device = "cuda" if cuda else "cpu"
-        self.engine = engine if engine != "auto" else ("torch" if cuda else "openvino")
         self._lock = threading.Lock()
-        self._towers = towers.eval()
-        if self.engine == "openvino":
-            self._text = self._compile("text", cache)
-            self._image = self._compile("image", cache)
-            del self._towers  # the compiled networks hold their own weights
-        else:
-            self._towers.to(self.device)
+        towers = towers.eval()
+        kept = cache / "openvino" / weights if cache else None
+        self._text = self._open(towers.text, "text", networks, kept)
+        self._image = self._open(towers.image, "image", networks, kept)
 
-    def _compile(self, part: str, cache: Path | None) -> ov.AsyncInferQueue:
-        core = ov.Core()
-        settings: dict[str, Any] = {
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": "f32",
-        }
-        path = cache / "openvino" / f"{self.id}-{part}.xml" if cache else None
-        if path is not None and path.exists():
-            network = core.read_model(path)
-        else:
-            network = self._convert(part)
-            if path is not None:
-                _save(network, path)
-        compiled = core.compile_model(network, "CPU", settings)
-        return ov.AsyncInferQueue(compiled)
+    def _open(
+        self, tower: torch.nn.Module, part: str, networks: Path | None, kept: Path | None
+    ) -> Network:
+        text = part == "text"
+        ending = ".onnx" if self.engine.name == "onnx" else ".xml"
+        return open_network(
+            tower,
+            self.engine,
+            example=self.example(part),
+            ragged=(0, 1) if text else (),
+            pads=(self.tokenizer.pad_token_id or 0, 0) if text else (),
+            ragged_output=text,
+            device=self.device,
+            file=networks / f"{part}{ending}" if networks and self.engine.in_folder else None,
+            cached=kept.with_name(f"{kept.name}-{part}.xml") if kept else None,
+        )
 
-    def _convert(self, part: str) -> ov.Model:
-        with warnings.catch_warnings():
-            # Tracing warns of branches on shapes; the test of equal answers covers all lengths.
-            warnings.simplefilter("ignore")
-            return self._trace(part)
-
-    def _trace(self, part: str) -> ov.Model:
+    def example(self, part: str) -> Arrays:
+        """One blank input of the tower `part`, "text" or "image"."""
         if part == "text":
-            ids = torch.ones(1, 8, dtype=torch.int64)
-            network = ov.convert_model(self._towers.text, example_input=(ids, ids))
-            for parameter in network.inputs:
-                parameter.get_node().set_partial_shape(ov.PartialShape([1, -1]))
-                parameter.get_node().set_element_type(ov.Type.i64)
-        else:
-            side = self.image_size
-            example = torch.zeros(1, 3, side, side, dtype=torch.uint8)
-            network = ov.convert_model(self._towers.image, example_input=example)
-            network.inputs[0].get_node().set_partial_shape(ov.PartialShape([1, 3, side, side]))
-        network.validate_nodes_and_infer_types()
-        return network
+            ids = np.ones((1, 8), np.int64)
+            return ids, ids
+        return (np.zeros((1, 3, self.image_size, self.image_size), np.uint8),)
 
     def encode(self, items: Sequence[Item]) -> list[Encoded]:
         """Tokens, regions and their means, per post, in order."""
         texts = [i for i, item in enumerate(items) if item.text]
         images = [i for i, item in enumerate(items) if item.image is not None]
         with self._lock:
-            tokens = dict(
-                zip(texts, self._encode_texts([items[i].text for i in texts]), strict=True)
-            )
-            regions = dict(
-                zip(images, self._encode_images([items[i].image for i in images]), strict=True)
-            )
+            tokens = self._run(self._text, texts, self.text_inputs([items[i].text for i in texts]))
+            pictures = (image for i in images if (image := items[i].image) is not None)
+            regions = self._run(self._image, images, self.image_inputs(pictures))
         return [_encoded(tokens.get(i), regions.get(i)) for i in range(len(items))]
 
-    def _encode_texts(self, texts: list[str]) -> list[Array]:
+    def text_inputs(self, texts: Sequence[str]) -> Iterator[Arrays]:
+        """ids and mask of each text, 1 x T int64."""
         if not texts:
-            return []
-        ids = self.tokenizer(texts, truncation=True, max_length=self.max_tokens)["input_ids"]
-        if self.engine == "openvino":
-            rows = [np.asarray([row], dtype=np.int64) for row in ids]
-            return self._queue(self._text, [(row, np.ones_like(row)) for row in rows])
-        batch = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.device)
-        with torch.inference_mode():
-            out = (
-                self._towers.text(batch["input_ids"], batch["attention_mask"]).float().cpu().numpy()
-            )
-        side = self.tokenizer.padding_side
-        return [
-            out[i, : len(row)] if side == "right" else out[i, -len(row) :]
-            for i, row in enumerate(ids)
-        ]
+            return
+        ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
+        for row in ids:
+            array = np.asarray([row], dtype=np.int64)
+            yield array, np.ones_like(array)
 
-    def _encode_images(self, images: list[np.ndarray[Any, Any] | None]) -> list[Array]:
-        ready = [pixels(image, self.image_size) for image in images if image is not None]
-        if not ready:
-            return []
-        if self.engine == "openvino":
-            return self._queue(self._image, [(image[None],) for image in ready])
-        with torch.inference_mode():
-            out = self._towers.image(torch.from_numpy(np.stack(ready)).to(self.device))
-        return list(out.float().cpu().numpy())
+    def image_inputs(self, images: Iterable[np.ndarray[Any, Any]]) -> Iterator[Arrays]:
+        """Each picture, 1 x 3 x S x S uint8; resized while the one before it is encoded."""
+        return ((pixels(image, self.image_size)[None],) for image in images)
 
     @staticmethod
-    def _queue(queue: ov.AsyncInferQueue, inputs: list[tuple[Any, ...]]) -> list[Array]:
-        results: list[Array | None] = [None] * len(inputs)
-
-        def keep(request: ov.InferRequest, position: int) -> None:
-            results[position] = request.get_output_tensor(0).data[0].copy()
-
-        queue.set_callback(keep)
-        for position, arrays in enumerate(inputs):
-            queue.start_async(dict(enumerate(arrays)), position)
-        queue.wait_all()
-        return [result for result in results if result is not None]
+    def _run(network: Network, places: list[int], inputs: Iterable[Arrays]) -> dict[int, Array]:
+        said = network.run(inputs) if places else []
+        return {place: outputs[0][0] for place, outputs in zip(places, said, strict=True)}
 
 
 def load_encoders(preset: str, settings: Settings) -> Encoders:
@@ -203,12 +178,3 @@ def _encoded(tokens: Array | None, regions: Array | None) -> Encoded:
     if regions is not None:
         image = regions.mean(axis=0)
     return Encoded(tokens, text, regions, image)
-
-
-def _save(network: ov.Model, path: Path) -> None:
-    """Written aside and renamed, weights first, so that a reader never sees half a network."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.parent / f".{path.stem}.{threading.get_native_id()}.xml"
-    ov.save_model(network, draft, compress_to_fp16=False)
-    draft.with_suffix(".bin").replace(path.with_suffix(".bin"))
-    draft.replace(path)

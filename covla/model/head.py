@@ -1,21 +1,20 @@
 """A trained model ready to answer: everything after the towers, one post at a time.
 
-On a CPU the head runs on OpenVINO in f32, on a GPU on torch. Each post runs alone without padding,
-so its answer does not depend, to the last bit, on its neighbours.
+On a CPU the head runs on OpenVINO or ONNX Runtime, each post alone without padding, on a GPU on
+torch in batches of fixed shapes; always in f32. Its answer does not depend on its neighbours.
 """
 
+import hashlib
 import json
 import threading
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import AutoTokenizer
 
@@ -23,6 +22,7 @@ from covla.errors import CovlaError
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Context
 from covla.model.encoders import Encoded, Encoders
+from covla.model.engine import NETWORKS, Arrays, Engine, open_network, pick_device
 from covla.model.modeling import CovlaModel, CovlaOutput
 from covla.model.towers import Towers
 from covla.settings import Settings
@@ -32,21 +32,26 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 
 @dataclass(frozen=True)
 class HeadOutput:
-    """One post's answer: calibrated probabilities (C, taxonomy order) and the share of text."""
+    """One post's answer: calibrated probabilities (C, taxonomy order), the share of text, and what
+    the probabilities are the softmax of (C)."""
 
     probabilities: Array
     gate: float
+    logits: Array
 
 
-class _Answer(nn.Module):
-    # Probabilities and gate alone, as plain tensors, which is what can be exported.
+class Answer(nn.Module):
+    """Probabilities, gate and tempered logits as plain tensors, which is what can be exported."""
+
     def __init__(self, model: CovlaModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The six inputs of `HeadEngine.inputs` to B x C, B, B x C."""
         out = self.model(*inputs)
-        return self.model.probabilities(out.logits), out.gate
+        logits = out.logits / self.model.config.softmax_temperature
+        return self.model.probabilities(out.logits), out.gate, logits
 
 
 def load_config(folder: Path) -> CovlaConfig:
@@ -64,106 +69,159 @@ def load_config(folder: Path) -> CovlaConfig:
     return config
 
 
-def _weights(folder: Path, *, towers: bool) -> dict[str, Tensor]:
-    with safe_open(folder / "model.safetensors", framework="pt") as file:
-        names = [name for name in file.keys() if name.startswith("towers.") == towers]  # noqa: SIM118
-        return {name.removeprefix("towers."): file.get_tensor(name) for name in names}
+def _load(module: nn.Module, folder: Path, *, towers: bool) -> None:
+    """Put a folder's weights into the towers, or into all that comes after them.
+
+    Raises:
+        CovlaError: they cannot be read, or do not fit; it names the first that does not.
+    """
+    path = folder / "model.safetensors"
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = [n for n in file.keys() if n.startswith("towers.") == towers]  # noqa: SIM118
+            state = {n.removeprefix("towers."): file.get_tensor(n) for n in names}
+    except (OSError, SafetensorError) as error:
+        raise CovlaError(f"{path} cannot be read: {error}") from error
+    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    for name in sorted(own.keys() | found.keys()):
+        if own.get(name) != found.get(name):
+            raise CovlaError(
+                f"{path} does not fit the model of its config.json: {name} is "
+                f"{found.get(name, 'missing')}, expected {own.get(name, 'nothing')}",
+                hint="The folder was made by another version of covla: train again, or use that",
+            )
+    module.load_state_dict(state)
 
 
-def folder_encoders(folder: Path, settings: Settings) -> Encoders:
-    """The towers that a model folder carries, ready to run."""
-    config = load_config(folder)
-    towers = Towers(config.encoders)
-    towers.load_state_dict(_weights(folder, towers=True))
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
+def folder_towers(folder: Path) -> Towers:
+    """The towers that a model folder carries, in torch.
+
+    Raises:
+        CovlaError: there are none, or their weights do not fit.
+    """
+    towers = Towers(load_config(folder).encoders)
+    _load(towers, folder, towers=True)
+    return towers
+
+
+def folder_encoders(folder: Path, settings: Settings, engine: Engine | None = None) -> Encoders:
+    """The towers that a model folder carries, ready to run.
+
+    Raises:
+        CovlaError: they do not fit, or the folder's engine has no such network.
+    """
+    return Encoders(
+        folder_towers(folder),
+        AutoTokenizer.from_pretrained(folder, local_files_only=True),
+        cache=settings.cache,
+        device=settings.device,
+        engine=engine or Engine.of(folder, pick_device(settings.device)),
+        networks=folder / NETWORKS,
+    )
 
 
 class HeadEngine:
     """Graph, CAM, CMF and classifier of one model version. Safe to call from several threads."""
 
-    def __init__(self, model: CovlaModel, *, device: str = "auto") -> None:
+    def __init__(
+        self,
+        model: CovlaModel,
+        *,
+        device: str = "auto",
+        engine: Engine | None = None,
+        cache: Path | None = None,
+        network: Path | None = None,
+    ) -> None:
+        """
+        Args:
+            model: without towers.
+            device: cpu, cuda, or auto: a GPU where there is one.
+            engine: the towers'; the head itself is always f32.
+            cache: where the converted network is kept.
+            network: the exported head, for an engine that reads it.
+        """
+        device = pick_device(device)
         self.config: CovlaConfig = model.config
+        name = engine.name if engine else Engine.default(device).name
+        self.device = device if name == "torch" else "cpu"
+        self.answer = Answer(model).eval().to(self.device)
         self._lock = threading.Lock()
-        cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-        self.device = "cuda" if cuda else "cpu"
-        self._answer = _Answer(model).eval().to(self.device)
-        self._queue = None if cuda else self._compile()
+        self._network = open_network(
+            self.answer,
+            Engine(name),
+            example=self.example(),
+            ragged=(0, 1),
+            pads=(0, 0),
+            device=self.device,
+            file=network if name == "onnx" else None,
+            cached=cache / "openvino" / f"{self._id()}-head.xml" if cache else None,
+        )
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "auto") -> "HeadEngine":
-        """The head in a model folder; the towers' weights are not read."""
+    def load(
+        cls,
+        folder: Path,
+        *,
+        device: str = "auto",
+        engine: Engine | None = None,
+        cache: Path | None = None,
+    ) -> "HeadEngine":
+        """The head in a model folder; the towers' weights are not read.
+
+        Raises:
+            CovlaError: the folder's weights do not fit its configuration.
+        """
         config = load_config(folder)
         config.with_towers = False
         model = CovlaModel(config)
-        model.load_state_dict(_weights(folder, towers=False))
-        return cls(model, device=device)
+        _load(model, folder, towers=False)
+        engine = engine or Engine.of(folder, pick_device(device))
+        network = folder / NETWORKS / "head.onnx"
+        return cls(model, device=device, engine=engine, cache=cache, network=network)
 
-    def _inputs(self, encoded: Encoded, context: Context) -> list[np.ndarray[Any, Any]]:
+    def _id(self) -> str:
+        """Hash of configuration and weights: two equal heads share a converted network."""
+        total = hashlib.sha256(self.config.to_json_string(use_diff=False).encode())
+        for name, tensor in sorted(self.answer.model.state_dict().items()):
+            total.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        return total.hexdigest()[:16]
+
+    def example(self) -> Arrays:
+        """One blank post."""
+        blank = Encoded(np.zeros((5, self.config.text_width), np.float32), None, None, None)
+        layout = self.answer.model.context.layout
+        nothing = Context(
+            np.zeros((layout.nodes, layout.width), np.float32), np.zeros(layout.nodes, np.bool_)
+        )
+        return self.inputs(blank, nothing)
+
+    def inputs(self, encoded: Encoded, context: Context) -> Arrays:
         """tokens, token_mask, regions, has_image, context, context_mask of one post."""
         tokens, regions = encoded.tokens, encoded.regions
         if tokens is None:
             tokens = np.zeros((1, self.config.text_width), np.float32)
         if regions is None:
             regions = np.zeros((self.config.regions, self.config.image_width), np.float32)
-        return [
+        return (
             tokens[None],
             np.full((1, len(tokens)), encoded.tokens is not None),
             regions[None],
             np.array([encoded.regions is not None]),
             context.nodes[None],
             context.mask[None],
-        ]
+        )
 
     def look(self, encoded: Encoded, context: Context) -> CovlaOutput:
         """All that the model says of one post, attention included, from torch in f32."""
-        tensors = [torch.from_numpy(array) for array in self._inputs(encoded, context)]
+        tensors = [torch.from_numpy(array) for array in self.inputs(encoded, context)]
         with torch.inference_mode():
-            said: CovlaOutput = self._answer.model(*(each.to(self.device) for each in tensors))
+            said: CovlaOutput = self.answer.model(*(each.to(self.device) for each in tensors))
         return said
-
-    def _compile(self) -> ov.AsyncInferQueue:
-        blank = Encoded(np.zeros((5, self.config.text_width), np.float32), None, None, None)
-        layout = self._answer.model.context.layout
-        nothing = Context(
-            np.zeros((layout.nodes, layout.width), np.float32), np.zeros(layout.nodes, np.bool_)
-        )
-        example = tuple(torch.from_numpy(array) for array in self._inputs(blank, nothing))
-        with torch.inference_mode(), warnings.catch_warnings():
-            # Tracing warns of branches on shapes; the test of equal answers covers all lengths.
-            warnings.simplefilter("ignore")
-            network = ov.convert_model(self._answer, example_input=example)
-        for position, tensor in enumerate(example):
-            shape = [-1 if position < 2 and axis == 1 else n for axis, n in enumerate(tensor.shape)]
-            network.inputs[position].get_node().set_partial_shape(ov.PartialShape(shape))
-        network.validate_nodes_and_infer_types()
-        settings: dict[str, Any] = {
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            "INFERENCE_PRECISION_HINT": "f32",
-        }
-        return ov.AsyncInferQueue(ov.Core().compile_model(network, "CPU", settings))
 
     def run(self, encoded: Sequence[Encoded], contexts: Sequence[Context]) -> list[HeadOutput]:
         """One answer per post, in order."""
-        items = [self._inputs(*pair) for pair in zip(encoded, contexts, strict=True)]
-        results: dict[int, HeadOutput] = {}
-        if self._queue is None:
-            with torch.inference_mode():
-                for position, item in enumerate(items):
-                    tensors = [torch.from_numpy(array).to(self.device) for array in item]
-                    said, gate = (
-                        tensor.float().cpu().numpy()[0] for tensor in self._answer(*tensors)
-                    )
-                    results[position] = HeadOutput(said, float(gate))
-            return list(results.values())
-
-        def keep(request: ov.InferRequest, position: int) -> None:
-            said = request.get_output_tensor(0).data[0].copy()
-            results[position] = HeadOutput(said, float(request.get_output_tensor(1).data[0]))
-
+        items = (self.inputs(*pair) for pair in zip(encoded, contexts, strict=True))
         with self._lock:
-            self._queue.set_callback(keep)
-            for position, item in enumerate(items):
-                self._queue.start_async(dict(enumerate(item)), position)
-            self._queue.wait_all()
-        return [results[position] for position in range(len(items))]
+            said = self._network.run(items)
+        return [HeadOutput(p[0], float(gate[0]), logits[0]) for p, gate, logits in said]

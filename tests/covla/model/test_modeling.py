@@ -70,7 +70,8 @@ def test_towers_are_saved_with_the_model(tmp_path: Path) -> None:
         "attention_mask": torch.ones(2, 5, dtype=torch.long),
         "pixel_values": torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8),
     }
-    assert torch.equal(again(**inputs).logits, model(**inputs).logits)
+    # Not bit for bit: memory-mapped weights are aligned otherwise, which picks other CPU kernels.
+    torch.testing.assert_close(again(**inputs).logits, model(**inputs).logits)
 
 
 def test_a_missing_side_sets_the_gate_and_leaves_no_nan() -> None:

@@ -1,0 +1,182 @@
+"""What runs the networks of a model, and at which precision.
+
+A model folder without `engine.json` runs in f32: on OpenVINO on a CPU, on torch on a GPU. An
+exported one (`covla export`) says both, and is a version of its own. Nothing is imported here but
+what is used: the torch path runs where there is no OpenVINO.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from covla.errors import CovlaError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FILE = "engine.json"
+NETWORKS = "networks"  # the folder of an exported model's networks
+PRECISIONS = {
+    "openvino": ("f32", "bf16", "int8"),
+    "onnx": ("f32", "int8"),
+    "torch": ("f32", "bf16"),
+}
+
+Arrays = tuple[np.ndarray[Any, Any], ...]
+
+
+class Network(Protocol):
+    """A network that is ready to run."""
+
+    def run(self, items: Iterable[Arrays]) -> list[Arrays]:
+        """The outputs of each item, in order. Inputs and outputs have a batch axis of length 1.
+
+        What is said of an item does not depend on the others. `items` is read while the network
+        runs, so it may be a generator that makes them ready. One call at a time.
+        """
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`name` is openvino, onnx or torch; `precision` that of the towers: the head, which is small
+    and decides, is always f32 (ADR 11).
+
+    Raises:
+        CovlaError: the two do not go together.
+    """
+
+    name: str = "openvino"
+    precision: str = "f32"
+
+    def __post_init__(self) -> None:
+        if self.name not in PRECISIONS:
+            raise CovlaError(f"engine: {self.name!r} is not one of {', '.join(PRECISIONS)}")
+        allowed = PRECISIONS[self.name]
+        if self.precision not in allowed:
+            raise CovlaError(
+                f"precision: {self.name} runs {', '.join(allowed)} here, not {self.precision!r}"
+            )
+
+    @property
+    def mark(self) -> str:
+        """Told apart from f32 in the identity of encoders: empty for f32, whatever the engine."""
+        return "" if self.precision == "f32" else f"-{self.name}-{self.precision}"
+
+    @property
+    def in_folder(self) -> bool:
+        """Whether the networks are files of the model folder; else they are made from weights."""
+        return self.name == "onnx" or self.precision == "int8"
+
+    @classmethod
+    def default(cls, device: str) -> "Engine":
+        """The engine of a folder that names none, on `device` ("cpu" or "cuda")."""
+        return cls("torch" if device == "cuda" else "openvino")
+
+    @classmethod
+    def of(cls, folder: Path, device: str) -> "Engine":
+        """The engine of a model folder.
+
+        Raises:
+            CovlaError: its engine.json says nothing that can be run.
+        """
+        path = folder / FILE
+        if not path.exists():
+            return cls.default(device)
+        try:
+            said = json.loads(path.read_bytes())
+            return cls(said["engine"], said["precision"])
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise CovlaError(f"{path} does not say engine and precision: {error!r}") from error
+
+    def as_dict(self) -> dict[str, str]:
+        """Plain data, for JSON."""
+        said = asdict(self)
+        return {"engine": said["name"], "precision": said["precision"]}
+
+
+def tower_files(networks: Path, engine: Engine) -> list[Path]:
+    """The files of an exported model's towers: those that differ where their answers do.
+
+    Raises:
+        CovlaError: one is missing.
+    """
+    endings = (".onnx",) if engine.name == "onnx" else (".xml", ".bin")
+    files = [networks / f"{part}{ending}" for part in ("text", "image") for ending in endings]
+    for path in files:
+        if not path.is_file():
+            raise CovlaError(f"{path} is missing", hint="Export the model again: `covla export`")
+    return files
+
+
+def pick_device(wanted: str) -> str:
+    """ "cpu" or "cuda"; "auto" takes a GPU where there is one."""
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def open_network(
+    module: "nn.Module | None",
+    engine: Engine,
+    *,
+    example: Arrays,
+    ragged: Sequence[int] = (),
+    pads: Sequence[int] = (),
+    ragged_output: bool = False,
+    device: str = "cpu",
+    file: Path | None = None,
+    cached: Path | None = None,
+) -> Network:
+    """A network that is ready to run.
+
+    Args:
+        module: its weights, in torch; None where `file` has them.
+        engine: what runs it.
+        example: one item, to trace with; every text in it is longer than one token.
+        ragged: which inputs have a second axis of any length, such as tokens.
+        pads: what those are filled up with where items run in batches.
+        ragged_output: whether the first output has that axis too.
+        device: for torch.
+        file: the network of an exported model; `.xml` or `.onnx`.
+        cached: where the converted network is kept, and found the next time.
+
+    Raises:
+        CovlaError: `file` cannot be read.
+    """
+    if engine.name == "torch":
+        from covla.model.gpu import TorchNetwork
+
+        assert module is not None
+        return TorchNetwork(
+            module,
+            ragged=ragged,
+            pads=pads,
+            ragged_output=ragged_output,
+            device=device,
+            precision=engine.precision,
+        )
+    if engine.name == "onnx":
+        from covla.model.run_onnx import OnnxNetwork
+
+        assert file is not None
+        return OnnxNetwork(file)
+    from covla.model.run_openvino import OpenVinoNetwork, converted, read
+
+    if file is not None:
+        network = read(file)
+    else:
+        assert module is not None
+        network = converted(module, example, ragged, cached)
+    return OpenVinoNetwork(network, bf16=engine.precision == "bf16")

@@ -1,0 +1,124 @@
+"""Networks on OpenVINO: converted from torch, kept in the cache, run one post a request."""
+
+import hashlib
+import logging
+import threading
+import warnings
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+import torch
+from torch import nn
+
+from covla.errors import CovlaError
+from covla.model.engine import Arrays
+
+log = logging.getLogger(__name__)
+
+
+def has_bf16() -> bool:
+    """Whether this CPU multiplies bf16 matrices (AVX-512 BF16 or AMX)."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+class OpenVinoNetwork:
+    """As many requests at a time as there are cores, each one post without padding."""
+
+    def __init__(self, network: ov.Model, *, bf16: bool = False) -> None:
+        """`bf16` asks for bf16 products; a CPU without them runs f32, and the log says so."""
+        if bf16 and not has_bf16():
+            log.warning("this CPU has no bf16 matrix instructions: a bf16 model runs in f32")
+            bf16 = False
+        settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+        }
+        compiled = ov.Core().compile_model(network, "CPU", settings)
+        self._outputs = len(compiled.outputs)
+        self._queue = ov.AsyncInferQueue(compiled)
+
+    def run(self, items: Iterable[Arrays]) -> list[Arrays]:
+        """See `Network`."""
+        results: dict[int, Arrays] = {}
+
+        def keep(request: ov.InferRequest, position: int) -> None:
+            results[position] = tuple(
+                request.get_output_tensor(i).data.copy() for i in range(self._outputs)
+            )
+
+        self._queue.set_callback(keep)
+        count = 0
+        try:
+            for arrays in items:
+                self._queue.start_async(dict(enumerate(arrays)), count)
+                count += 1
+        finally:
+            self._queue.wait_all()
+        return [results[position] for position in range(count)]
+
+
+def convert(module: nn.Module, example: Arrays, ragged: Sequence[int]) -> ov.Model:
+    """A torch module as an OpenVINO network of batch 1; see `open_network`."""
+    tensors = tuple(torch.from_numpy(array) for array in example)
+    with torch.inference_mode(), warnings.catch_warnings():
+        # Tracing warns of branches on shapes; the tests of equal answers cover all lengths.
+        warnings.simplefilter("ignore")
+        network = ov.convert_model(module, example_input=tensors)
+    for position, tensor in enumerate(tensors):
+        shape = [-1 if position in ragged and i == 1 else n for i, n in enumerate(tensor.shape)]
+        node = network.inputs[position].get_node()
+        node.set_partial_shape(ov.PartialShape(shape))
+        if tensor.dtype == torch.int64:
+            node.set_element_type(ov.Type.i64)
+    network.validate_nodes_and_infer_types()
+    return network
+
+
+def converted(
+    module: nn.Module, example: Arrays, ragged: Sequence[int], path: Path | None
+) -> ov.Model:
+    """The network from the cache; otherwise it is converted, and kept there for the next time."""
+    if path is not None:
+        path = path.with_stem(f"{path.stem}-{_code()}")
+    if path is not None and path.exists():
+        try:
+            return ov.Core().read_model(path)
+        except RuntimeError as error:
+            log.warning("%s is damaged and made again: %s", path, str(error).splitlines()[0])
+    network = convert(module, example, ragged)
+    if path is not None:
+        save(network, path)
+    return network
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """Hash of what a network is made with: after an upgrade, nothing old is found in the cache."""
+    total = hashlib.sha256(f"{torch.__version__} {ov.get_version()}".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        total.update(source.read_bytes())
+    return total.hexdigest()[:8]
+
+
+def read(path: Path) -> ov.Model:
+    """A network in a model folder.
+
+    Raises:
+        CovlaError: it is not there, or cannot be read.
+    """
+    try:
+        return ov.Core().read_model(path)
+    except RuntimeError as error:
+        raise CovlaError(f"{path} is no OpenVINO network: {str(error).splitlines()[0]}") from error
+
+
+def save(network: ov.Model, path: Path) -> None:
+    """Written aside and renamed, weights first, so that a reader never sees half a network."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.parent / f".{path.stem}.{threading.get_native_id()}.xml"
+    ov.save_model(network, draft, compress_to_fp16=False)
+    draft.with_suffix(".bin").replace(path.with_suffix(".bin"))
+    draft.replace(path)
