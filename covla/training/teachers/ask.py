@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from covla.prepare import Prepared
 from covla.settings import Settings
 from covla.training.data import TrainingPost
 from covla.training.examples import Prepped, Progress
+from covla.training.feature_cache import SHARD
 from covla.training.teachers import student
 from covla.training.teachers.cache import VectorCache
 from covla.training.teachers.pretrained import device_of
@@ -20,7 +22,7 @@ from covla.training.teachers.resolve import Teacher
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 KEEP_POSTS, KEEP_SECONDS = 256, 5.0  # answers are on disk by whichever comes first
-BATCH = {"cpu": 4, "cuda": 16}
+BATCH = {"cpu": 4, "cuda": 16, "self": SHARD}
 
 
 class Reader(Protocol):
@@ -87,10 +89,19 @@ def ask(
         raise CovlaError(f"batch: {batch} is less than 1")
     questions = _questions(teacher, posts, prepared)
     cache = VectorCache(settings.cache / "teacher", teacher.id, teacher.width)
-    missing = dict(pair for pair in questions if pair is not None and not cache.has(pair[0]))
-    progress(sum(pair is None or pair[0] not in missing for pair in questions))
+    missing: dict[str, Any] = {}
+    for pair in questions:
+        if pair is not None and not cache.has(pair[0]):
+            missing.setdefault(*pair)
+    waiting = Counter(pair[0] for pair in questions if pair is not None and pair[0] in missing)
+    progress(len(questions) - waiting.total())
     if missing:
-        _answer(teacher, missing, cache, settings, batch or BATCH[device_of(settings)], progress)
+        size = batch or BATCH["self" if teacher.kind == "self" else device_of(settings)]
+        batches = _batches(missing, size)
+        _answer(
+            load(teacher, settings), teacher, missing, batches, cache,
+            lambda keys: progress(sum(waiting[key] for key in keys)),
+        )  # fmt: skip
     vectors = np.full((len(questions), teacher.width), np.nan, np.float32)
     for i, pair in enumerate(questions):
         if pair is not None:
@@ -123,23 +134,25 @@ def counter(name: str, total: int, progress: Progress) -> Callable[[int], None]:
     return step
 
 
-def _answer(
-    teacher: Teacher,
-    missing: dict[str, Any],
-    cache: VectorCache,
-    settings: Settings,
-    batch: int,
-    progress: Callable[[int], None],
-) -> None:
-    reader = load(teacher, settings)
-    order = sorted(missing, key=lambda key: (_alike(missing[key]), key))
+def _batches(missing: dict[str, Any], size: int) -> list[list[str]]:
     batches: list[list[str]] = []
-    for key in order:
+    for key in sorted(missing, key=lambda key: (_alike(missing[key]), key)):
         same = batches and _alike(missing[batches[-1][0]])[:2] == _alike(missing[key])[:2]
-        if same and len(batches[-1]) < batch:
+        if same and len(batches[-1]) < size:
             batches[-1].append(key)
         else:
             batches.append([key])
+    return batches
+
+
+def _answer(
+    reader: Reader,
+    teacher: Teacher,
+    missing: dict[str, Any],
+    batches: list[list[str]],
+    cache: VectorCache,
+    progress: Callable[[list[str]], None],
+) -> None:
     rows: dict[str, Array] = {}
     since = time.monotonic()
     try:
@@ -149,7 +162,7 @@ def _answer(
             if len(rows) >= KEEP_POSTS or time.monotonic() - since >= KEEP_SECONDS:
                 cache.keep(rows)
                 rows, since = {}, time.monotonic()
-            progress(len(keys))
+            progress(keys)
     finally:
         cache.keep(rows)
 
@@ -168,7 +181,7 @@ def _read(reader: Reader, teacher: Teacher, items: list[Any]) -> Array:
             f"says {teacher.width}"
         )
     # NaN is a missing side of a dual encoder; fp16, in which answers are kept, ends at 65504.
-    wrong = np.isinf(said.astype(np.float16)).any() or np.isnan(said).all(1).any()
+    wrong = (np.abs(said) > np.finfo(np.float16).max).any() or np.isnan(said).all(1).any()
     if wrong or (teacher.kind != "dual_encoder" and np.isnan(said).any()):
         raise CovlaError(f"teacher: {teacher.name} does not answer with numbers")
     return said

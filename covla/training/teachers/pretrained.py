@@ -9,6 +9,7 @@ from covla.errors import CovlaError
 from covla.settings import Settings
 from covla.training.teachers.resolve import Teacher
 
+DTYPE = {"cpu": torch.float32, "cuda": torch.bfloat16}
 # Tied or not used: a base model is run without its language model head.
 _UNUSED = ("lm_head.", "logit_scale", "logit_bias")
 
@@ -38,16 +39,15 @@ def load_pretrained(kind: Any, teacher: Teacher, settings: Settings) -> tuple[An
         where["local_files_only"] = True
     else:
         where["revision"] = teacher.revision
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
         processor = AutoProcessor.from_pretrained(teacher.source, **where)
         model, report = kind.from_pretrained(
-            teacher.source, dtype=dtype, output_loading_info=True, **where
+            teacher.source, dtype=DTYPE[device], output_loading_info=True, **where
         )
     except (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), "")
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise CovlaError(
-            f"teacher: {teacher.name} cannot be loaded: {reason.strip() or type(error).__name__}",
+            f"teacher: {teacher.name} cannot be loaded: {reason}",
             hint="The folder needs the weights, the processor and the tokenizer of one model",
         ) from error
     missing = sorted(key for key in report["missing_keys"] if not key.startswith(_UNUSED))

@@ -24,7 +24,7 @@ SUPPORTED = (
 )
 _PROCESSOR = ("processor_config.json", "preprocessor_config.json")
 _TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+(@[\w./-]+)?")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def resolve(name: str, settings: Settings | None = None) -> Teacher:
         _, folder = Registry(settings or get_settings()).resolve("champion")
         return _student(folder, name)
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         return _folder(folder, name)
     if folder.is_file():
         raise CovlaError(f"teacher: {name} is a file", hint="Give the folder that it is in")
@@ -145,12 +145,14 @@ def _kind(model_type: str, name: str) -> Kind:
 
 
 def _config(source: str, **where: Any) -> Any:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
+    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError)
     try:
         return AutoConfig.from_pretrained(source, **where)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+    except wrong as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise CovlaError(
             f"teacher: the configuration of {source} cannot be read: {reason}",
             hint=f"Give {NAMES}",

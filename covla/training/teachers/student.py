@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from covla.model.context import Context, context_of
+from covla.model.encoders import Encoded
+from covla.model.engine import Engine
 from covla.model.head import HeadEngine, folder_encoders, load_config
 from covla.prepare import Prepared
 from covla.settings import Settings
 from covla.training.data import TrainingPost
+from covla.training.feature_cache import FeatureCache
 from covla.training.teachers.resolve import Teacher
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -27,15 +30,18 @@ class Student:
 
     def __init__(self, teacher: Teacher, settings: Settings) -> None:
         folder = Path(teacher.source)
-        self.engine = HeadEngine.load(folder, device=settings.device)
+        self.engine = HeadEngine.load(folder, device=settings.device, engine=Engine("torch"))
         self.encoders = folder_encoders(folder, settings)
+        self.features = FeatureCache(settings.cache / "features", self.encoders.id)
 
     def read(self, items: Sequence[Asked]) -> Array:
         """n x (C + d)."""
-        encoded = self.encoders.encode([item for item, _ in items])
+        # The student's own features, where it has the same encoders: they are encoded once.
+        found = self.features.features([item for item, _ in items], self.encoders.encode)
         rows = []
-        for features, (_, context) in zip(encoded, items, strict=True):
-            said = self.engine.look(features, context)
+        for (tokens, regions), (_, context) in zip(found, items, strict=True):
+            sides = [None if part is None else part.float().numpy() for part in (tokens, regions)]
+            said = self.engine.look(Encoded(sides[0], None, sides[1], None), context)
             assert said.logits is not None
             assert said.h_f is not None
             calibrated = said.logits / self.engine.config.softmax_temperature

@@ -37,9 +37,8 @@ class VisionLanguage:
             tokenizer.pad_token = tokenizer.eos_token  # masked, so any token will do
         self.bos = tokenizer.bos_token
         self.control = reading.control_tokens(tokenizer)
-        for name in reading.ONE_TILE:
-            if hasattr(self.processor.image_processor, name):
-                setattr(self.processor.image_processor, name, False)
+        pictures = self.processor.image_processor
+        self.one_tile = {name: False for name in reading.ONE_TILE if hasattr(pictures, name)}
 
     def prompt(self, item: Prepared) -> str:
         """What the model reads of a post, with the place of the picture."""
@@ -72,6 +71,7 @@ class VisionLanguage:
             padding_side="right",
             add_special_tokens=not (self.bos and prompts[0].startswith(self.bos)),
             return_tensors="pt",
+            **({} if items[0].image is None else self.one_tile),
         ).to(self.model.device, self.model.dtype)
         with torch.inference_mode():
             hidden = self.model(**inputs, use_cache=False).last_hidden_state
