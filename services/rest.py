@@ -18,6 +18,7 @@ from covla.errors import CovlaError
 from covla.settings import Settings
 from services.models import Current, serving
 from services.rest_app import Api
+from services.rest_explain import Explanations, maker
 from services.rest_queue import PredictionQueue
 from services.running import recorded
 
@@ -42,6 +43,7 @@ def build(settings: Settings, current: Current) -> Any:
 
         def __init__(self) -> None:
             api.queue = PredictionQueue(current, capacity=QUEUE_POSTS)
+            api.explanations = Explanations(maker(current))
             api.metrics.serves(current().version)
 
         def __is_ready__(self) -> bool:
@@ -54,6 +56,7 @@ def build(settings: Settings, current: Current) -> Any:
         def finish(self) -> None:
             """Answer what was accepted."""
             api.queue.close()
+            api.explanations.close()
 
     return Covla
 

@@ -18,6 +18,7 @@ from covla.post import SocialPost
 from covla.settings import Settings
 from services import playground
 from services.playground.examples import examples
+from services.rest_explain import Explanations, wants_picture
 from services.rest_metrics import Metrics
 from services.rest_openapi import DOCS, DOCS_POLICY, document
 from services.rest_queue import Answer, Overloaded, PredictionQueue
@@ -31,9 +32,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Api:
-    """The handlers. `queue` is set when the model is loaded and warm, before requests come."""
+    """The handlers. `queue` and `explanations` are set when the model is loaded and warm, before
+    requests come."""
 
     queue: PredictionQueue
+    explanations: Explanations
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -43,7 +46,11 @@ class Api:
 
     def application(self) -> Starlette:
         """The ASGI application."""
-        answers = {"/predict": self.predict, "/predict_batch": self.predict_batch}
+        answers = {
+            "/predict": self.predict,
+            "/predict_batch": self.predict_batch,
+            "/explain": self.explain,
+        }
         pages = {
             "/": playground.page,
             "/examples": examples,
@@ -95,6 +102,15 @@ class Api:
         body = b"[" + b",".join(rows) + b"]"
         return Response(body, media_type="application/json", headers=headers)
 
+    async def explain(self, request: Request) -> Response:
+        """One post: its prediction and why, or a PNG of that where Accept asks for one."""
+        async with asyncio.timeout(READ_SECONDS):
+            post = await one_post(request, self.settings)
+        picture = wants_picture(request.headers.get("accept", ""))
+        reply = await asyncio.wrap_future(self.explanations.submit(post, picture=picture))
+        headers = {"Model-Version": reply.version, "Vary": "Accept"}
+        return Response(reply.content, media_type=reply.media_type, headers=headers)
+
     async def _ask(self, posts: list[SocialPost]) -> Answer:
         answer = await asyncio.wrap_future(self.queue.submit(posts))
         self.metrics.answered(answer)
@@ -102,9 +118,8 @@ class Api:
 
     def _guarded(self, route: str, handler: Handler) -> Handler:
         """Count, time, bound what is in flight, and turn every error into its answer."""
-        limit = (
-            self.settings.max_message_bytes if route == "/predict" else batch_bytes(self.settings)
-        )
+        settings = self.settings
+        limit = batch_bytes(settings) if route == "/predict_batch" else settings.max_message_bytes
 
         async def guarded(request: Request) -> Response:
             started = time.perf_counter()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from covla import __version__
+from covla.explanation.contract import Explained
 from covla.post import Prediction, SocialPost
 from services.rest_requests import BATCH_POSTS, FORM_FIELDS
 
@@ -53,10 +54,22 @@ def _operation(summary: str, body: dict[str, Any], answer: dict[str, Any]) -> di
     }
 
 
+def _explain(body: dict[str, Any]) -> dict[str, Any]:
+    operation = _operation(
+        "Predict one post and say why: JSON, or a PNG where Accept puts image/png first",
+        body,
+        _ref("Explained"),
+    )
+    answer = operation["post"]["responses"]["200"]
+    png = {"schema": {"type": "string", "contentMediaType": "image/png"}}
+    answer["content"]["image/png"] = png
+    return operation
+
+
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     schemas: dict[str, Any] = {}
-    for contract in (SocialPost, Prediction):
+    for contract in (SocialPost, Prediction, Explained):
         schema = contract.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[contract.__name__] = schema
@@ -87,6 +100,7 @@ def document() -> dict[str, Any]:
                 {"application/json": {"schema": many}},
                 each,
             ),
+            "/explain": _explain(one),
         },
         "components": {"schemas": schemas},
     }

@@ -19,7 +19,10 @@ def _hashes(page: str, tag: str) -> str:
 
 @cache
 def _page() -> tuple[str, str]:
-    page = (files("services.playground") / "index.html").read_text(encoding="utf-8")
+    folder = files("services.playground")
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    for name in ("why.css", "why.js"):
+        page = page.replace(f"{{{{{name}}}}}", (folder / name).read_text(encoding="utf-8"))
     policy = (
         f"default-src 'none'; script-src {_hashes(page, 'script')}; "
         f"style-src {_hashes(page, 'style')}; img-src 'self' blob: data:; connect-src 'self'; "

@@ -5,9 +5,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from covla.errors import PostError
+from covla.explanation.attention import focus
+from covla.explanation.contract import (
+    Attention,
+    Explained,
+    Explanation,
+    Gate,
+    Influence,
+    WordFocus,
+)
 from covla.post import Prediction, SocialPost
 
 
@@ -44,6 +54,33 @@ class Echo:
             predicted_at=datetime.now(UTC),
             latency_ms=1.0,
         )
+
+    def explain(self, post: SocialPost, picture: bool) -> tuple[Explained, bytes]:
+        """The words look at the last region and "Warm" at the first."""
+        said = self._one(post)
+        if isinstance(said, PostError):
+            raise said
+        word = WordFocus(word="Warm", start=0, end=4, **focus(np.eye(49)[0], (7, 7)))
+        both = len(said.modalities) == 2
+        hidden = [("text", "text", "", 0.2), ("image", "image", "", -0.1)] if both else []
+        hidden.append(("context", "hour", "12:00 UTC", 0.01))
+        why = Explanation(
+            attention=Attention(words=[word], **focus(np.eye(49)[48], (7, 7))) if both else None,
+            gate=Gate(text=said.gate, image=1 - said.gate, learned=True),
+            influences=[
+                Influence(
+                    part=part,  # type: ignore[arg-type]
+                    name=name,
+                    value=value,
+                    change=change,
+                    probability_without=0.4,
+                    label_without="shop" if part == "text" else "home",
+                )
+                for part, name, value, change in hidden
+            ],
+            notes=[] if both else ["There is no picture, so there is nothing to attend to."],
+        )
+        return Explained(prediction=said, explanation=why), b"\x89PNG" if picture else b""
 
 
 @pytest.fixture

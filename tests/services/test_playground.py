@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from covla.settings import Settings
 from services.rest import listen
 from services.rest_app import Api
+from services.rest_explain import Explanations
 from services.rest_queue import PredictionQueue
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ QUIET = [
 def api(echo: Any, offline_settings: Settings) -> Iterator[Api]:
     api = Api(offline_settings)
     api.queue = PredictionQueue(lambda: echo, capacity=10)
+    api.explanations = Explanations(echo.explain)
     yield api
+    api.explanations.close()
     api.queue.close()
 
 
@@ -146,6 +149,60 @@ def test_type_upload_and_see(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.screenshot(path=tmp_path / "answer.png", full_page=True)
     assert (tmp_path / "answer.png").stat().st_size > 10_000
+
+
+def _hottest(page: "Page") -> int:
+    """Which region of the picture is drawn warmest."""
+    script = """() => {
+        const canvas = document.querySelector("#looks canvas");
+        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+        copy.drawImage(canvas, 0, 0);
+        const all = copy.getImageData(0, 0, canvas.width, canvas.height).data;
+        const alpha = all.filter((_, i) => i % 4 === 3);
+        return alpha.indexOf(Math.max(...alpha));
+    }"""
+    return int(page.evaluate(script))
+
+
+@pytest.mark.slow
+def test_why_shows_where_words_look_and_what_each_part_adds(
+    open_page: Callable[[int, int, str], "Page"], echo: Any
+) -> None:
+    page = open_page(390, 844, "light")
+    photo = io.BytesIO()
+    Image.new("RGB", (90, 60), (20, 120, 40)).save(photo, "PNG")
+    page.get_by_label("Text").fill("Warm\ncroissants")
+    page.set_input_files(
+        "#file", {"name": "a.png", "mimeType": "image/png", "buffer": photo.getvalue()}
+    )
+    page.wait_for_selector("#photo:not([hidden])")
+    page.get_by_role("button", name="Predict the place").click()
+    page.get_by_role("button", name="Why this place?").click()
+    page.wait_for_selector("#explained:not([hidden])")
+    assert _hottest(page) == 48
+    picture = page.get_by_role("img", name="The picture. All words together look most")
+    assert "at the bottom right: 100" in str(picture.get_attribute("aria-label"))
+    box, canvas = (page.locator(f"#looks {tag}").bounding_box() for tag in ("img", "canvas"))
+    assert box == canvas
+    assert box is not None
+    assert box["width"] / box["height"] == pytest.approx(1.5, abs=0.02)
+    word = page.get_by_role("button", name="Warm", exact=True)
+    word.focus()
+    page.keyboard.press("Enter")
+    assert word.get_attribute("aria-pressed") == "true"
+    assert _hottest(page) == 0
+    assert page.inner_text("figcaption").startswith("“Warm” looks most at the top left")
+    parts = [" ".join(row.split()) for row in page.locator("#parts li").all_inner_texts()]
+    assert parts == ["Text without it: shop +20.0", "Picture -10.0", "Hour 12:00 UTC +1.0"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # Another post: what was explained goes, and says so where there is nothing to look at.
+    page.get_by_role("button", name="Remove photo").click()
+    page.get_by_role("button", name="Predict the place").click()
+    page.wait_for_selector("#explained", state="hidden")
+    page.get_by_role("button", name="Why this place?").click()
+    page.wait_for_selector("#explained:not([hidden])")
+    assert not page.locator("#looks").is_visible()
+    assert "nothing to attend to" in page.inner_text("#notes")
 
 
 @pytest.mark.slow

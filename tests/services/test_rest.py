@@ -79,6 +79,14 @@ def test_the_service_answers_refuses_and_ends(
         form = client.post("/predict", data={"text": "hi"}, files={"image": _picture("JPEG")})
         assert form.json()["modalities"] == ["text", "image"]
 
+        why = client.post("/explain", json=_post(1, image={"data": good}))
+        assert why.json()["prediction"]["probabilities"] == answer.json()["probabilities"]
+        assert len(why.json()["explanation"]["attention"]["words"]) == 5
+        png = {"accept": "image/png"}
+        drawn = client.post("/explain", json=_post(1, image={"data": good}), headers=png)
+        assert drawn.headers["content-type"] == "image/png"
+        assert Image.open(io.BytesIO(drawn.content)).width > 1000
+
         broken = client.post("/predict", files={"image": _picture()[:60]})
         assert (broken.status_code, broken.json()["code"]) == (422, "unreadable_image")
         large = client.post("/predict", files={"image": b"x" * 5_000_000})

@@ -215,7 +215,7 @@ def test_metrics_count_what_happened(client: TestClient, a_post: dict[str, Any])
 
 def test_the_api_says_what_it_takes(client: TestClient, a_post: dict[str, Any]) -> None:
     document = client.get("/docs.json").json()
-    assert set(document["paths"]) == {"/predict", "/predict_batch"}
+    assert set(document["paths"]) == {"/predict", "/predict_batch", "/explain"}
     schemas = document["components"]["schemas"]
     assert set(schemas["SocialPost"]["required"]) == {"post_id", "created_at"}
     answer = client.post("/predict", json=a_post).json()

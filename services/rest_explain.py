@@ -1,0 +1,111 @@
+"""`POST /explain`: why the model answers as it does. A dozen forward passes and maybe a picture, so
+one is made at a time and few wait."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from covla.explanation.contract import Explained
+from covla.post import SocialPost
+from services.models import Current
+from services.rest_queue import Overloaded
+
+WAITING = 4
+SECONDS = 1  # of one with a picture; without it a tenth of that
+
+# A post, and whether a picture is wanted: the explanation, and a PNG or nothing.
+Make = Callable[[SocialPost, bool], tuple[Explained, bytes]]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What goes out."""
+
+    version: str
+    media_type: str
+    content: bytes
+
+
+def maker(current: Current) -> Make:
+    """Explains with whoever serves now."""
+    from covla.explanation.explain import explain
+    from covla.predictor import Predictor
+    from covla.prepare import Prepared
+
+    def make(post: SocialPost, picture: bool) -> tuple[Explained, bytes]:
+        model = current()
+        assert isinstance(model, Predictor)
+        explained = explain(model, post)
+        if not picture:
+            return explained, b""
+        from covla.explanation.picture import draw
+
+        item = model.prepare(post)
+        assert isinstance(item, Prepared)
+        return explained, draw(explained, item.text, item.image)
+
+    return make
+
+
+class Explanations:
+    """Takes posts from any thread, explains them one after another in a thread of its own."""
+
+    def __init__(self, make: Make, *, capacity: int = WAITING) -> None:
+        self._make = make
+        self._capacity = capacity
+        self._waiting = 0
+        self._closed = False
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="explain")
+
+    def submit(self, post: SocialPost, *, picture: bool) -> "Future[Reply]":
+        """Queue one post.
+
+        Raises:
+            Overloaded: enough are waiting; nothing was done.
+        """
+        with self._lock:
+            if self._closed or self._waiting >= self._capacity:
+                raise Overloaded(self._waiting, max(self._waiting, 1) * SECONDS)
+            self._waiting += 1
+            future = self._pool.submit(self._answer, post, picture)
+        future.add_done_callback(self._done)
+        return future
+
+    def _done(self, _: "Future[Reply]") -> None:
+        with self._lock:
+            self._waiting -= 1
+
+    def _answer(self, post: SocialPost, picture: bool) -> Reply:
+        explained, drawn = self._make(post, picture)
+        version = explained.prediction.model_version
+        if picture:
+            return Reply(version, "image/png", drawn)
+        return Reply(version, "application/json", explained.to_json())
+
+    def close(self) -> None:
+        """Answer what was accepted, then end."""
+        with self._lock:
+            self._closed = True
+        self._pool.shutdown()
+
+
+def wants_picture(accept: str) -> bool:
+    """Whether an Accept header puts PNG before JSON (RFC 9110, 12.5.1)."""
+
+    def quality(media_type: str) -> float:
+        best = (-1, 0.0)  # the most specific range decides
+        for part in accept.lower().split(","):
+            name, *parameters = (piece.strip() for piece in part.split(";"))
+            ranges = (media_type, media_type.split("/", maxsplit=1)[0] + "/*", "*/*")
+            if name not in ranges:
+                continue
+            said = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+            try:
+                best = max(best, (-ranges.index(name) + 2, float(said)))
+            except ValueError:
+                continue
+        return best[1]
+
+    return quality("image/png") > quality("application/json")
