@@ -26,6 +26,16 @@ def _count(_: click.Context, option: click.Parameter, value: str) -> int | None:
     return int(value)
 
 
+teacher_option = click.option(
+    "--teacher",
+    default="ensemble",
+    show_default=True,
+    metavar="ID|FOLDER|ensemble|self|none",
+    help="ensemble: fusion models trained on these posts, cross-fitted. A hub id (ID@REVISION) or "
+    "a folder of an image-text-to-text model (Qwen3-VL, SmolVLM2, InternVL3, Gemma 3 ...) or of "
+    "CLIP, SigLIP, SigLIP 2. self, or the folder of a CoVLA model: the model so far teaches the "
+    "next one, about posts without a label.",
+)
 unlabelled_option = click.option(
     "--unlabelled",
     default=str(DEFAULT_UNLABELLED),
@@ -69,7 +79,7 @@ def _source(
     show_default=True,
     help="covla, or a baseline: text, image, late, concat, gate, xattn, sgmft.",
 )
-@click.option("--teacher", default="ensemble", show_default=True, help="ensemble or none.")
+@teacher_option
 @unlabelled_option
 @click.option("--seed", default=0, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), help="Of stage 2. [default: 14]")
@@ -151,10 +161,15 @@ def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
 @posts_option
 @window_option(required=False)
 @click.option("--split", default="train", show_default=True, help="Of the posts folder.")
-@click.option("--teacher", default="ensemble", show_default=True, help="Kind of teacher.")
-@click.option("--preset", default="base", show_default=True, help="The student's frozen encoders.")
+@teacher_option
+@click.option("--preset", default="base", show_default=True, help="Encoders of an ensemble.")
 @unlabelled_option
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Of an ensemble.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    help="Posts at a time, for a teacher that is a network. [default: 4 on a CPU, 16 on a GPU]",
+)
 @json_option
 def teach(
     posts: Path | None,
@@ -164,30 +179,40 @@ def teach(
     preset: str,
     unlabelled: int | None,
     seed: int,
+    batch: int | None,
     as_json: bool,
 ) -> None:
-    """Ask the teacher about every post, once: its vectors go to the feature store or the cache."""
+    """Ask the teacher about every post, once. A network is never shown a label.
+
+    Its vectors are cached by teacher, revision, prompt and content, and with --window they also go
+    to the feature store. What was asked before is not asked again, and a run that was cut off goes
+    on where it was: give the same command.
+    """
     import time
 
     from covla.labels import load_taxonomy
     from covla.settings import get_settings
+    from covla.training.plan import Plan
     from covla.training.progress import bars
     from covla.training.teachers.teach import teach as run
 
     settings = get_settings()
     started = time.monotonic()
+    Plan(preset, teacher=teacher).check(settings)
     rows, about = _source(posts, window, split, unlabelled, settings)
     taxonomy = load_taxonomy(settings=settings)
     with bars() as progress:
-        vectors, name = run(rows, teacher, preset, taxonomy, settings, seed=seed, progress=progress)
+        vectors, name = run(
+            rows, teacher, preset, taxonomy, settings, seed=seed, batch=batch, progress=progress
+        )
     if window is not None:
         from covla.training.data import plugin
 
         plugin("covla.sinks", "teacher")(window, vectors, name, settings)
     seconds = round(time.monotonic() - started, 1)
-    result(
-        {"vectors": len(vectors), "teacher_id": name, **about, "seconds": seconds}, as_json=as_json
-    )
+    width = len(next(iter(vectors.values()), ()))
+    told = {"vectors": len(vectors), "silent": len(rows) - len(vectors), "width": width}
+    result(told | {"teacher_id": name, **about, "seconds": seconds}, as_json=as_json)
 
 
 @click.command()

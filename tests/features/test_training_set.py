@@ -198,6 +198,9 @@ def test_training_reads_the_window_with_pictures_and_teacher(
     write_teacher(DAY, {"p1": vectors["p1"] * 2}, "ensemble-1", offline_settings)
     assert len(list((offline_settings.lake / "teacher").rglob("*-*.parquet"))) == len(first) == 1
 
+    other = {"p2": np.array([1, np.nan, 3, 4, 5], np.float32)}  # another teacher, another width
+    write_teacher(DAY, other, "clip-1", offline_settings)
+
     found = {row.post_id: row for row in from_window(DAY, offline_settings)}
 
     assert [row.label for row in found.values()] == [None, "restaurant_cafe"] * 1 + [
@@ -206,7 +209,11 @@ def test_training_reads_the_window_with_pictures_and_teacher(
     ]
     assert found["p1"].teacher is not None
     assert found["p1"].teacher.tolist() == [0, 2, 4]
-    assert found["p2"].teacher is None
+    assert found["p1"].teacher_id == "ensemble-1"
+    assert found["p2"].teacher_id == "clip-1"
+    np.testing.assert_array_equal(found["p2"].teacher, other["p2"])
+    assert found["p3"].teacher is None
+    assert found["p3"].teacher_id is None
     assert found["p3"].priors["brunch"].count == 3
     assert found["p0"].post.image is None
     assert found["p1"].post.author_id is None
