@@ -56,10 +56,14 @@ def run(predictor: Predictor, items: list[SocialPost], rounds: int, *, quiet: bo
     engine = predictor.engine
     contexts = [context_of(item, engine.config, {}) for item in prepared]
 
+    def whole() -> None:
+        predictor.forget()
+        predictor.predict(items)
+
     def bare() -> None:
         engine.run(predictor.encoders.encode(prepared), contexts)
 
-    ours, reference = alternate(lambda: predictor.predict(items), bare, rounds)
+    ours, reference = alternate(whole, bare, rounds)
     report(
         "predictor",
         [len(items) / second for second in ours],

@@ -10,8 +10,9 @@ import numpy as np
 
 from covla import noise, signals
 from covla.errors import CovlaError, PostError
-from covla.post import Flag
-from covla.predictor import Memo, Predictor
+from covla.memo import Memo
+from covla.post import Flag, SocialPost
+from covla.predictor import Predictor
 from covla.prepare import Prepared
 from covla.training.data import TrainingPost
 from covla.training.evaluation import ece
@@ -110,7 +111,7 @@ def measure(
                 predicted.extend([-1] * len(rows))
         good = [i for i, item in enumerate(prepared) if not isinstance(item, PostError)]
         items = [item for item in prepared if not isinstance(item, PostError)]
-        memos = {model.encoders.id: Memo(8 * CHUNK) for model in models}
+        memos = {model.encoders.id: Memo() for model in models}
         for condition in CONDITIONS if items else ():
             noisy = items
             if condition != "clean":
@@ -129,20 +130,25 @@ def measure(
                         shares = list(answer.probabilities.values())
                         result.probabilities[start + i] = shares
         progress(len(rows))
-    _time(models, [row.post for row in posts[:CHUNK]], results)
+    times = time_models(models, [row.post for row in posts[:CHUNK]])
+    for result, time_ms in zip(results, times, strict=True):
+        result.latency_ms = time_ms
     return results
 
 
-def _time(models: Sequence[Predictor], posts: list[Any], results: list[Measured]) -> None:
-    # In turns, so that another process on this machine slows both down.
+def time_models(models: Sequence[Predictor], posts: Sequence[SocialPost]) -> list[float]:
+    """Milliseconds per post of each model through `predict`, the best of three runs.
+
+    In turns, so that another process on this machine slows all down, and with nothing remembered.
+    """
     seen: list[list[float]] = [[] for _ in models]
     for _ in range(3):
         for model, times in zip(models, seen, strict=True):
+            model.forget()
             started = time.perf_counter()
             model.predict(posts)
             times.append((time.perf_counter() - started) * 1000 / len(posts))
-    for result, times in zip(results, seen, strict=True):
-        result.latency_ms = min(times)
+    return [min(times) for times in seen]
 
 
 def calibration_error(probabilities: Sequence[Sequence[float]], truth: Array) -> float:

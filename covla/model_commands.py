@@ -26,7 +26,8 @@ split_option = click.option(
 
 
 @contextmanager
-def _progress(words: str, total: int | None = None) -> "Iterator[Callable[[int], None]]":
+def progress_bar(words: str, total: int | None = None) -> "Iterator[Callable[[int], None]]":
+    """A bar on stderr, on a terminal; call what it gives with how much more is done."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -64,7 +65,7 @@ def promote(
     judged = None
     if window is not None or posts is not None:
         judged = promotion.holdout(settings, window, posts, split)
-    with _progress("posts through the gate") as progress:
+    with progress_bar("posts through the gate") as progress:
         done = promotion.promote(candidate, judged, settings, force=force, progress=progress)
     data = {"window": str(window)} if window else {"posts_folder": str(posts)} if posts else {}
     done |= data
@@ -160,7 +161,7 @@ def predict(ref: str, posts: Path | None, split: str, as_json: bool) -> None:
     else:
         lines = read_lines(sys.stdin.buffer, settings)
     counts = {True: 0, False: 0}
-    with _progress("posts") as progress:
+    with progress_bar("posts") as progress:
         for line, good in predict_lines(predictor, lines):
             sys.stdout.buffer.write(line)
             counts[good] += 1

@@ -10,7 +10,9 @@ import orjson
 from covla.errors import CovlaError
 
 MANIFEST = "manifest.json"
-_ALLOWED = {".json", ".safetensors", ".txt", ".parquet", ".xml", ".bin", ".jinja", ".html"}
+_ALLOWED = frozenset(
+    {".json", ".safetensors", ".txt", ".parquet", ".xml", ".bin", ".onnx", ".jinja", ".html"}
+)
 
 
 def _sums(folder: Path) -> dict[str, str]:
@@ -23,16 +25,19 @@ def _sums(folder: Path) -> dict[str, str]:
     return sums
 
 
-def seal(folder: Path) -> str:
+def seal(folder: Path, *, allowed: frozenset[str] = _ALLOWED) -> str:
     """Write the manifest, last. Returns the digest of the whole folder.
+
+    Args:
+        allowed: suffixes of files; the default are those of a model.
 
     Raises:
         CovlaError: the folder holds a kind of file that no model needs.
     """
     sums = _sums(folder)
-    odd = [name for name in sums if Path(name).suffix not in _ALLOWED]
+    odd = [name for name in sums if Path(name).suffix not in allowed]
     if odd:
-        raise CovlaError(f"a model folder may not hold {', '.join(odd)}")
+        raise CovlaError(f"{folder.name} may not hold {', '.join(odd)}")
     draft = folder / f"{MANIFEST}.part"
     draft.write_bytes(orjson.dumps({"files": sums}, option=orjson.OPT_INDENT_2))
     draft.replace(folder / MANIFEST)

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from safetensors import safe_open
 
 from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError, ServiceUnavailable
+from covla.memo import Memo
 from covla.model.context import Context, HashtagPrior, context_of
 from covla.model.encoders import Encoded, Encoders
 from covla.model.engine import NETWORKS, Engine, pick_device, tower_files
@@ -49,21 +50,6 @@ class _Side:
     image: np.ndarray[Any, Any] | None
 
 
-class Memo(OrderedDict[str, Encoded]):
-    """The last `limit` texts and pictures that were encoded, by content hash."""
-
-    def __init__(self, limit: int = 256) -> None:
-        super().__init__()
-        self.limit = limit
-
-    def keep(self, key: str, value: Encoded) -> None:
-        """Remember, and forget the oldest beyond the limit."""
-        self[key] = value
-        self.move_to_end(key)
-        while len(self) > self.limit:
-            self.popitem(last=False)
-
-
 class Predictor:
     """One model version, ready. Never changes; safe to call from several threads."""
 
@@ -82,6 +68,7 @@ class Predictor:
         self._settings = settings
         self._context = context
         self._blobs = BlobStore(settings)
+        self._memo = Memo()
         threads = min(_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="covla-prepare")
 
@@ -106,14 +93,20 @@ class Predictor:
         head = HeadEngine.load(folder, device=settings.device, engine=engine, cache=settings.cache)
         return cls(version, head, _encoders(folder, engine, settings), settings, context)
 
+    def forget(self) -> None:
+        """Forget the texts and pictures that were seen lately, as a measurement has to."""
+        self._memo = Memo()
+
     def predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]:
         """One prediction or one error per post, in order.
+
+        A text or a picture that was seen lately is not encoded again.
 
         Raises:
             ServiceUnavailable: the blob store does not answer: nothing is wrong with the posts.
         """
         started = time.perf_counter()
-        memo = Memo()
+        memo = self._memo
         chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
         # Two chunks ahead: what waits in memory is bounded whatever the length of `items`.
         ahead: deque[list[Future[Prepared | PostError]]] = deque(map(self._submit, chunks[:2]))
@@ -196,10 +189,11 @@ class Predictor:
             ):
                 if len(key) == 2:
                     continue
-                if key in memo:
-                    found[key] = memo[key]
-                else:
+                known = memo.get(key)
+                if known is None:
                     missing[key] = side
+                else:
+                    found[key] = known
         encoded = self.encoders.encode(list(missing.values()))
         for key, value in zip(missing, encoded, strict=True):
             found[key] = value

@@ -10,10 +10,11 @@ import numpy as np
 from covla.errors import CovlaError, PostError
 from covla.explanation.attention import attention_of
 from covla.explanation.contract import Attention, Explained, Explanation, Gate, Influence
+from covla.memo import Memo
 from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
 from covla.post import Prediction, SocialPost
-from covla.predictor import DECIMALS, Memo, Predictor
+from covla.predictor import DECIMALS, Predictor
 from covla.prepare import Prepared
 
 # Of the torch head from the engine that answers; beyond it they are not the same model. An engine

@@ -1,0 +1,254 @@
+"""A model made ready for another engine or precision: a new candidate with its own report of
+parity, which serves only after the gate as any other."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from covla import model_folder, parity
+from covla.errors import CovlaError, PostError
+from covla.gate_scores import sample
+from covla.model.encoders import Encoders
+from covla.model.engine import FILE, NETWORKS, Arrays, Engine
+from covla.model.head import HeadEngine, folder_encoders, folder_towers
+from covla.posts_folder import read_folder
+from covla.predictor import Predictor
+from covla.registry import Registry
+from covla.settings import Settings
+from covla.training.data import TrainingPost, from_window
+from covla.window import Window
+
+CALIBRATION = 300
+JUDGED = 1000
+
+
+@dataclass(frozen=True)
+class Posts:
+    """What an export needs: posts to calibrate on, others to compare answers on, and where both
+    are from (for training.json)."""
+
+    calibration: Sequence[TrainingPost]
+    judged: Sequence[TrainingPost]
+    source: dict[str, str]
+
+
+def posts_for(
+    settings: Settings,
+    window: Window | None,
+    folder: Path | None,
+    split: str,
+    calibration_split: str,
+) -> Posts:
+    """The posts of an export: a folder's two splits, or a window's training and holdout posts.
+
+    Raises:
+        CovlaError: both or none of window and folder are given, the two splits are one, or there
+            is no such post.
+    """
+    if (window is None) == (folder is None):
+        raise CovlaError(
+            "give one of --posts and --window",
+            hint="Posts to calibrate on, and labelled ones that the model was not trained on to "
+            "compare its answers with the original's",
+        )
+    if folder is not None:
+        if split == calibration_split:
+            raise CovlaError(
+                f"split: {split!r} would both calibrate and judge",
+                hint="Give another --split or --calibration-split",
+            )
+
+        def read(name: str) -> list[TrainingPost]:
+            rows = read_folder(folder, split=name, settings=settings)
+            return [TrainingPost(row.post, row.label, pair_type=row.pair_type) for row in rows]
+
+        source = {"posts_folder": folder.name, "split": split}
+        return Posts(sample(read(calibration_split), CALIBRATION), _judged(read(split)), source)
+    assert window is not None
+    rows = from_window(window, settings)
+    known = [row for row in rows if row.split == "train"]
+    held = [row for row in rows if row.split == "holdout"]
+    for name, part in (("training", known), ("holdout", held)):
+        if not part:
+            raise CovlaError(f"no {name} post in {window}", hint="Give a longer --window")
+    return Posts(sample(known, CALIBRATION), _judged(held), {"window": str(window)})
+
+
+def _judged(rows: Sequence[TrainingPost]) -> list[TrainingPost]:
+    return sample([row for row in rows if row.label is not None] or rows, JUDGED)
+
+
+def export(
+    ref: str,
+    engine: Engine,
+    posts: Posts,
+    settings: Settings,
+    *,
+    out: Path | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, Any]:
+    """Write a model folder that runs on `engine`, and compare its answers with the original's.
+
+    Args:
+        ref: the model: an alias, a version, or a folder; one that was trained, not exported.
+        engine: of the new folder.
+        posts: see `posts_for`.
+        settings: the registry, and where models and caches are.
+        out: default: STATE/models/VERSION-ENGINE-PRECISION. The same export again is reused.
+        progress: called with how many more posts were compared.
+
+    Raises:
+        CovlaError: no such model, an exported one, a precision that this machine does not have,
+            or `out` holds something else.
+    """
+    version, folder = Registry(settings).resolve(ref)
+    if (folder / FILE).exists():
+        about = orjson.loads((folder / FILE).read_bytes())
+        raise CovlaError(
+            f"{ref} is exported already ({about['engine']} {about['precision']})",
+            hint=f"Export the model that it was made from: {about['from'][:12]}",
+        )
+    _check_here(engine)
+    about = _about(folder, engine, posts)
+    out = out or settings.models / f"{version}-{engine.name}-{engine.precision}"
+    if out.exists():
+        return _existing(out, about)
+    original = Predictor(
+        version,
+        HeadEngine.load(folder, device="cpu", engine=Engine(), cache=settings.cache),
+        folder_encoders(folder, settings, Engine()),
+        settings,
+    )
+    draft = out.with_name(f"{out.name}.work")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    left = shutil.ignore_patterns(model_folder.MANIFEST, "metrics.json")
+    shutil.copytree(folder, draft, ignore=left)
+    try:
+        if engine.in_folder:
+            (draft / NETWORKS).mkdir()
+            write_networks(draft, engine, original, posts.calibration)
+        _dump(draft / FILE, about)
+        exported = Predictor(
+            "exported",
+            HeadEngine.load(draft, device=settings.device, engine=engine, cache=settings.cache),
+            folder_encoders(draft, settings, engine),
+            settings,
+        )
+        exported.warm_up()
+        original.warm_up()
+        found = parity.compare(exported, original, posts.judged, progress=progress)
+        _describe(draft, about, found, posts.source)
+        digest = model_folder.seal(draft)
+        draft.rename(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return _result(out, digest, about, found) | {"reused": False}
+
+
+def write_networks(
+    draft: Path, engine: Engine, original: Predictor, calibration: Sequence[TrainingPost]
+) -> None:
+    """The networks of an exported model, into its folder.
+
+    Raises:
+        CovlaError: no calibration post can be used.
+    """
+    from covla.model import quantise, run_onnx, run_openvino
+
+    towers = folder_towers(draft).eval()
+    encoders = original.encoders
+    items: dict[str, list[Arrays]] = {"text": [], "image": []}
+    if engine.precision == "int8":
+        items = _calibration(original, calibration)
+    for part, module in (("text", towers.text), ("image", towers.image)):
+        transformer = module.spec["family"] != "timm"
+        example, ragged = encoders.example(part), (0, 1) if part == "text" else ()
+        path = draft / NETWORKS / part
+        if engine.name == "onnx":
+            run_onnx.write(module, example, ragged, path.with_suffix(".onnx"))
+            if engine.precision == "int8":
+                quantise.onnx_int8(path.with_suffix(".onnx"), items[part], transformer=transformer)
+        else:
+            network = run_openvino.convert(module, example, ragged)
+            network = quantise.openvino_int8(network, items[part], transformer=transformer)
+            run_openvino.save(network, path.with_suffix(".xml"))
+    if engine.name == "onnx":
+        head = original.engine
+        run_onnx.write(head.answer, head.example(), (0, 1), draft / NETWORKS / "head.onnx")
+
+
+def _calibration(original: Predictor, posts: Sequence[TrainingPost]) -> dict[str, list[Arrays]]:
+    encoders: Encoders = original.encoders
+    ready = [original.prepare(row.post) for row in posts]
+    good = [item for item in ready if not isinstance(item, PostError)]
+    items = {
+        "text": list(encoders.text_inputs([item.text for item in good if item.text])),
+        "image": list(encoders.image_inputs(item.image for item in good if item.image is not None)),
+    }
+    for part, found in items.items():
+        if not found:
+            raise CovlaError(
+                f"int8: no calibration post has a usable {part}",
+                hint="Give --posts or a --window with texts and pictures",
+            )
+    return items
+
+
+def _check_here(engine: Engine) -> None:
+    if engine.name == "openvino" and engine.precision == "bf16":
+        from covla.model.run_openvino import has_bf16
+
+        if not has_bf16():
+            raise CovlaError(
+                "this CPU has no bf16 matrix instructions: it would run f32 under another name",
+                hint="Export on a machine that has them, or give --precision int8",
+            )
+
+
+def _about(folder: Path, engine: Engine, posts: Posts) -> dict[str, Any]:
+    about: dict[str, Any] = {**engine.as_dict(), "from": model_folder.digest(folder)}
+    if engine.precision == "int8":
+        about["calibrated_on"] = len(posts.calibration)
+    return about
+
+
+def _existing(out: Path, about: dict[str, Any]) -> dict[str, Any]:
+    said = out / FILE
+    if not (said.is_file() and orjson.loads(said.read_bytes()) == about):
+        raise CovlaError(f"{out} exists and is another thing", hint="Give another --out")
+    digest = model_folder.verify(out)
+    found = orjson.loads((out / "parity.json").read_bytes())
+    return _result(out, digest, about, found) | {"reused": True}
+
+
+def _describe(
+    draft: Path, about: dict[str, Any], found: dict[str, Any], source: dict[str, str]
+) -> None:
+    """parity.json and parity.txt; metrics.json, when there were labels; training.json's story."""
+    title = f"{about['engine']} {about['precision']} against f32, model {about['from'][:12]}"
+    _dump(draft / "parity.json", found | {"source": source})
+    (draft / "parity.txt").write_text(parity.text(found, title))
+    if found["labelled"]:
+        _dump(draft / "metrics.json", found["exported"] | {"n": found["labelled"]})
+    path = draft / "training.json"
+    story = orjson.loads(path.read_bytes()) if path.exists() else {}
+    _dump(path, story | {"exported": about | source})
+
+
+def _dump(path: Path, value: dict[str, Any]) -> None:
+    path.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+
+
+def _result(out: Path, digest: str, about: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "folder": str(out),
+        "digest": digest,
+        **about,
+        "parity": found,
+        "report": str(out / "parity.txt"),
+    }
