@@ -11,7 +11,7 @@ import orjson
 from safetensors import SafetensorError, safe_open
 
 from covla import model_folder
-from covla.errors import CovlaError
+from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings, get_settings
 from covla.training.teachers.reading import reading_id
 
@@ -63,7 +63,7 @@ def resolve(name: str, settings: Settings | None = None) -> Teacher:
 
     Raises:
         CovlaError: no such teacher, no weights, a damaged file, or an unsupported model type.
-        ServiceUnavailable: the registry does not answer.
+        ServiceUnavailable: the registry or the hub does not answer.
     """
     if name == "none":
         return Teacher("none", name)
@@ -110,6 +110,7 @@ def _folder(folder: Path, name: str) -> Teacher:
     return Teacher(kind, name, str(folder.absolute()), _digest(folder), _width(config, kind, name))
 
 
+@lru_cache(maxsize=16)  # one process asks the hub once, and stays with that revision
 def _hub(name: str) -> Teacher:
     source, _, revision = name.partition("@")
     config = _config(source, revision=revision or "main")
@@ -152,6 +153,11 @@ def _config(source: str, **where: Any) -> Any:
     try:
         return AutoConfig.from_pretrained(source, **where)
     except wrong as error:
+        if "couldn't connect to" in str(error):
+            raise ServiceUnavailable(
+                f"teacher: the hub does not answer, and {source} was not fetched before",
+                hint="Fetch it on another machine with save_pretrained, and give the folder",
+            ) from error
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise CovlaError(
             f"teacher: the configuration of {source} cannot be read: {reason}",
