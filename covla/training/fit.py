@@ -82,20 +82,11 @@ def fit(
         callbacks: transformers.TrainerCallback objects.
     """
     torch.manual_seed(plan.recipe.seed)
-    config = CovlaConfig(
-        encoders=shape.spec,
-        encoder_id=shape.encoder_id,
-        text_width=shape.text_width,
-        image_width=shape.image_width,
-        regions=shape.regions,
-        labels=taxonomy.names,
-        languages=_languages(data),
-        text_quality=list(TEXT_QUALITY),
-        image_quality=list(IMAGE_QUALITY),
-        teacher_width=0 if vectors is None else vectors.shape[1],
-        with_towers=features is None,
-        **arch_overrides(plan.arch) | plan.overrides,
-    )
+    width = 0 if vectors is None else vectors.shape[1]
+    config = configure(
+        plan, taxonomy, shape,
+        languages=_languages(data), teacher_width=width, with_towers=features is None,
+    )  # fmt: skip
     model = CovlaModel(config)
     if model.towers is not None and towers is not None:
         model.towers.load_state_dict(towers.state_dict())
@@ -113,6 +104,32 @@ def fit(
     logits = logits_of(model, [examples[i] for i in held])
     model.config.softmax_temperature = fit_temperature(logits, data.labels[held])
     return Fitted(model, examples, held, logits)
+
+
+def configure(
+    plan: Plan,
+    taxonomy: Taxonomy,
+    shape: TowerShape,
+    *,
+    languages: list[str] | None = None,
+    teacher_width: int = 0,
+    with_towers: bool = False,
+) -> CovlaConfig:
+    """The configuration of the model that a plan makes behind such towers."""
+    return CovlaConfig(
+        encoders=shape.spec,
+        encoder_id=shape.encoder_id,
+        text_width=shape.text_width,
+        image_width=shape.image_width,
+        regions=shape.regions,
+        labels=taxonomy.names,
+        languages=languages,
+        text_quality=list(TEXT_QUALITY),
+        image_quality=list(IMAGE_QUALITY),
+        teacher_width=teacher_width,
+        with_towers=with_towers,
+        **arch_overrides(plan.arch) | plan.overrides,
+    )
 
 
 def _languages(data: Prepped) -> list[str]:

@@ -1,0 +1,100 @@
+"""One row with one seed: fit it, judge it on the clean and on the noisy posts."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from covla.model.modeling import CovlaModel
+from covla.prepare import Prepared
+from covla.study.inputs import Inputs
+from covla.study.outcome import Outcome
+from covla.study.posts import with_share
+from covla.study.rows import Common, Row
+from covla.training.examples import Prepped, make_examples
+from covla.training.fit import fit
+from covla.training.trainer import Collator, Example, quiet
+
+Array = np.ndarray[Any, Any]
+
+
+def answers(model: CovlaModel, examples: list[Example], batch: int = 64) -> tuple[Array, Array]:
+    """n x C logits and n gates of `model`, without dropout and noise."""
+    model.eval()
+    device = next(model.parameters()).device
+    collate = Collator(model)
+    logits, gates = [], []
+    with torch.inference_mode():
+        for start in range(0, len(examples), batch):
+            inputs = collate(examples[start : start + batch])
+            out = model(
+                **{k: v.to(device) if isinstance(v, Tensor) else v for k, v in inputs.items()}
+            )
+            logits.append(out.logits.float().cpu().numpy())
+            gates.append(out.gate.float().cpu().numpy())
+    return np.concatenate(logits), np.concatenate(gates)
+
+
+def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array | None) -> Outcome:
+    """Fit a model and ask it about every judged post.
+
+    Args:
+        vectors: standardised teacher vectors of the training posts; None for none.
+    """
+    quiet()
+    started = time.process_time()
+    plan = row.plan(common, seed)
+    data = with_share(inputs.train, row.share, seed)
+    towers = tokenizer = features = None
+    shape = inputs.shape
+    if plan.preset == "tiny":
+        from covla.training.fit import TowerShape
+        from covla.training.tiny import tiny_towers
+
+        learns = data.learns.tolist()
+        texts = [item.text for item, yes in zip(data.prepared, learns, strict=True) if yes]
+        towers, tokenizer = tiny_towers(texts, seed)
+        shape = TowerShape.of(towers)
+    else:
+        features = inputs.features(data.prepared)
+    fitted = fit(
+        data, plan, inputs.taxonomy, shape,
+        features=features, vectors=vectors, towers=towers, tokenizer=tokenizer,
+    )  # fmt: skip
+    model = fitted.model
+
+    def judge(items: list[Prepared], rows: list[int]) -> tuple[Array, Array]:
+        posts = [inputs.judged.posts[i] for i in rows]
+        part = Prepped(posts, items, inputs.judged.labels[rows], 0)
+        seen = None if features is None else inputs.features(items)
+        return answers(model, make_examples(part, model.config, None, seen, tokenizer))
+
+    outcome = _judge_all(inputs, judge, noise=row.kind in {"covla", "baseline"})
+    outcome.temperature = float(model.config.softmax_temperature)
+    outcome.parameters = sum(p.numel() for p in model.parameters())
+    outcome.cpu_seconds = time.process_time() - started
+    return outcome
+
+
+def _judge_all(inputs: Inputs, judge: Any, *, noise: bool) -> Outcome:
+    """Clean posts, then every condition; a post that noise left as it was is not asked again."""
+    clean = inputs.judged.prepared
+    logits, gate = judge(clean, list(range(len(clean))))
+    outcome = Outcome(logits, gate, 1.0, 0, 0.0)
+    if not noise or not inputs.noisy:
+        return outcome
+    outcome.conditions = list(inputs.noisy)
+    outcome.noisy_logits = np.stack([logits] * len(inputs.noisy))
+    outcome.noisy_gate = np.stack([gate] * len(inputs.noisy))
+    for k, items in enumerate(inputs.noisy.values()):
+        changed = [i for i, item in enumerate(items) if _key(item) != _key(clean[i])]
+        if changed:
+            found = judge([items[i] for i in changed], changed)
+            outcome.noisy_logits[k, changed], outcome.noisy_gate[k, changed] = found
+    return outcome
+
+
+def _key(item: Prepared) -> tuple[str, str]:
+    return item.text_hash, item.image_hash

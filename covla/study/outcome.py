@@ -1,0 +1,60 @@
+"""What one row with one seed gave: logits and gates on the judged posts, clean and noisy."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class Outcome:
+    """n judged posts, C labels, K conditions.
+
+    logits: n x C, to be divided by `temperature`. gate: n, share of the text; NaN where a row has
+    none. noisy_logits, noisy_gate: K x n x C and K x n; K = 0 for rows without noise.
+    cpu_seconds: of fitting and judging, on one core.
+    """
+
+    logits: Array
+    gate: Array
+    temperature: float
+    parameters: int
+    cpu_seconds: float
+    conditions: list[str] = field(default_factory=list)
+    noisy_logits: Array = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+    noisy_gate: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    @property
+    def said(self) -> Array:
+        """n, the label that is answered."""
+        answers: Array = self.logits.argmax(1)
+        return answers
+
+    def probabilities(self) -> Array:
+        """n x C, calibrated."""
+        scaled = self.logits.astype(np.float64) / self.temperature
+        odds = np.exp(scaled - scaled.max(1, keepdims=True))
+        shares: Array = odds / odds.sum(1, keepdims=True)
+        return shares
+
+    def save(self, path: Path) -> None:
+        """Written aside and renamed: a file that is there is whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+        np.savez(draft, **{**self.__dict__, "conditions": np.array(self.conditions, dtype=str)})
+        draft.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Outcome":
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            values = dict(stored)
+        return cls(
+            values["logits"], values["gate"], float(values["temperature"]),
+            int(values["parameters"]), float(values["cpu_seconds"]),
+            values["conditions"].tolist(), values["noisy_logits"], values["noisy_gate"],
+        )  # fmt: skip

@@ -1,0 +1,126 @@
+"""The result folder: written aside, sealed, never written to again."""
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import psutil
+
+from covla import model_folder
+from covla.errors import CovlaError
+from covla.model.encoders import Encoders
+from covla.study.cost import costs
+from covla.study.inputs import Inputs
+from covla.study.outcome import Outcome
+from covla.study.plots import draw
+from covla.study.rows import Common, Row
+from covla.study.summary import Summary
+from covla.study.tables import tables
+
+ALLOWED = frozenset({".json", ".md", ".svg"})
+PACKAGES = ("covla", "torch", "transformers", "openvino", "timm", "numpy")
+
+
+def about_machine() -> dict[str, Any]:
+    """Versions, processor and memory: what figures of speed depend on."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0].partition(":")[2].strip() if names else cpu
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "cpu": cpu,
+        "cores": len(psutil.Process().cpu_affinity() or []) or psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+    }
+
+
+def existing(out: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    """What a finished folder says, if it is of the same study.
+
+    Raises:
+        CovlaError: it holds another study, is incomplete or was changed.
+    """
+    model_folder.verify(out)
+    about = orjson.loads((out / "about.json").read_bytes())
+    if about["asked"] != orjson.loads(orjson.dumps(asked)):
+        raise CovlaError(
+            f"{out} holds a study of other posts, rows or recipe",
+            hint="Give another --out; a finished study is never written over",
+        )
+    return _found(out, about) | {"folder": str(out.absolute()), "there": True}
+
+
+def _found(out: Path, about: dict[str, Any]) -> dict[str, Any]:
+    rows = read_results(out)
+    best = {row["name"]: row["accuracy"]["mean"] for row in rows if row["kind"] != "noise"}
+    return {"rows": len(rows), "seconds": about["seconds"], "accuracy": best, "there": False}
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a result folder.
+
+    Raises:
+        CovlaError: there are none.
+    """
+    try:
+        rows: list[dict[str, Any]] = orjson.loads((folder / "results.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise CovlaError(
+            f"{folder} is no result folder of a study: {error}", hint="Make one: covla study"
+        ) from None
+    return rows
+
+
+def write_result(
+    folder: Path,
+    rows: list[Row],
+    outcomes: dict[str, list[Outcome]],
+    inputs: Inputs,
+    encoders: Encoders,
+    common: Common,
+    about: dict[str, Any],
+) -> dict[str, Any]:
+    """results.json, about.json, details.json, cost.json, tables.md and plots/, then the seal.
+
+    No text and no picture of a post is in it.
+    """
+    folder.mkdir(parents=True)
+    summary = Summary(
+        rows,
+        outcomes,
+        inputs.judged.labels.numpy().astype(np.int64),
+        [row.pair_type for row in inputs.judged.posts],
+        inputs.taxonomy.names,
+    )
+    found = rounded(summary.records())
+    details = rounded(summary.details())
+    cost = costs(rows, common, inputs, encoders)
+    # A line per row: what changed between two studies can be read off a diff.
+    lines = ",\n".join(orjson.dumps(row).decode() for row in found)
+    (folder / "results.json").write_text(f"[\n{lines}\n]\n")
+    for name, value in (("about", about), ("details", details), ("cost", cost)):
+        path = folder / f"{name}.json"
+        path.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
+    parts = tables(found, about, cost)
+    text = "\n\n".join(f"## {title}\n\n{body}" for title, body in parts.items())
+    (folder / "tables.md").write_text(f"# Study of {about['date']}\n\n{text}\n")
+    draw(folder / "plots", found, details, cost)
+    model_folder.seal(folder, allowed=ALLOWED)
+    return _found(folder, about)
+
+
+def rounded(value: Any) -> Any:
+    """Floats to five digits: no figure here is more certain."""
+    if isinstance(value, float):
+        return round(value, 5)
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,137 @@
+"""What a study compares: one row per way to train, declared here and nowhere else."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from covla.errors import CovlaError
+from covla.model.configuration import CovlaConfig
+from covla.training.plan import Plan
+from covla.training.trainer import Recipe
+
+BUDGETS = (0.1, 0.25, 0.5)
+_FUSIONS = ("late", "concat", "gate", "xattn", "sgmft")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to train. `name` is how the tables call it, `kind` what it is there for.
+
+    teacher, stage1: whether it is distilled, and whether contextual pretraining comes first.
+    overrides: fields of the model's configuration. preset: towers of its own, else the study's.
+    trains: false for rows that are not fitted by the trainer (zero-shot, the teacher itself).
+    share: of the labelled training posts that keep their label.
+    """
+
+    name: str
+    kind: str
+    arch: str = "covla"
+    teacher: bool = True
+    stage1: bool = True
+    overrides: dict[str, Any] = field(default_factory=dict)
+    preset: str | None = None
+    trains: bool = True
+    share: float = 1.0
+
+    @property
+    def base(self) -> str:
+        """The name without the label budget."""
+        return self.name.partition("@")[0]
+
+    def at(self, share: float) -> "Row":
+        """The same with fewer labels."""
+        return replace(self, name=f"{self.base}@{share:.0%}", kind="budget", share=share)
+
+    def plan(self, common: "Common", seed: int) -> Plan:
+        """What the trainer is given.
+
+        A row that learns from labels alone sees fewer posts with fewer labels; its epochs grow so
+        that it makes as many steps as with all of them.
+        """
+        recipe = replace(common.recipe, seed=seed)
+        if not self.stage1:
+            recipe = replace(recipe, pretrain_epochs=0)
+        if not self.teacher:
+            recipe = replace(recipe, epochs=round(recipe.epochs / self.share))
+        teacher = common.teacher if self.teacher else "none"
+        return Plan(self.preset or common.preset, self.arch, teacher, recipe, self.overrides)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all rows of a study share: towers, teacher, and how long and how fast to learn."""
+
+    preset: str = "base"
+    teacher: str = "ensemble"
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def describe(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def _ablation(what: str, **changes: Any) -> Row:
+    return replace(Row(f"covla{what}", "ablation"), **changes)
+
+
+def every_row() -> list[Row]:
+    """Every row that can be asked for; the optional ones (`tiny`) are last."""
+    plain = [
+        Row(arch, "baseline", arch, teacher=False, stage1=False)
+        for arch in ("text", "image", *_FUSIONS)
+    ]
+    graph = CovlaConfig(labels=["a", "b"]).graph
+    return [
+        Row("zero-shot", "baseline", teacher=False, stage1=False, trains=False),
+        *plain,
+        *(replace(r, name=f"{r.name}-distilled", kind="distilled", teacher=True) for r in plain),
+        Row("covla", "covla"),
+        _ablation("-graph" if graph else "+graph", overrides={"graph": not graph}),
+        _ablation("-cam", overrides={"alignment": "mean"}),
+        _ablation("-cmf", overrides={"fusion": "concat"}),
+        _ablation("-kd", teacher=False),
+        _ablation("-stage1", stage1=False),
+        _ablation("-context", overrides={"context_nodes": []}),
+        _ablation("-tau", overrides={"alignment": "paper"}),
+        Row("teacher", "teacher", stage1=False, trains=False),
+        Row("tiny", "tiny", teacher=False, preset="tiny"),
+        Row("tiny-distilled", "tiny", preset="tiny"),
+    ]
+
+
+def choose(names: Sequence[str], common: Common) -> list[Row]:
+    """The rows of these names or kinds, in the order of the tables; all but `tiny` for none.
+
+    Raises:
+        CovlaError: an unknown name; or a row that needs a teacher, or `base`, without one.
+    """
+    rows = every_row()
+    known = {row.name for row in rows} | {row.kind for row in rows}
+    for name in names:
+        if name not in known:
+            raise CovlaError(f"rows: {name!r} is not one of {', '.join(sorted(known))}")
+    chosen = [
+        row
+        for row in rows
+        if (row.name in names or row.kind in names if names else row.kind != "tiny")
+    ]
+    for row in list(chosen):
+        if row.teacher and common.teacher == "none" and row.kind not in {"covla", "ablation"}:
+            if names:
+                raise CovlaError(f"rows: {row.name} needs a teacher", hint="Give --teacher")
+            chosen.remove(row)
+        elif row.name == "teacher" and common.teacher != "ensemble":
+            if names:
+                raise CovlaError("rows: only the teacher `ensemble` names a label by itself")
+            chosen.remove(row)
+        elif row.name == "zero-shot" and common.preset != "base":
+            if names:
+                raise CovlaError("rows: zero-shot is defined for the encoders of preset `base`")
+            chosen.remove(row)
+    return chosen
+
+
+def with_budgets(rows: list[Row]) -> list[Row]:
+    """`rows`, and CoVLA and every plain baseline again with 10, 25 and 50 % of the labels."""
+    again = [row for row in rows if row.kind in {"covla", "baseline"} and row.trains]
+    return [*rows, *(row.at(share) for share in BUDGETS for row in again)]

@@ -1,0 +1,101 @@
+"""Rows that the trainer does not fit: nearest label description, and the teacher itself."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from covla.agreement import Agreement
+from covla.labels import Taxonomy
+from covla.model.encoders import Encoders
+from covla.prepare import Prepared
+from covla.settings import Settings
+from covla.study.inputs import Inputs
+from covla.study.outcome import Outcome
+from covla.training.evaluation import fit_temperature
+from covla.training.examples import Prepped, Progress, pooled
+from covla.training.teachers.vectors import ensemble_vectors
+
+Array = np.ndarray[Any, Any]
+# Cosines lie close together: this brings them to where the temperature's grid looks.
+SCALE = 20.0
+
+
+class _Description:
+    image = None
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _temperature(inputs: Inputs, logits: Array) -> float:
+    """Fitted on the holdout, whose logits these are."""
+    held = _held(inputs.train)
+    return fit_temperature(torch.from_numpy(logits), inputs.train.labels[held]) if held else 1.0
+
+
+def _held(data: Prepped) -> list[int]:
+    rows: list[int] = torch.nonzero(~data.learns & (data.labels >= 0)).flatten().tolist()
+    return rows
+
+
+def zero_shot(
+    inputs: Inputs, encoders: Encoders, taxonomy: Taxonomy, settings: Settings
+) -> Outcome:
+    """Sum of the cosines of a post's text and of its picture to each label's description.
+
+    The picture comes into the text space by its ImageNet classes (ConSE, `covla.agreement`);
+    nothing is trained. A modality that is missing adds nothing.
+    """
+    started = time.process_time()
+    agreement = Agreement.load(settings)
+    encoded = encoders.encode([_Description(label.description) for label in taxonomy.labels])
+    labels = np.stack([row.text_embedding for row in encoded if row.text_embedding is not None])
+    widths = (encoders.text_width, encoders.image_width)
+
+    def ask(items: list[Prepared]) -> Array:
+        text, image = (side.double().numpy() for side in pooled(inputs.features(items), widths))
+        there = np.array([[bool(item.text_hash), bool(item.image_hash)] for item in items])
+        lifted = agreement.lift(image)
+        both: Array = SCALE * (text * there[:, :1] + lifted * there[:, 1:]) @ labels.T
+        return both.astype(np.float32)
+
+    data = inputs.train
+    outcome = _without_gate(ask(inputs.judged.prepared))
+    outcome.temperature = _temperature(inputs, ask([data.prepared[i] for i in _held(data)]))
+    outcome.conditions = list(inputs.noisy)
+    if inputs.noisy:
+        outcome.noisy_logits = np.stack([ask(items) for items in inputs.noisy.values()])
+        outcome.noisy_gate = np.full(outcome.noisy_logits.shape[:2], np.nan, np.float32)
+    outcome.cpu_seconds = time.process_time() - started
+    return outcome
+
+
+def ensemble_teacher(
+    inputs: Inputs,
+    encoders: Encoders,
+    taxonomy: Taxonomy,
+    settings: Settings,
+    seed: int,
+    progress: Progress,
+) -> Outcome:
+    """What the ensemble says of the judged posts: the same algorithm as for the students' vectors,
+    with the judged posts among those that it is asked about and never taught."""
+    started = time.process_time()
+    train, judged = inputs.train, inputs.judged
+    both = Prepped(
+        [*train.posts, *judged.posts],
+        [*train.prepared, *judged.prepared],
+        torch.cat([train.labels, judged.labels]),
+        0,
+    )
+    vectors, _ = ensemble_vectors(both, encoders, taxonomy, settings, seed, progress)
+    outcome = _without_gate(vectors[len(train.posts) :])
+    outcome.temperature = _temperature(inputs, vectors[_held(train)])
+    outcome.cpu_seconds = time.process_time() - started
+    return outcome
+
+
+def _without_gate(logits: Array) -> Outcome:
+    return Outcome(logits, np.full(len(logits), np.nan, np.float32), 1.0, 0, 0.0)
