@@ -3,6 +3,7 @@
 Tokenizers and processors are built here, nothing is fetched; the classes are transformers' own.
 """
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,9 +213,24 @@ def clip(folder: Path) -> Path:
 
 
 def siglip(folder: Path) -> Path:
-    config = tf.SiglipConfig(text_config=DUAL_TEXT, vision_config=VISION)
-    images = tf.SiglipImageProcessor(size={"height": 56, "width": 56})
-    return _save(folder, config, tf.SiglipModel, tf.SiglipProcessor(images, _closed(tokenizer())))
+    """With its own kind of tokenizer, a SentencePiece model."""
+    import sentencepiece
+
+    words = ["leg day at the gym", "coffee by the sea", "only words few and many of them"] * 20
+    content = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(words), model_writer=content, vocab_size=60, minloglevel=2,
+        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, hard_vocab_limit=False,
+    )  # fmt: skip
+    folder.mkdir(parents=True)
+    (folder / "spiece.model").write_bytes(content.getvalue())
+    text = DUAL_TEXT | {"eos_token_id": 1}
+    config = tf.SiglipConfig(text_config=text, vision_config=VISION)
+    processor = tf.SiglipProcessor(
+        tf.SiglipImageProcessor(size={"height": 56, "width": 56}),
+        tf.SiglipTokenizer(str(folder / "spiece.model")),
+    )
+    return _save(folder, config, tf.SiglipModel, processor)
 
 
 def siglip2(folder: Path) -> Path:
