@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from covla.errors import CovlaError
+from covla.labels import load_taxonomy
 from covla.prepare import Prepared
 from covla.settings import Settings
 from covla.training.data import TrainingPost
+from covla.training.plan import Plan
 from covla.training.teachers import ask as asking
 from covla.training.teachers.ask import ask, load
 from covla.training.teachers.resolve import Teacher, resolve
@@ -162,13 +164,20 @@ def test_a_teacher_in_another_place_is_the_same_and_with_other_weights_another(
 ) -> None:
     one, two = (resolve(str(checkpoints.clip(tmp_path / n / "clip"))) for n in ("a", "b"))
     assert one.id == two.id
+    taxonomy = load_taxonomy()
+    plans = [Plan(preset="tiny", teacher=teacher.name) for teacher in (one, two)]
+    before = [plan.digest([], taxonomy) for plan in plans]
+    assert before[0] == before[1]
     from safetensors.torch import load_file, save_file
 
     path = tmp_path / "b" / "clip" / "model.safetensors"
     weights = load_file(path)
     weights["logit_scale"] += 1
     save_file(weights, path, {"format": "pt"})
-    assert resolve(str(tmp_path / "b" / "clip")).id != one.id
+    assert resolve(two.name).id != one.id
+    after = [plan.digest([], taxonomy) for plan in plans]
+    assert after[0] == before[0]
+    assert after[1] != before[1]  # it is another plan: its folder is not taken for this one's
 
 
 class _Wrong:
