@@ -149,6 +149,9 @@ def _config(source: str, **where: Any) -> Any:
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
+    from covla.training.trainer import quiet
+
+    quiet()
     wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError)
     try:
         return AutoConfig.from_pretrained(source, **where)
