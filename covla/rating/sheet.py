@@ -1,0 +1,150 @@
+"""A blinded rating sheet: pictures and texts under new names, and a key that stays at home."""
+
+import csv
+import hashlib
+import io
+import json
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from covla.blobs import BlobStore
+from covla.errors import CovlaError, PostError
+from covla.labels import Taxonomy
+from covla.posts_folder import FolderPost, read_folder
+from covla.prepare import FORMATS, prepare
+from covla.rating.page import page
+from covla.settings import Settings
+
+COLUMNS = ("sheet", "item", "rater", "answer", "text", "picture")
+CANNOT_TELL = "cannot_tell"
+PIXELS = 768  # of a picture's longer side
+
+
+@dataclass(frozen=True)
+class Item:
+    """One post as a rater sees it."""
+
+    name: str
+    text: str
+    picture: bytes | None  # JPEG
+
+
+def write_sheet(
+    posts: Path, split: str, n: int, seed: int, out: Path, taxonomy: Taxonomy, settings: Settings
+) -> dict[str, Any]:
+    """Draw `n` posts and write `out`/raters (for the raters) and `out`/key.json (not for them).
+
+    What raters get depends on texts, pictures and seed alone: with other labels, authors, times
+    or ids of the same posts it is the same to the byte. Pictures are encoded anew, so that no
+    metadata of the file goes along.
+
+    Returns:
+        The sheet's id, the number of posts, and where both parts lie.
+
+    Raises:
+        CovlaError: too few posts, a post that cannot be used, a label outside the taxonomy, or
+            `out` is there already; nothing was written.
+    """
+    if out.exists():
+        raise CovlaError(f"--out: {out} is there already", hint="Name a new folder")
+    if CANNOT_TELL in taxonomy.index:
+        raise CovlaError(f"label: {CANNOT_TELL!r} is what a rater says who sees no place")
+    chosen = _draw(posts, split, n, seed, settings)
+    for _, row in chosen:
+        if row.label is not None:
+            taxonomy.check(row.label)
+    items = [item for item, _ in chosen]
+    sheet = _identity(items, seed)
+    key = {
+        "sheet": sheet,
+        "labels": taxonomy.names,
+        "posts_folder": posts.resolve().name,
+        "split": split,
+        "seed": seed,
+        "items": {item.name: {"post_id": r.post.post_id, "label": r.label} for item, r in chosen},
+    }
+    draft = out.parent / f".{out.name}.{secrets.token_hex(4)}"
+    try:
+        (draft / "raters" / "pictures").mkdir(parents=True)
+        for item in items:
+            if item.picture is not None:
+                (draft / "raters" / _path(item)).write_bytes(item.picture)
+        (draft / "raters" / "sheet.csv").write_bytes(_csv(sheet, items))
+        (draft / "raters" / "sheet.html").write_text(
+            page(sheet, taxonomy, [(i.name, i.text, i.picture) for i in items]), encoding="utf-8"
+        )
+        (draft / "key.json").write_text(json.dumps(key, indent=1, ensure_ascii=False))
+        (draft / "key.json").chmod(0o600)
+        draft.rename(out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    raters, kept = out / "raters", out / "key.json"
+    return {"sheet": sheet, "posts": len(items), "raters": str(raters), "key": str(kept)}
+
+
+def _draw(
+    posts: Path, split: str, n: int, seed: int, settings: Settings
+) -> list[tuple[Item, FolderPost]]:
+    # Under an order of their content: neither ids nor the order of lines say anything.
+    rows = sorted(read_folder(posts, split=split, settings=settings), key=_content)
+    if n > len(rows):
+        raise CovlaError(f"--n: {n} posts of split {split!r}; there are {len(rows)}")
+    order = np.random.default_rng(seed).permutation(len(rows))[:n]
+    width = max(3, len(str(n)))
+    blobs = BlobStore(settings)
+    chosen = []
+    for number, row in enumerate((rows[i] for i in order), 1):
+        try:
+            item = prepare(row.post, settings, blobs)
+        except PostError as error:
+            raise CovlaError(f"post {row.post.post_id}: {error}") from error
+        picture = None if item.image_bytes is None else _clean(item.image_bytes)
+        # A letter first: a spreadsheet would make 1 of 001.
+        chosen.append((Item(f"p{number:0{width}}", item.text, picture), row))
+    return chosen
+
+
+def _content(row: FolderPost) -> str:
+    image = row.post.image.model_dump_json() if row.post.image else ""
+    return hashlib.sha256(f"{row.post.text}\0{image}".encode()).hexdigest()
+
+
+def _clean(content: bytes) -> bytes:
+    """A picture without its file's metadata, at most PIXELS wide and high."""
+    with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
+        upright = ImageOps.exif_transpose(picture).convert("RGB")
+    upright.thumbnail((PIXELS, PIXELS))
+    fresh = Image.new("RGB", upright.size)
+    fresh.paste(upright)
+    file = io.BytesIO()
+    fresh.save(file, "JPEG", quality=88)
+    return file.getvalue()
+
+
+def _identity(items: list[Item], seed: int) -> str:
+    total = hashlib.sha256(str(seed).encode())
+    for item in items:
+        total.update(f"\0{item.name}\0{item.text}\0".encode() + (item.picture or b""))
+    return total.hexdigest()[:12]
+
+
+def _path(item: Item) -> str:
+    return f"pictures/{item.name}.jpg" if item.picture is not None else ""
+
+
+def _csv(sheet: str, items: list[Item]) -> bytes:
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(COLUMNS)
+    for item in items:
+        text = " ".join(item.text.split())  # one line, so that rows are those of a spreadsheet
+        # A spreadsheet would run a text that begins like a formula.
+        guarded = f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+        writer.writerow([sheet, item.name, "", "", guarded, _path(item)])
+    return file.getvalue().encode("utf-8-sig")  # Excel takes UTF-8 for it only with the mark
