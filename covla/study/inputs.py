@@ -16,6 +16,7 @@ from covla.prepare import Prepared
 from covla.settings import Settings
 from covla.study.posts import StudyPosts
 from covla.study.rows import Row
+from covla.study.teaching import Teaching
 from covla.training.data import TrainingPost
 from covla.training.examples import Prepped, Progress, encode, prepare_posts
 from covla.training.feature_cache import FeatureCache
@@ -80,11 +81,13 @@ def gather(
     work: Path,
     *,
     noise: bool,
+    teacher: str,
     progress: Progress,
-) -> tuple[Inputs, Encoders]:
+) -> tuple[Inputs, Encoders, Teaching]:
     """Prepare and encode every post, and the noisy ones of every kind and level, once.
 
     Args:
+        teacher: whom to ask; "none" when no row that is still to be fitted needs one.
         work: the noisy posts' features are kept in `work`/features.
 
     Raises:
@@ -96,8 +99,10 @@ def gather(
     both = prepare_posts([*posts.train, *posts.judged], taxonomy, settings, progress)
     encode(both, encoders, settings, progress)
     judged_ids = {row.post_id for row in posts.judged}
-    train = _part(both, [row.post_id not in judged_ids for row in both.posts])
-    judged = _part(both, [row.post_id in judged_ids for row in both.posts])
+    is_judged = [row.post_id in judged_ids for row in both.posts]
+    teaching = Teaching.of(teacher, both, is_judged, encoders, taxonomy, settings, progress)
+    train = _part(both, [not last for last in is_judged])
+    judged = _part(both, is_judged)
     clean = settings.cache / "features"
     inputs = Inputs(
         train, judged, shape, taxonomy, [(clean, encoders.id)], f"{posts.digest}{encoders.id}"
@@ -109,7 +114,7 @@ def gather(
     for part in (train, judged):
         part.prepared = [light(item, keep) for item in part.prepared]
         part.posts = [_light_post(row) for row in part.posts]
-    return inputs, encoders
+    return inputs, encoders, teaching
 
 
 def _part(data: Prepped, chosen: list[bool]) -> Prepped:

@@ -76,6 +76,7 @@ def _gate(rows: list[Record]) -> Figure | None:
     if not found:
         return None
     figure, axes = _panels(2, 2)
+    figure.set_size_inches(7.5, 3.2)
     for axis, side in zip(axes, ("text", "image"), strict=True):
         for noise, points in found.items():
             if noise.startswith(side):
@@ -83,7 +84,7 @@ def _gate(rows: list[Record]) -> Figure | None:
                 axis.plot([100 * x for x in xs], ys, marker=".", label=noise.partition(":")[2])
         axis.set_title(f"noise in the {side}")
         axis.set_xlabel("noise, %")
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes[0].set_ylabel("mean gate (share of the text)")
     return figure
 

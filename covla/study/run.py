@@ -6,6 +6,7 @@ import shutil
 import time
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ from covla.study.pool import pool
 from covla.study.posts import StudyPosts, read_posts, with_share
 from covla.study.result import about_machine, existing, write_result
 from covla.study.rows import Common, Row, choose, with_budgets
+from covla.study.teaching import Teaching
 from covla.study.untrained import ensemble_teacher, zero_shot
 from covla.training.examples import Progress
-from covla.training.teachers.vectors import check_teacher, teacher_vectors
+from covla.training.teachers.vectors import check_teacher
 from covla.training.trainer import quiet
 
 Array = np.ndarray[Any, Any]
@@ -117,6 +119,7 @@ class Runner:
 
     inputs: Inputs
     encoders: Encoders
+    teaching: Teaching
 
     def __init__(
         self,
@@ -150,9 +153,10 @@ class Runner:
         ]
         self.reused = len(paths) - len(tasks)
         noise = self.ask.noise and any(row.kind in NOISY for row, _ in tasks)
-        self.inputs, self.encoders = gather(
+        taught = any(row.teacher for row, _ in tasks)
+        self.inputs, self.encoders, self.teaching = gather(
             self.posts, self.rows, self.common.preset, self.taxonomy, self.settings, self.work,
-            noise=noise, progress=self.progress,
+            noise=noise, teacher=self.common.teacher if taught else "none", progress=self.progress,
         )  # fmt: skip
         self._run_all(tasks, paths, jobs)
         return {
@@ -190,20 +194,18 @@ class Runner:
                 collect([future])
 
     def _untrained(self, row: Row, seed: int) -> Outcome:
-        given = self.inputs, self.encoders, self.taxonomy, self.settings
-        return ensemble_teacher(*given, seed, self.progress) if row.teacher else zero_shot(*given)
+        if row.teacher:
+            return ensemble_teacher(self.inputs, self.teaching, seed)
+        return zero_shot(self.inputs, self.encoders, self.taxonomy, self.settings)
 
     def _teach(self, row: Row, seed: int) -> Array | None:
         """The teacher's vectors for this seed, taught from the labels of this budget alone."""
-        if not row.teacher or self.common.teacher == "none":
+        if not row.teacher:
             return None
         key = (row.share, seed)
         if key not in self._vectors:
             data = with_share(self.inputs.train, row.share, seed)
-            self._vectors[key] = teacher_vectors(
-                self.common.teacher, data, self.encoders, self.taxonomy, self.settings, seed,
-                self.progress,
-            )  # fmt: skip
+            self._vectors[key] = self.teaching.vectors(data, seed)
         return self._vectors[key]
 
     def _path(self, row: Row, seed: int) -> Path:
@@ -218,12 +220,15 @@ class Runner:
         return self.work / "runs" / f"{row.name}.{seed}.{key}.npz"
 
 
+@cache
 def code_digest() -> str:
-    """Hash of the code that a result depends on: model, training, noise and features."""
+    """Hash of the code that a result depends on: model, training, noise and features. As it is
+    when a process first asks: what is imported does not change when a file does."""
     root = Path(covla.__file__).parent
     total = hashlib.sha256()
     shared = ("noise", "signals", "prepare", "agreement", "gate_scores")
-    named = [root / f"{name}.py" for name in (*shared, "study/fit_row", "study/untrained")]
+    own = (f"study/{name}" for name in ("fit_row", "teaching", "untrained"))
+    named = [root / f"{name}.py" for name in (*shared, *own)]
     for path in sorted([*named, *root.glob("model/*.py"), *root.glob("training/**/*.py")]):
         if path.name not in {"cli.py", "progress.py", "tracker.py", "judge.py"}:
             total.update(path.read_bytes())

@@ -13,9 +13,9 @@ from covla.prepare import Prepared
 from covla.settings import Settings
 from covla.study.inputs import Inputs
 from covla.study.outcome import Outcome
+from covla.study.teaching import Teaching
 from covla.training.evaluation import fit_temperature
-from covla.training.examples import Prepped, Progress, pooled
-from covla.training.teachers.vectors import ensemble_vectors
+from covla.training.examples import Prepped, pooled
 
 Array = np.ndarray[Any, Any]
 # Cosines lie close together: this brings them to where the temperature's grid looks.
@@ -72,27 +72,12 @@ def zero_shot(
     return outcome
 
 
-def ensemble_teacher(
-    inputs: Inputs,
-    encoders: Encoders,
-    taxonomy: Taxonomy,
-    settings: Settings,
-    seed: int,
-    progress: Progress,
-) -> Outcome:
-    """What the ensemble says of the judged posts: the same algorithm as for the students' vectors,
-    with the judged posts among those that it is asked about and never taught."""
+def ensemble_teacher(inputs: Inputs, teaching: Teaching, seed: int) -> Outcome:
+    """What the ensemble says of the judged posts."""
     started = time.process_time()
-    train, judged = inputs.train, inputs.judged
-    both = Prepped(
-        [*train.posts, *judged.posts],
-        [*train.prepared, *judged.prepared],
-        torch.cat([train.labels, judged.labels]),
-        0,
-    )
-    vectors, _ = ensemble_vectors(both, encoders, taxonomy, settings, seed, progress)
-    outcome = _without_gate(vectors[len(train.posts) :])
-    outcome.temperature = _temperature(inputs, vectors[_held(train)])
+    said = teaching.says(inputs.train, seed)
+    outcome = _without_gate(said[len(inputs.train.posts) :])
+    outcome.temperature = _temperature(inputs, said[_held(inputs.train)])
     outcome.cpu_seconds = time.process_time() - started
     return outcome
 

@@ -126,7 +126,7 @@ def ensemble(pooled: Pooled, seed: int) -> Array:
         return torch.cat(spoken).numpy()
 
 
-def _lite2(prepared: list[Prepared], settings: Settings, progress: Callable[[int], None]) -> Tensor:
+def lite2(prepared: list[Prepared], settings: Settings, progress: Callable[[int], None]) -> Tensor:
     """Pooled EfficientNet-Lite2 embedding per post, n x 1408; zeros without image."""
     towers, tokenizer = load_towers("base")
     towers.image = ImageTower(LITE2)

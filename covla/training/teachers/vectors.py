@@ -20,7 +20,7 @@ from covla.training.data import TrainingPost
 from covla.training.examples import Prepped, Progress, encode, pooled
 from covla.training.teachers import ensemble as algorithm
 from covla.training.teachers.ask import ask, counter
-from covla.training.teachers.ensemble import Pooled, _lite2, ensemble
+from covla.training.teachers.ensemble import Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher, resolve
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -73,7 +73,7 @@ def ensemble_vectors(
         return found, name
     features = encode(data, encoders, settings, progress)
     text, image = pooled(features, (encoders.text_width, encoders.image_width))
-    more = _lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
+    more = lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
     seen = Pooled(text, [image, more], data.taught_from, len(taxonomy.names))
     vectors = ensemble(seen, seed)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,86 @@
+"""The teacher of a study: asked once about every post, or trained once per seed and budget."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from covla.labels import Taxonomy
+from covla.model.encoders import Encoders
+from covla.settings import Settings
+from covla.training.examples import Prepped, Progress, encode, pooled
+from covla.training.teachers.ask import counter
+from covla.training.teachers.ensemble import Pooled, ensemble, lite2
+from covla.training.teachers.vectors import standardise, teacher_vectors
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass
+class Teaching:
+    """What is needed to teach without pictures at hand.
+
+    seen: for the ensemble, what it sees of the training posts and then of the judged ones, and no
+    label. fixed: for any other teacher, its standardised vectors of the training posts, which
+    depend on neither labels nor seed.
+    """
+
+    seen: Pooled | None = None
+    fixed: Array | None = None
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        data: Prepped,
+        judged: list[bool],
+        encoders: Encoders,
+        taxonomy: Taxonomy,
+        settings: Settings,
+        progress: Progress,
+    ) -> "Teaching":
+        """Look at the posts of `data`, pictures included; those that are `judged` come last.
+
+        Raises:
+            CovlaError: the teacher is silent about all posts that train.
+        """
+        if kind == "none":
+            return cls()
+        if kind != "ensemble":
+            learns = [i for i, no in enumerate(judged) if not no]
+            part = Prepped(
+                [data.posts[i] for i in learns], [data.prepared[i] for i in learns],
+                data.labels[learns], 0,
+            )  # fmt: skip
+            given = part, encoders, taxonomy, settings, 0, progress
+            return cls(fixed=teacher_vectors(kind, *given))
+        features = encode(data, encoders, settings, progress)
+        text, image = pooled(features, (encoders.text_width, encoders.image_width))
+        more = lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
+        order = [i for i, last in enumerate(judged) if not last]
+        order += [i for i, last in enumerate(judged) if last]
+        nothing = torch.full((len(order),), -1)
+        return cls(Pooled(text[order], [image[order], more[order]], nothing, len(taxonomy.names)))
+
+    def vectors(self, data: Prepped, seed: int) -> Array | None:
+        """Standardised vectors of the training posts `data`, taught from the labels it has. The
+        judged posts have no part in them. None for no teacher."""
+        if self.seen is None:
+            return self.fixed
+        n = len(data.posts)
+        seen = replace(
+            self.seen,
+            text=self.seen.text[:n],
+            images=[side[:n] for side in self.seen.images],
+            labels=data.taught_from,
+        )
+        return standardise(ensemble(seen, seed), data.learns.numpy())
+
+    def says(self, data: Prepped, seed: int) -> Array:
+        """The ensemble's log-probabilities of the training posts and then of the judged ones, which
+        it is asked about and never taught. n x C."""
+        assert self.seen is not None
+        unknown = torch.full((len(self.seen.text) - len(data.posts),), -1)
+        labels = torch.cat([data.taught_from, unknown])
+        return ensemble(replace(self.seen, labels=labels), seed)
