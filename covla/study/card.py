@@ -88,4 +88,8 @@ def headline(rows: list[Record]) -> str:
     if same is not None:
         gained = f"{same['accuracy']['mean']:.3f} (macro-F1 {same['macro_f1']['mean']:.3f})"
         text += f" The same baseline with the same distillation reaches {gained}."
+    tiny = next((row for row in rows if row.get("against_tiny")), None)
+    if tiny is not None:
+        reached = f"{tiny['accuracy']['mean']:.3f}, {gap(tiny['against_tiny'])}"
+        text += f" `tiny` distilled from the same teacher reaches {reached} against itself without."
     return text

@@ -109,6 +109,7 @@ def study(
             shutil.rmtree(draft, ignore_errors=True)
             found = write_result(draft, rows, outcomes, inputs, encoders, common, about)
             draft.rename(out)
+            shutil.rmtree(work / "features", ignore_errors=True)  # large, and made again in minutes
     except Timeout:
         raise CovlaError(f"another study is writing {work}", hint="Wait for it") from None
     return {"folder": str(out.absolute()), **found, "reused": runner.reused}
