@@ -142,7 +142,8 @@ def export(
         exported.warm_up()
         original.warm_up()
         found = parity.compare(exported, original, posts.judged, progress=progress)
-        _describe(draft, about, found, posts.source)
+        found["source"] = posts.source
+        _describe(draft, about, found)
         digest = model_folder.seal(draft)
         draft.rename(out)
     finally:
@@ -226,18 +227,16 @@ def _existing(out: Path, about: dict[str, Any]) -> dict[str, Any]:
     return _result(out, digest, about, found) | {"reused": True}
 
 
-def _describe(
-    draft: Path, about: dict[str, Any], found: dict[str, Any], source: dict[str, str]
-) -> None:
+def _describe(draft: Path, about: dict[str, Any], found: dict[str, Any]) -> None:
     """parity.json and parity.txt; metrics.json, when there were labels; training.json's story."""
     title = f"{about['engine']} {about['precision']} against f32, model {about['from'][:12]}"
-    _dump(draft / "parity.json", found | {"source": source})
+    _dump(draft / "parity.json", found)
     (draft / "parity.txt").write_text(parity.text(found, title))
     if found["labelled"]:
         _dump(draft / "metrics.json", found["exported"] | {"n": found["labelled"]})
     path = draft / "training.json"
     story = orjson.loads(path.read_bytes()) if path.exists() else {}
-    _dump(path, story | {"exported": about | source})
+    _dump(path, story | {"exported": about | found["source"]})
 
 
 def _dump(path: Path, value: dict[str, Any]) -> None:

@@ -44,8 +44,9 @@ def decode_image(
 ) -> np.ndarray[Any, Any]:
     """JPEG, PNG, WebP or GIF (first frame) bytes to uint8 RGB, longer side at most `side`.
 
-    The size is read off the header and held against the limit before a pixel is decoded; a JPEG
-    is decoded at a reduced scale where that is enough (`Image.draft`).
+    The size is read off the header and held against the limit before a pixel is decoded. A JPEG
+    whose sides are both at least twice `side` is decoded at a half, a quarter or an eighth of its
+    size (`Image.draft`), which is several times faster, and never below `side`.
 
     Raises:
         PostError: empty, truncated, no picture, or too many pixels.
@@ -61,7 +62,7 @@ def decode_image(
                     "too_many_pixels",
                     f"{width} x {height} pixels; at most {settings.max_image_pixels}",
                 )
-            picture.draft(None, (2 * side, 2 * side))
+            picture.draft(None, (side, side))
             upright = ImageOps.exif_transpose(picture).convert("RGB")
             pixels = np.asarray(upright)
     except PostError:

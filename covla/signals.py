@@ -74,7 +74,7 @@ def image_quality(image: np.ndarray[Any, Any]) -> dict[str, float]:
     height, width = grey.shape
     mean, deviation = cv2.meanStdDev(grey)
     _, edges = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))
-    histogram = np.bincount(grey.ravel(), minlength=256) / grey.size
+    histogram = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(float) / grey.size
     filled = histogram[histogram > 0]
     response = np.abs(cv2.filter2D(grey, cv2.CV_32F, _IMMERKAER))
     inner = response[1:-1, 1:-1] if min(height, width) > 2 else response

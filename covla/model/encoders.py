@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,9 @@ from transformers import PreTrainedTokenizerBase
 
 from covla.model.engine import Arrays, Engine, Network, open_network, pick_device, tower_files
 from covla.model.towers import Towers, load_towers
-from covla.settings import Settings
+
+if TYPE_CHECKING:
+    from covla.settings import Settings
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -54,9 +56,9 @@ def weights_id(module: torch.nn.Module) -> str:
 
 def pixels(image: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     """uint8 H x W x 3 to uint8 3 x S x S, the whole picture, whatever its aspect."""
-    import cv2
-
     if image.shape[:2] != (size, size):
+        import cv2
+
         shrinks = max(image.shape[:2]) > size
         way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         image = cv2.resize(image, (size, size), interpolation=way)
@@ -160,7 +162,7 @@ class Encoders:
         return {place: outputs[0][0] for place, outputs in zip(places, said, strict=True)}
 
 
-def load_encoders(preset: str, settings: Settings) -> Encoders:
+def load_encoders(preset: str, settings: "Settings") -> Encoders:
     """Frozen encoders by preset name, ready to run; compiled once per state folder.
 
     Raises:

@@ -149,9 +149,13 @@ class TorchNetwork:
         """One batch through the module and back, as float32."""
         if self.device == "cuda":
             inputs = [tensor.pin_memory().to("cuda", non_blocking=True) for tensor in inputs]
+        return [tensor.float().cpu().numpy() for tensor in self.launch(inputs)]
+
+    def launch(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """One batch that is on the device already; what is returned stays there, and is
+        overwritten by the next batch of the same shapes where CUDA graphs run."""
         with torch.inference_mode(), self._casting():
-            outputs = _tensors(self._run(*inputs))
-            return [tensor.float().cpu().numpy() for tensor in outputs]
+            return _tensors(self._run(*inputs))
 
     def _casting(self) -> AbstractContextManager[object]:
         return nullcontext() if self.graphs else autocast(self.device, self.precision)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,7 +25,9 @@ from covla.model.encoders import Encoded, Encoders
 from covla.model.engine import NETWORKS, Arrays, Engine, open_network, pick_device
 from covla.model.modeling import CovlaModel, CovlaOutput
 from covla.model.towers import Towers
-from covla.settings import Settings
+
+if TYPE_CHECKING:
+    from covla.settings import Settings
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -105,7 +107,7 @@ def folder_towers(folder: Path) -> Towers:
     return towers
 
 
-def folder_encoders(folder: Path, settings: Settings, engine: Engine | None = None) -> Encoders:
+def folder_encoders(folder: Path, settings: "Settings", engine: Engine | None = None) -> Encoders:
     """The towers that a model folder carries, ready to run.
 
     Raises:

@@ -167,8 +167,9 @@ class _Counting:
 
 
 def test_equal_texts_and_pictures_are_encoded_once(
-    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+    predictor: Predictor, state: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    predictor = _with(predictor, state)
     counting = _Counting(predictor.encoders)
     monkeypatch.setattr(predictor, "encoders", counting)
     picture = {"image": {"data": _b64(_png(5))}}
@@ -177,6 +178,12 @@ def test_equal_texts_and_pictures_are_encoded_once(
     assert counting.ran == 3  # two texts, one picture
     assert [answer.post_id for answer in answers] == [post.post_id for post in many]
     assert answers[0].probabilities == answers[2].probabilities != answers[1].probabilities
+    again = [_good(result) for result in predictor.predict(many[:2])]
+    assert counting.ran == 3  # a repost is not encoded again
+    assert [a.answer() for a in again] == [a.answer() for a in answers[:2]]
+    predictor.forget()
+    assert [_good(a).answer() for a in predictor.predict(many[:2])] == [a.answer() for a in again]
+    assert counting.ran == 6
 
 
 def test_a_post_that_breaks_the_network_does_not_break_its_neighbours(

@@ -155,3 +155,21 @@ def test_old_pictures_expire_and_new_ones_stay(settings: Settings, blobs: BlobSt
     assert blobs.read(new)
     with pytest.raises(PostError, match="nothing is stored"):
         blobs.read(old)
+
+
+@pytest.mark.parametrize("size", [(1024, 768), (513, 512), (700, 511), (2000, 520)])
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same(
+    settings: Settings, size: tuple[int, int]
+) -> None:
+    """At a reduced scale where both sides are at least twice as large, and never below 256."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 255, (9, 12, 3), dtype=np.uint8))
+    whole = coarse.resize(size, Image.Resampling.BICUBIC)
+    out = io.BytesIO()
+    whole.save(out, "JPEG", quality=95)
+    pixels = decode_image(out.getvalue(), settings)
+    height, width = pixels.shape[:2]
+    assert width == 256
+    assert abs(height - size[1] * 256 / size[0]) < 1
+    expected = np.asarray(whole.resize((width, height), Image.Resampling.BOX), dtype=int)
+    assert np.abs(pixels - expected).mean() < 1.5
