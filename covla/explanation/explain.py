@@ -17,9 +17,9 @@ from covla.post import Prediction, SocialPost
 from covla.predictor import DECIMALS, Predictor
 from covla.prepare import Prepared
 
-# Of the torch head from the engine that answers; beyond it they are not the same model. An engine
-# in bf16 or int8 is further off than one in f32, which is within 1e-4.
-TOLERANCE = 0.05
+# Between the head on torch and in the engine that answers, which is f32 whatever the towers' are
+# (1e-6 on OpenVINO). Beyond it they are not the same weights.
+TOLERANCE = 0.01
 _GATED = ("cmf", "gate")
 
 

@@ -138,7 +138,8 @@ def _influences(part: SubFigure, influences: Sequence[Influence], label: str) ->
 
 
 def _name(influence: Influence) -> str:
-    name = {"image": "picture", "lang": "language"}.get(influence.name, influence.name.replace("_", " "))
+    known = {"image": "picture", "lang": "language"}
+    name = known.get(influence.name, influence.name.replace("_", " "))
     value = _printable(influence.value) if influence.part == "context" else ""
     return textwrap.shorten(
         value if value.startswith("#") else f"{name} {value}", 24, placeholder="…"

@@ -3,7 +3,6 @@ measured by hiding parts equals what the model says without them."""
 
 import base64
 import json
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +16,8 @@ from covla.errors import CovlaError, PostError
 from covla.explanation.contract import Explained, Influence
 from covla.explanation.explain import explain
 from covla.model.context import Context, Layout
-from covla.model.head import load_config
+from covla.model.head import HeadEngine, load_config
 from covla.model.modeling import CovlaModel
-from covla.model_folder import seal
 from covla.post import Prediction, SocialPost
 from covla.predictor import Predictor
 from covla.prepare import Prepared
@@ -156,20 +154,14 @@ def test_one_side_alone_is_said_to_be_so(predictor: Predictor, post: SocialPost)
         assert "cannot be asked" in why.notes[1]
 
 
-def _baseline(tiny_folder: Path, folder: Path) -> Path:
-    shutil.copytree(tiny_folder, folder)
+def test_a_baseline_says_that_it_has_neither_attention_nor_gate(
+    predictor: Predictor, tiny_folder: Path, tmp_path: Path, post: SocialPost
+) -> None:
     config = load_config(tiny_folder)
     config.alignment, config.fusion, config.context_nodes = "mean", "concat", []
-    CovlaModel(config).save_pretrained(folder)
-    (folder / "manifest.json").unlink()
-    seal(folder)
-    return folder
-
-
-def test_a_baseline_says_that_it_has_neither_attention_nor_gate(
-    tiny_folder: Path, tmp_path: Path, post: SocialPost
-) -> None:
-    baseline = Predictor.load(_baseline(tiny_folder, tmp_path / "b"), Settings(state=tmp_path))
+    config.with_towers = False
+    engine = HeadEngine(CovlaModel(config), device="cpu")
+    baseline = Predictor("b", engine, predictor.encoders, Settings(state=tmp_path))
     explained = explain(baseline, post)
     why = explained.explanation
     assert why.attention is None
