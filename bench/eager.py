@@ -5,15 +5,19 @@ does it, then torch in eager mode on all cores, 16 posts a batch, padded to the 
 model folder, same posts, in turns. One result line for each precision that this machine has:
 `python -m bench.eager --model FOLDER --posts DIR --json`. Without a folder an untrained `base` is
 measured; without posts, synthetic ones. With labelled posts `notes` has the accuracy of both.
+`cpu_ms_per_post`, over all cores, is what another program on the machine disturbs least.
 """
 
 import base64
 import io
 import json
+import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,10 +133,12 @@ def _accuracy(said: Sequence[str], rows: Sequence[TrainingPost]) -> float | None
     return round(float(np.mean([a == b for a, b in known])), 4) if known else None
 
 
-def _notes(name: str, ours: list[str], eager: list[str], rows: Sequence[TrainingPost]) -> str:
+def _notes(
+    name: str, ours: list[str], eager: list[str], rows: Sequence[TrainingPost]
+) -> dict[str, Any]:
     same = float(np.mean([a == b for a, b in zip(ours, eager, strict=True)]))
     accuracy = {"ours": _accuracy(ours, rows), "reference": _accuracy(eager, rows)}
-    about = {
+    return {
         "precision": name,
         "posts": len(rows),
         "equal_labels": round(same, 4),
@@ -140,7 +146,6 @@ def _notes(name: str, ours: list[str], eager: list[str], rows: Sequence[Training
         "reference": f"eager torch {torch.__version__}, batch {BATCH}, "
         f"{torch.get_num_threads()} threads",
     }
-    return json.dumps(about)
 
 
 def main() -> None:
@@ -169,16 +174,27 @@ def main() -> None:
         if "" in said["f32"]:
             raise CovlaError("some of the posts cannot be predicted")
         speed: dict[str, list[float]] = {name: [] for name in runs}
+        work: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(options.rounds):
             for name, run in runs.items():
+                before = time.process_time()
                 speed[name].append(len(posts) / seconds(run))
+                work[name].append((time.process_time() - before) * 1000 / len(posts))
         for name in predictors:
             report(
                 f"eager {name}",
                 speed[name],
                 speed["eager"],
                 unit="posts/s",
-                notes=_notes(name, said[name], said["eager"], rows),
+                notes=json.dumps(
+                    _notes(name, said[name], said["eager"], rows)
+                    | {
+                        "cpu_ms_per_post": {
+                            "ours": round(statistics.median(work[name]), 2),
+                            "reference": round(statistics.median(work["eager"]), 2),
+                        }
+                    }
+                ),
                 quiet=options.json,
             )
 

@@ -67,7 +67,11 @@ class Captured:
                 self._module(*places)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph), autocast("cuda", self._precision):
+        # Other threads may use the GPU meanwhile.
+        with (
+            torch.cuda.graph(graph, capture_error_mode="thread_local"),
+            autocast("cuda", self._precision),
+        ):
             outputs = _tensors(self._module(*places))
         return graph, places, outputs
 

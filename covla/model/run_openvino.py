@@ -94,6 +94,9 @@ def converted(
     network = convert(module, example, ragged)
     if path is not None:
         save(network, path)
+        for old in path.parent.glob(f"{path.stem.removesuffix(_code())}*"):
+            if old.stem != path.stem:
+                old.unlink(missing_ok=True)  # of another version of this code
     return network
 
 

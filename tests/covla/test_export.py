@@ -188,12 +188,15 @@ def test_the_converted_head_is_kept_and_made_again_when_damaged(
 
     load()
     (kept,) = (tmp_path / "openvino").glob("*-head-*.xml")
+    stale = kept.with_stem(f"{kept.stem[:-8]}00000000")
+    stale.touch()
     written = kept.stat().st_mtime_ns
     load()
     assert kept.stat().st_mtime_ns == written
     kept.write_text("damaged")
     load()
     assert kept.stat().st_size > 1000
+    assert not stale.exists()
 
 
 def _folder(rows: list[TrainingPost], path: Path) -> Path:
