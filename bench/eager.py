@@ -5,7 +5,8 @@ does it, then torch in eager mode on all cores, 16 posts a batch, padded to the 
 model folder, same posts, in turns. One result line for each precision that this machine has:
 `python -m bench.eager --model FOLDER --posts DIR --json`. Without a folder an untrained `base` is
 measured; without posts, synthetic ones. With labelled posts `notes` has the accuracy of both.
-`cpu_ms_per_post`, over all cores, is what another program on the machine disturbs least.
+On a busy machine give `--threads 1`, the reference's threads, and compare `cpu_ms_per_post`: with
+more, eager torch spins while it waits for its own threads.
 """
 
 import base64
@@ -152,8 +153,10 @@ def main() -> None:
     """Every precision and the reference in turns, `--rounds` times."""
     options = arguments(
         __doc__ or "", model=None, posts=None, split="val", count=347, rounds=5,
-        precisions="bf16,int8",
+        precisions="bf16,int8", threads=0,
     )  # fmt: skip
+    if options.threads:
+        torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as scratch:
         settings = Settings(state=Path(scratch) / "state", device="cpu")
         folder = Path(options.model) if options.model else untrained(Path(scratch) / "base")

@@ -42,12 +42,13 @@ class Teacher:
             config = self.model.config
             side = config.vision_config.image_size
             ids = torch.randint(1, 1000, (len(texts), config.text_config.max_position_embeddings))
-            made: dict[str, Any] = {
+            blank = {
                 "input_ids": ids,
                 "attention_mask": torch.ones_like(ids),
                 "pixel_values": torch.rand(len(texts), 3, side, side).to(self.model.dtype),
             }
-            return {name: tensor.to(self.model.device) for name, tensor in made.items()}
+            return {name: tensor.to(self.model.device) for name, tensor in blank.items()}
+        made: Any
         pictures = [
             Image.fromarray(rng.integers(0, 255, (224, 224, 3), dtype=np.uint8)) for _ in texts
         ]
