@@ -32,7 +32,7 @@ from covla.settings import Settings
 Priors = Mapping[str, HashtagPrior] | None
 ContextSource = Callable[[Sequence[Prepared]], Sequence[Priors]]
 
-CHUNK = 32  # posts that are encoded while the next ones are prepared
+CHUNK = 64  # posts that are encoded while the next ones are prepared
 DECIMALS = 6
 _THREADS = 4
 

@@ -18,6 +18,7 @@ LITE0 = _LITE | {"name": "tf_efficientnet_lite0", "size": 224}
 LITE2 = _LITE | {"name": "tf_efficientnet_lite2", "size": 260}
 TINY_IMAGE = _LITE | {"name": "test_efficientnet", "size": 96}
 MAX_TOKENS = 128
+LOSS = "ForSequenceClassification"  # never used; without one, transformers warns when traced
 
 
 class TextTower(nn.Module):
@@ -29,6 +30,7 @@ class TextTower(nn.Module):
         config = AutoConfig.for_model(**spec["config"])
         model = AutoModel.from_config(config)
         self.encoder = getattr(model, "text_model", model)
+        self.encoder.loss_type = LOSS
         if getattr(self.encoder, "pooler", None) is not None:
             self.encoder.pooler = None  # only token vectors are used
         text = config.get_text_config()
@@ -58,6 +60,7 @@ class ImageTower(nn.Module):
             config = AutoConfig.for_model(**spec["config"])
             model = AutoModel.from_config(config)
             self.encoder = getattr(model, "vision_model", model)
+            self.encoder.loss_type = LOSS  # type: ignore[assignment]
             self.width = int(getattr(config, "vision_config", config).hidden_size)
             self.prefix = int(spec["prefix_tokens"])
         self.register_buffer("mean", torch.tensor(spec["mean"]).view(1, 3, 1, 1), persistent=False)
