@@ -135,8 +135,8 @@ def choose(names: Sequence[str], common: Common) -> list[Row]:
 def with_budgets(rows: list[Row]) -> list[Row]:
     """`rows`, and CoVLA and the plain baselines again with 10, 25 and 50 % of the labels.
 
-    Those whose sides read each other are left out: they cost 5 to 10 times the others, and need
-    more labels, not fewer.
+    Those whose sides read each other are left out: they cost 5 to 10 times the others, and
+    were not the strongest with all labels.
     """
     again = [row for row in rows if row.kind in {"covla", "baseline"} and row.trains]
     again = [row for row in again if row.arch not in _COSTLY]
