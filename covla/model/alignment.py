@@ -1,7 +1,5 @@
 """CAM, cross-modal attention: which regions each token speaks of."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -32,7 +30,7 @@ class CrossModalAlignment(nn.Module):
         super().__init__()
         self.kind = config.alignment
         if self.kind == "cam":
-            self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+            self.log_scale = nn.Parameter(torch.zeros(()))
 
     @property
     def tau(self) -> Tensor | float:

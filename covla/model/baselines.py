@@ -11,7 +11,12 @@ from covla.model.configuration import CovlaConfig
 from covla.model.cross_attention import CrossAttention, SimilarityGuided
 from covla.model.fusion import CrossModalFusion, Fusion
 
-_PLAIN: dict[str, Any] = {"graph": False, "alignment": "mean", "context_nodes": []}
+_PLAIN: dict[str, Any] = {
+    "graph": False,
+    "label_nodes": False,
+    "alignment": "mean",
+    "context_nodes": [],
+}
 
 # What `--arch` changes in the configuration.
 ARCHS: dict[str, dict[str, Any]] = {

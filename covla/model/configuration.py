@@ -23,6 +23,10 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         text_width, image_width, regions: d_T, d_V and R of the towers' outputs.
         labels: the taxonomy in its order; C labels.
         width: d, the common width (MODEL.md "common width", ours).
+        image_components: principal components of a region that are kept before the projection to
+            the common width; 0 keeps all of it.
+        label_nodes, support: whether labelled posts are part of the context, and how many the
+            model holds; set by training, 0 for none (docs/adr/0013-label-nodes.md).
         graph, graph_layers, window, neighbours: the context graph (paper: that there is one);
             off by default, see docs/adr/0008-context-graph.md.
         graph_gain: initial scale of the graph layers' LayerNorm; 1 is the usual one.
@@ -58,6 +62,9 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         regions: int = 49,
         labels: list[str] | None = None,
         width: int = 256,
+        image_components: int = 256,
+        label_nodes: bool = True,
+        support: int = 0,
         graph: bool = False,
         graph_layers: int = 2,
         graph_gain: float = 0.1,
@@ -73,7 +80,7 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         modality_dropout: float = 0.1,
         context_dropout: float = 0.3,
         feature_noise: float = 0.1,
-        kd_weight: float = 0.5,
+        kd_weight: float = 25.0,
         kd_literal: bool = False,
         teacher_width: int = 0,
         softmax_temperature: float = 1.0,
@@ -90,7 +97,8 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         self.encoders: Any = encoders or {}
         self.encoder_id = encoder_id
         self.text_width, self.image_width, self.regions = text_width, image_width, regions
-        self.width = width
+        self.width, self.image_components = width, image_components
+        self.label_nodes, self.support = label_nodes, support
         self.graph, self.graph_layers, self.graph_gain = graph, graph_layers, graph_gain
         self.window, self.neighbours = window, neighbours
         self.alignment, self.fusion = alignment, fusion

@@ -23,7 +23,8 @@ from covla.model.configuration import CovlaConfig
 from covla.model.context import Context
 from covla.model.encoders import Encoded, Encoders
 from covla.model.engine import NETWORKS, Arrays, Engine, open_network, pick_device
-from covla.model.modeling import CovlaModel, CovlaOutput
+from covla.model.modeling import CovlaModel
+from covla.model.output import CovlaOutput
 from covla.model.towers import Towers
 
 if TYPE_CHECKING:

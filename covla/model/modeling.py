@@ -1,13 +1,11 @@
 """CoVLA: text tokens and image regions to one semantic location. MODEL.md has the equations."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
-from transformers.utils import ModelOutput
 
 from covla.model.alignment import masked_mean
 from covla.model.baselines import make_alignment, make_fusion
@@ -15,27 +13,11 @@ from covla.model.configuration import CovlaConfig
 from covla.model.context_graph import ContextGraph
 from covla.model.context_nodes import ContextNodes
 from covla.model.inputs import complete, hide_one_side
+from covla.model.label_nodes import LabelNodes
+from covla.model.output import CovlaOutput
+from covla.model.projection import Projection
 from covla.model.towers import ImageTower, Towers
 from covla.training.losses import cross_entropy, distillation, info_nce
-
-
-@dataclass
-class CovlaOutput(ModelOutput):  # type: ignore[misc]
-    """What `CovlaModel` returns; None where it was not asked for.
-
-    loss: scalar, and `losses` its parts by name. logits: B x C, not yet divided by the
-    temperature. gate: B, share of text in 0..1. attention: B x T x R. z_t, z_v: B x d.
-    h_f: B x width of the fused vector.
-    """
-
-    loss: Tensor | None = None
-    logits: Tensor | None = None
-    gate: Tensor | None = None
-    attention: Tensor | None = None
-    z_t: Tensor | None = None
-    z_v: Tensor | None = None
-    h_f: Tensor | None = None
-    losses: dict[str, Tensor] | None = None
 
 
 class CovlaModel(PreTrainedModel):  # type: ignore[misc]
@@ -52,15 +34,11 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         super().__init__(config)
         self.loss_type = "ForSequenceClassification"  # else transformers warns at every export
         self.towers = Towers(dict(config.encoders)) if config.with_towers else None
-        # LayerNorm without scale and shift, which the Linear after it can learn as well; frozen
-        # features then need no gradient but the Linear's own.
-        self.text, self.image = (
-            nn.Sequential(
-                nn.LayerNorm(wide, elementwise_affine=False), nn.Linear(wide, config.width)
-            )
-            for wide in (config.text_width, config.image_width)
-        )
+        self.text = Projection(config.text_width, config.width)
+        self.image = Projection(config.image_width, config.width, config.image_components)
         self.context = ContextNodes(config)
+        held = config.label_nodes and config.support
+        self.label_nodes = LabelNodes(config) if held else None
         self.context_graph = ContextGraph(config) if config.graph else None
         self.alignment = make_alignment(config)
         self.fusion = make_fusion(config)
@@ -89,6 +67,7 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         pixel_values: Tensor | None = None,
+        said: Tensor | None = None,
         labels: Tensor | None = None,
         teacher: Tensor | None = None,
         has_teacher: Tensor | None = None,
@@ -100,9 +79,11 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         Args:
             tokens, token_mask: B x T x d_T, and B x T true for real tokens; a post without text
                 has none. Or `input_ids` and `attention_mask` (B x T).
-            regions, has_image: B x R x d_V, and B; rows without image are ignored. Or
-                `pixel_values` (B x 3 x S x S, 0..255).
+            regions, has_image: B x R x d_V, or what `image.reduce` made of it, and B; rows without
+                image are ignored. Or `pixel_values` (B x 3 x S x S, 0..255).
             context, context_mask: B x K x W and B x K, from `covla.model.context`.
+            said: B x 3 x C, what the label nodes say; None: they are asked. Training gives it, as
+                they may not speak of a post that they are made of.
             labels: B, -100 for posts without one.
             teacher, has_teacher: B x teacher width and B.
             pretraining: stage 1 (InfoNCE + L_KD, no labels); otherwise L_CE + lambda * L_KD.
@@ -114,15 +95,23 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         tokens, token_mask, regions, has_image, context, context_mask = complete(
             self.config, tokens, token_mask, regions, has_image, context, context_mask
         )
+        if self.label_nodes is not None and said is None:
+            said = self.label_nodes.say(tokens, token_mask, regions, has_image)
         if self.training:
             token_mask, has_image = hide_one_side(
                 token_mask, has_image, self.config.modality_dropout
             )
-            keep = torch.rand(context_mask.shape, device=context.device)
-            context_mask = context_mask & (keep >= self.config.context_dropout)
         h_t = self._noisy(self.text(tokens)) * token_mask[..., None]
         h_v = self._noisy(self.image(regions)) * has_image[:, None, None]
-        h_c = self.context(context) * context_mask[..., None]
+        h_c, known = self.context(context), context_mask.shape[1]
+        if self.label_nodes is not None and said is not None:
+            h_c = torch.cat([h_c, self.label_nodes.nodes(said)], 1)
+            speaks = self.label_nodes.mask(token_mask, has_image)
+            context_mask = torch.cat([context_mask, speaks], 1)
+        if self.training:
+            keep = torch.rand(context_mask.shape, device=context.device)
+            context_mask = context_mask & (keep >= self.config.context_dropout)
+        h_c = h_c * context_mask[..., None]
         if self.context_graph is not None:
             seen = has_image[:, None].expand(-1, h_v.shape[1])
             h_t, h_v, h_c = self.context_graph(
@@ -133,6 +122,8 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         has_text = token_mask.any(1)
         h_f, gate = self.fusion(z_t, z_v, z_c, has_text, has_image)
         logits = self.fusion.classify(h_f)
+        if self.label_nodes is not None and said is not None:
+            logits = logits + self.label_nodes.vote(said, context_mask[:, known:])
         losses: dict[str, Tensor] = {}
         if pretraining:
             scale = self.log_scale.exp().clamp(max=100.0)

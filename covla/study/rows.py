@@ -20,7 +20,8 @@ class Row:
 
     teacher, stage1: whether it is distilled, and whether contextual pretraining comes first.
     overrides: fields of the model's configuration. preset: towers of its own, else the study's.
-    trains: false for rows that are not fitted by the trainer (zero-shot, the teacher itself).
+    trains: false for rows that are not fitted by the trainer (zero-shot, the label nodes alone, the
+    teacher itself).
     share: of the labelled training posts that keep their label.
     """
 
@@ -90,10 +91,12 @@ def every_row() -> list[Row]:
         _ablation("-graph" if graph else "+graph", overrides={"graph": not graph}),
         _ablation("-cam", overrides={"alignment": "mean"}),
         _ablation("-cmf", overrides={"fusion": "concat"}),
+        _ablation("-labels", overrides={"label_nodes": False}),
         _ablation("-kd", teacher=False),
         _ablation("-stage1", stage1=False),
         _ablation("-context", overrides={"context_nodes": []}),
         _ablation("-tau", overrides={"alignment": "paper"}),
+        Row("label-nodes", "ablation", teacher=False, stage1=False, trains=False),
         Row("teacher", "teacher", stage1=False, trains=False),
         Row("tiny", "tiny", teacher=False, preset="tiny"),
         Row("tiny-distilled", "tiny", preset="tiny"),

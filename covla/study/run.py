@@ -27,7 +27,7 @@ from covla.study.posts import StudyPosts, read_posts, with_share
 from covla.study.result import about_machine, existing, write_result
 from covla.study.rows import Common, Row, choose, with_budgets
 from covla.study.teaching import Teaching
-from covla.study.untrained import ensemble_teacher, zero_shot
+from covla.study.untrained import ensemble_teacher, label_nodes_alone, zero_shot
 from covla.training.examples import Progress
 from covla.training.teachers.vectors import check_teacher
 from covla.training.trainer import quiet
@@ -197,6 +197,8 @@ class Runner:
     def _untrained(self, row: Row, seed: int) -> Outcome:
         if row.teacher:
             return ensemble_teacher(self.inputs, self.teaching, seed)
+        if row.name == "label-nodes":
+            return label_nodes_alone(self.inputs, seed)
         return zero_shot(self.inputs, self.encoders, self.taxonomy, self.settings)
 
     def _teach(self, row: Row, seed: int) -> Array | None:

@@ -1,4 +1,4 @@
-"""Rows that the trainer does not fit: nearest label description, and the teacher itself."""
+"""Rows that the trainer does not fit: nearest label description, label nodes alone, the teacher."""
 
 import time
 from typing import Any
@@ -8,7 +8,9 @@ import torch
 
 from covla.agreement import Agreement
 from covla.labels import Taxonomy
+from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
+from covla.model.label_nodes import LabelNodes
 from covla.prepare import Prepared
 from covla.settings import Settings
 from covla.study.inputs import Inputs
@@ -16,6 +18,8 @@ from covla.study.outcome import Outcome
 from covla.study.teaching import Teaching
 from covla.training.evaluation import fit_temperature
 from covla.training.examples import Prepped, pooled
+from covla.training.kernel_ridge import support_of
+from covla.training.label_nodes import fit_label_nodes
 
 Array = np.ndarray[Any, Any]
 # Cosines lie close together: this brings them to where the temperature's grid looks.
@@ -78,6 +82,25 @@ def ensemble_teacher(inputs: Inputs, teaching: Teaching, seed: int) -> Outcome:
     said = teaching.says(inputs.train, seed)
     outcome = _without_gate(said[len(inputs.train.posts) :])
     outcome.temperature = _temperature(inputs, said[_held(inputs.train)])
+    outcome.cpu_seconds = time.process_time() - started
+    return outcome
+
+
+def label_nodes_alone(inputs: Inputs, seed: int) -> Outcome:
+    """The product of what CoVLA's label nodes say, without the rest of CoVLA."""
+    started = time.process_time()
+    data, shape = inputs.train, inputs.shape
+    support = support_of(data.taught_from >= 0, seed)
+    config = CovlaConfig(
+        text_width=shape.text_width, image_width=shape.image_width,
+        labels=inputs.taxonomy.names, support=len(support),
+    )  # fmt: skip
+    features = inputs.features([*data.prepared, *inputs.judged.prepared])
+    text, image = pooled(features, (shape.text_width, shape.image_width))
+    labels = torch.cat([data.taught_from, torch.full((len(inputs.judged.posts),), -1)])
+    said = fit_label_nodes(LabelNodes(config), text, image, labels, support).sum(1).numpy()
+    outcome = _without_gate(said[len(data.posts) :])
+    outcome.temperature = _temperature(inputs, said[_held(data)])
     outcome.cpu_seconds = time.process_time() - started
     return outcome
 

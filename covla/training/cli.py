@@ -82,8 +82,8 @@ def _source(
 @teacher_option
 @unlabelled_option
 @click.option("--seed", default=0, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), help="Of stage 2. [default: 14]")
-@click.option("--pretrain-epochs", type=click.IntRange(0), help="Of stage 1. [default: 4]")
+@click.option("--epochs", type=click.IntRange(1), help="Of stage 2. [default: 10]")
+@click.option("--pretrain-epochs", type=click.IntRange(0), help="Of stage 1. [default: 2]")
 @click.option(
     "--set",
     "overrides",

@@ -16,12 +16,21 @@ from covla.model.modeling import CovlaModel
 from covla.model.towers import Towers
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 from covla.training.evaluation import fit_temperature
-from covla.training.examples import Prepped, Progress, make_examples, set_context_statistics
+from covla.training.examples import (
+    Prepped,
+    Progress,
+    make_examples,
+    pooled,
+    set_context_statistics,
+)
+from covla.training.kernel_ridge import support_of
+from covla.training.label_nodes import fit_label_nodes
 from covla.training.plan import Plan
 from covla.training.trainer import Example, Recipe, logits_of, run_stage
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Features = list[tuple[Tensor | None, Tensor | None]]
+REGION_STRIDE = 6  # neighbours on the grid say nearly the same
 
 
 @dataclass(frozen=True)
@@ -83,14 +92,25 @@ def fit(
     """
     torch.manual_seed(plan.recipe.seed)
     width = 0 if vectors is None else vectors.shape[1]
+    support = support_of(data.taught_from >= 0, plan.recipe.seed)
     config = configure(
         plan, taxonomy, shape,
         languages=_languages(data), teacher_width=width, with_towers=features is None,
+        support=len(support) if features is not None else 0,
     )  # fmt: skip
     model = CovlaModel(config)
     if model.towers is not None and towers is not None:
         model.towers.load_state_dict(towers.state_dict())
+    said: list[Tensor | None] = [None] * len(data.posts)
+    if features is not None:
+        if model.label_nodes is not None:
+            text, image = pooled(features, (shape.text_width, shape.image_width))
+            nodes = model.label_nodes
+            said = list(fit_label_nodes(nodes, text, image, data.taught_from, support))
+        features = _reduced(model, features, data)
     examples = make_examples(data, config, vectors, features, tokenizer)
+    for example, each in zip(examples, said, strict=True):
+        example.said = each
     learns = [example for example, yes in zip(examples, data.learns.tolist(), strict=True) if yes]
     set_context_statistics(
         model,
@@ -106,6 +126,22 @@ def fit(
     return Fitted(model, examples, held, logits)
 
 
+def _reduced(model: CovlaModel, features: Features, data: Prepped) -> Features:
+    """Fit the model's components to the training posts' regions, and reduce all regions once."""
+    if not model.image.components:
+        return features
+    training = [regions for (_, regions), yes in zip(features, data.learns, strict=True) if yes]
+    seen = [regions[::REGION_STRIDE].float() for regions in training if regions is not None]
+    if not seen:
+        return features
+    model.image.fit(torch.cat(seen))
+    with torch.no_grad():
+        return [
+            (tokens, None if regions is None else model.image.reduce(regions.float()).half())
+            for tokens, regions in features
+        ]
+
+
 def configure(
     plan: Plan,
     taxonomy: Taxonomy,
@@ -114,6 +150,7 @@ def configure(
     languages: list[str] | None = None,
     teacher_width: int = 0,
     with_towers: bool = False,
+    support: int = 0,
 ) -> CovlaConfig:
     """The configuration of the model that a plan makes behind such towers."""
     return CovlaConfig(
@@ -128,6 +165,7 @@ def configure(
         image_quality=list(IMAGE_QUALITY),
         teacher_width=teacher_width,
         with_towers=with_towers,
+        support=support,
         **arch_overrides(plan.arch) | plan.overrides,
     )
 

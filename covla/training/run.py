@@ -71,9 +71,12 @@ def train(
     check_labels(data.posts, taxonomy)
     towers, tokenizer = _towers(plan, data)
     features = vectors = None
-    if plan.preset != "tiny":
-        encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
-        features = encode(data, encoders, settings, progress)
+    frozen = plan.preset != "tiny"
+    if frozen or plan.teacher != "none":
+        # A student whose towers train with it has no features of its own to teach from.
+        pair = (towers, tokenizer) if frozen else load_towers("base")
+        encoders = Encoders(*pair, cache=settings.cache, device=settings.device)
+        features = encode(data, encoders, settings, progress) if frozen else None
         vectors = teacher_vectors(
             plan.teacher, data, encoders, taxonomy, settings, plan.recipe.seed, progress
         )

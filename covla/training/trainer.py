@@ -23,8 +23,8 @@ class Recipe:
     """How long and how fast to learn. The same for every architecture that is compared."""
 
     seed: int = 0
-    pretrain_epochs: int = 4
-    epochs: int = 14
+    pretrain_epochs: int = 2
+    epochs: int = 10
     batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -34,14 +34,15 @@ class Recipe:
 class Example:
     """One post as tensors; `None` where a modality is missing.
 
-    Features (tokens T x d_T, regions R x d_V, fp16), or raw inputs (ids T, pixels 3 x S x S) for
-    towers that are trained.
+    Features (tokens T x d_T, regions R x d_V or reduced, fp16), or raw inputs (ids T, pixels
+    3 x S x S) for towers that are trained.
     """
 
     context: Tensor
     context_mask: Tensor
     label: int = -100
     teacher: Tensor | None = None
+    said: Tensor | None = None  # by the label nodes, 3 x C; None: they are asked
     tokens: Tensor | None = None
     regions: Tensor | None = None
     ids: Tensor | None = None
@@ -78,7 +79,8 @@ class Collator:
             shape: tuple[int, ...] = (3, self.size, self.size)
         else:
             ids = torch.zeros(len(rows), longest, config.text_width)
-            shape = (config.regions, config.image_width)
+            wide = next((len(p[0]) for p in pictures if p is not None), config.image_width)
+            shape = (config.regions, wide)
         seen = torch.zeros(len(rows), *shape)
         for i, (text, picture) in enumerate(zip(texts, pictures, strict=True)):
             if text is not None:
@@ -89,6 +91,8 @@ class Collator:
         if not self.raw:
             names = ("tokens", "token_mask", "regions")
         batch |= dict(zip(names, (ids, mask.long() if self.raw else mask, seen), strict=True))
+        if rows[0].said is not None:
+            batch["said"] = torch.stack([row.said for row in rows if row.said is not None])
         if config.teacher_width:
             blank = torch.zeros(config.teacher_width)
             batch["teacher"] = torch.stack(

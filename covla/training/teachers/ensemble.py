@@ -1,6 +1,10 @@
-"""The offline teacher: gated fusion heads on pooled embeddings of more towers than the student has,
-cross-fitted on the labelled posts, since a teacher that was trained on a post only repeats its
-label."""
+"""The offline teacher: kernel machines on pooled embeddings of more towers than the student has.
+
+One expert each for text, image, and both together; what they say is multiplied. Each is a kernel
+ridge classifier, and of a labelled post it speaks as if that post had been left out: a teacher that
+was trained on a post only repeats its label. docs/adr/0013-label-nodes.md has what it was chosen
+over.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,18 +12,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from covla.model.encoders import Encoded, Encoders
+from covla.model.label_nodes import roots, squared_distance
 from covla.model.towers import LITE2, ImageTower, load_lite, load_towers
 from covla.prepare import Prepared
 from covla.settings import Settings
 from covla.training.feature_cache import FeatureCache
+from covla.training.kernel_ridge import best_scale, fit_kernel_ridge, support_of
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
-FOLDS, HEADS, WIDTH, EPOCHS, BATCH = 5, 3, 128, 10, 64
-COMPONENTS = 256
 
 
 @dataclass
@@ -36,94 +40,40 @@ class Pooled:
     classes: int
 
 
-class _Heads(nn.Module):
-    """M gated fusion heads side by side, each with its own weights and its own batches."""
+def expert(features: Tensor, labels: Tensor, classes: int, seed: int) -> Tensor:
+    """Log-probabilities, n x C; of a post that it is made of as if that post had been left out.
 
-    def __init__(self, members: int, text: int, image: int, classes: int) -> None:
-        super().__init__()
+    Without two labels it says nothing: zeros. A post without these features (zeros) gets zeros.
 
-        def weight(wide: int, out: int) -> nn.Parameter:
-            return nn.Parameter((torch.rand(members, wide, out) * 2 - 1) * wide**-0.5)
-
-        self.text, self.image = weight(text, WIDTH), weight(image, WIDTH)
-        self.gate, self.out = weight(2 * WIDTH, WIDTH), weight(WIDTH, classes)
-        self.bias = nn.Parameter(torch.zeros(members, 1, classes))
-
-    def forward(self, text: Tensor, image: Tensor) -> Tensor:
-        """M x B x d each to M x B x C logits."""
-        text, image = (F.dropout(side, 0.2, self.training) for side in (text, image))
-        t, v = torch.tanh(text @ self.text), torch.tanh(image @ self.image)
-        g = torch.sigmoid(torch.cat([t, v], -1) @ self.gate)
-        fused = F.dropout(g * t + (1 - g) * v, 0.5, self.training)
-        return fused @ self.out + self.bias
-
-
-def _folds(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """A fold per post, balanced over labels; -1 for posts without one."""
-    folds = torch.full_like(labels, -1)
-    for label in sorted(set(labels.tolist())):
-        if label >= 0:
-            rows = torch.nonzero(labels == label).flatten()
-            rows = rows[torch.randperm(len(rows), generator=generator)]
-            folds[rows] = torch.arange(len(rows)) % FOLDS
-    return folds
-
-
-def _reduce(values: Tensor) -> Tensor:
-    """n x d to the first COMPONENTS principal components, standardised; zeros stay zeros."""
-    present = values.abs().sum(1) > 0
-    if int(present.sum()) < 2:
-        return values
-    seen = values[present]
-    seen = (seen - seen.mean(0)) / seen.std(0).clamp(min=1e-6)
-    # Eigenvectors of the covariance: the same components as an SVD of all rows, and faster.
-    vectors = torch.linalg.eigh(seen.T @ seen / len(seen)).eigenvectors.flip(-1)
-    turned = seen @ vectors[:, :COMPONENTS]
-    out = torch.zeros(len(values), turned.shape[1])
-    out[present] = turned / turned.std().clamp(min=1e-6)
-    return out
+    Args:
+        features: n x d, rows of length 1 or zero. labels: n, -1 for none.
+    """
+    there = features.abs().sum(1) > 0
+    support = support_of(there & (labels >= 0), seed)
+    said = torch.zeros(len(features), classes)
+    if len(set(labels[support].tolist())) < 2:
+        return said
+    rows = features.double()
+    distance = squared_distance(rows, rows[support])
+    ridge = fit_kernel_ridge(distance[support], labels[support], classes)
+    scores = torch.exp(-ridge.inverse_width * distance) @ ridge.weights
+    scores[support] = ridge.left_out
+    said[there] = (ridge.scale * scores[there]).log_softmax(-1).float()
+    return said
 
 
 def ensemble(pooled: Pooled, seed: int) -> Array:
-    """Mean log-probabilities (n x C) of the heads that were not trained on the post.
-
-    FOLDS x HEADS heads: one of a labelled post's folds leaves it out, and only those heads speak
-    about it; on a post without label all of them do.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
-        folds = _folds(pooled.labels, generator)
-        text = _reduce(pooled.text)
-        image = torch.cat([_reduce(side) for side in pooled.images], 1)
-        fold_of = torch.arange(FOLDS).repeat_interleave(HEADS)
-        heads = _Heads(len(fold_of), text.shape[1], image.shape[1], pooled.classes).train()
-        labelled = torch.nonzero(pooled.labels >= 0).flatten()
-        rows = [labelled[folds[labelled] != fold] for fold in fold_of.tolist()]
-        size = min(BATCH, *(len(part) for part in rows))
-        steps = EPOCHS * max(1, max(len(part) for part in rows) // size)
-        optimizer = torch.optim.AdamW(heads.parameters(), lr=2e-3, weight_decay=0.05)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-        for _ in range(steps):
-            batch = torch.stack(
-                [part[torch.randint(len(part), (size,), generator=generator)] for part in rows]
-            )
-            logits = heads(text[batch], image[batch])
-            loss = F.cross_entropy(
-                logits.flatten(0, 1), pooled.labels[batch].flatten(), label_smoothing=0.05
-            )
-            optimizer.zero_grad()
-            (loss * len(rows)).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        heads.eval()
-        spoken = []
-        with torch.inference_mode():
-            for part in torch.split(torch.arange(len(text)), 256):
-                said = heads(text[part], image[part]).log_softmax(-1)
-                may = (folds[part] == fold_of[:, None]) | (folds[part] < 0)
-                spoken.append((said * may[..., None]).sum(0) / may.sum(0)[:, None])
-        return torch.cat(spoken).numpy()
+    """Log-probabilities of the experts' product, n x C, calibrated on the posts left out."""
+    image = torch.cat([roots(side) for side in pooled.images], 1)
+    text = F.normalize(pooled.text, dim=-1)
+    both = torch.cat([text, image], 1)
+    both[(text.abs().sum(1) == 0) | (image.abs().sum(1) == 0)] = 0
+    sides = [F.normalize(side, dim=-1) for side in (text, image, both)]
+    experts = [expert(side, pooled.labels, pooled.classes, seed) for side in sides]
+    said = torch.stack(experts).sum(0)
+    known = pooled.labels >= 0
+    scale = best_scale(said[known], pooled.labels[known])[1]
+    return np.asarray((scale * said).log_softmax(-1).numpy(), np.float32)
 
 
 def lite2(prepared: list[Prepared], settings: Settings, progress: Callable[[int], None]) -> Tensor:

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel
 
 from covla.model.baselines import ARCHS, arch_overrides
@@ -10,6 +11,7 @@ from covla.model.configuration import CovlaConfig
 from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
 from covla.model.head import HeadEngine
+from covla.model.label_nodes import roots
 from covla.model.modeling import CovlaModel
 from covla.model.towers import tiny
 
@@ -20,6 +22,8 @@ BASE = {
     "regions": 9,
     "width": 16,
     "labels": list("abc"),
+    "support": 7,
+    "image_components": 8,
 }
 
 
@@ -28,7 +32,12 @@ def make(seed: int = 0, **overrides: object) -> CovlaModel:
     config = CovlaConfig(
         **BASE | {"text_quality": ["x"], "image_quality": ["y"], "teacher_width": 5} | overrides
     )
-    return CovlaModel(config).eval()
+    model = CovlaModel(config).eval()
+    if model.label_nodes is not None:
+        model.label_nodes.text.copy_(F.normalize(torch.randn(config.support, 12), dim=-1))
+        model.label_nodes.image.copy_(roots(torch.randn(config.support, 20)))
+        model.label_nodes.weights.normal_()
+    return model
 
 
 def batch(model: CovlaModel, n: int = 4, tokens: int = 6) -> dict[str, torch.Tensor]:

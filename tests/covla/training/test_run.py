@@ -21,7 +21,7 @@ from covla.training.plan import Plan
 from covla.training.run import train
 from covla.training.trainer import Recipe
 
-SHORT = Plan(preset="tiny", recipe=Recipe(pretrain_epochs=1, epochs=2, batch=32))
+SHORT = Plan(preset="tiny", teacher="none", recipe=Recipe(pretrain_epochs=1, epochs=2, batch=32))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_the_verbs_train_and_evaluate(folder: Path, tmp_path: Path, run_verb: An
     out = tmp_path / "model"
     trained = run_verb(
         settings, "train", "--posts", folder, "--preset", "tiny", "--epochs", 2, "--out", out,
-        "--pretrain-epochs", 1, "--json",
+        "--pretrain-epochs", 1, "--teacher", "none", "--json",
     )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     assert {"folder", "digest", "accuracy", "seconds"} <= set(trained.json)

@@ -1,0 +1,82 @@
+"""Label nodes: what the labelled training posts say of a post, by how near they are to it.
+
+The form in which a context graph earned its place (docs/adr/0013-label-nodes.md): edges run from
+the post to labelled posts, weighted by an RBF kernel, instead of among tokens and regions. One
+kernel ridge classifier (Saunders et al. 1998) each for text, image, and both together; they are
+fitted in closed form before training (`covla.training.label_nodes`) and fixed in it.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from covla.model.alignment import masked_mean
+from covla.model.configuration import CovlaConfig
+
+EXPERTS = ("text", "image", "both")
+
+
+def roots(values: Tensor) -> Tensor:
+    """... x d to signed square roots at length 1, so that no single channel decides a distance
+    (Hellinger kernel; Arandjelovic and Zisserman 2012). Zeros stay zeros."""
+    return F.normalize(values.sign() * values.abs().sqrt(), dim=-1)
+
+
+def squared_distance(rows: Tensor, support: Tensor) -> Tensor:
+    """n x d and m x d, each of length 1, to n x m."""
+    return (2 - 2 * rows @ support.T).clamp(min=0)
+
+
+class LabelNodes(nn.Module):
+    """Three nodes of C numbers each: log-probabilities, less their mean, by text, image and both.
+
+    Buffers: `text` m x d_T and `image` m x d_V are the pooled embeddings of m labelled posts, not
+    the posts themselves; `weights` 3 x m x C; `inverse_width` and `scale` 3.
+    """
+
+    text: Tensor
+    image: Tensor
+    weights: Tensor
+    inverse_width: Tensor
+    scale: Tensor
+
+    def __init__(self, config: CovlaConfig) -> None:
+        super().__init__()
+        m, classes, kinds = config.support, len(config.labels), len(EXPERTS)
+        self.register_buffer("text", torch.zeros(m, config.text_width))
+        self.register_buffer("image", torch.zeros(m, config.image_width))
+        self.register_buffer("weights", torch.zeros(kinds, m, classes))
+        self.register_buffer("inverse_width", torch.ones(kinds))
+        self.register_buffer("scale", torch.ones(kinds))
+        self.projections = nn.ModuleList(nn.Linear(classes, config.width) for _ in EXPERTS)
+        self.norm = nn.LayerNorm(config.width)
+        # How much each is added to the classifier's logits: less than 1, as the three overlap.
+        self.votes = nn.Parameter(torch.full((kinds,), 0.7))
+
+    def say(self, tokens: Tensor, token_mask: Tensor, regions: Tensor, has_image: Tensor) -> Tensor:
+        """B x T x d_T, B x T, B x R x d_V, B to B x 3 x C; zeros where a modality is missing."""
+        text = F.normalize(masked_mean(tokens, token_mask), dim=-1)
+        image = roots(regions.mean(1))
+        near = squared_distance(text, self.text), squared_distance(image, self.image)
+        apart = torch.stack([*near, (near[0] + near[1]) / 2])  # 3 x B x m
+        kernel = torch.exp(-self.inverse_width[:, None, None] * apart)
+        scores = (kernel @ self.weights) * self.scale[:, None, None]
+        said = scores.log_softmax(-1)
+        said = (said - said.mean(-1, keepdim=True)).transpose(0, 1)
+        return said * self.mask(token_mask, has_image)[..., None]
+
+    @staticmethod
+    def mask(token_mask: Tensor, has_image: Tensor) -> Tensor:
+        """B x 3, true for nodes that are there."""
+        has_text = token_mask.any(1)
+        return torch.stack([has_text, has_image, has_text & has_image], 1)
+
+    def nodes(self, said: Tensor) -> Tensor:
+        """B x 3 x C to B x 3 x d."""
+        parts = [layer(said[:, k]) for k, layer in enumerate(self.projections)]
+        normed: Tensor = self.norm(torch.stack(parts, 1))
+        return normed
+
+    def vote(self, said: Tensor, mask: Tensor) -> Tensor:
+        """B x 3 x C, B x 3 to what is added to the logits, B x C."""
+        return (said * self.votes[:, None] * mask[..., None]).sum(1)

@@ -1,0 +1,48 @@
+import torch
+from torch.nn import functional as F
+
+from covla.training.kernel_ridge import SCALES, best_scale, fit_kernel_ridge, support_of
+
+
+def points(n: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    labels = torch.arange(n) % 3
+    return torch.randn(n, 4, dtype=torch.float64) + 2 * F.one_hot(labels, 4), labels
+
+
+def test_left_out_is_what_a_fit_without_that_post_says_of_it() -> None:
+    rows, labels = points()
+    distance = torch.cdist(rows, rows) ** 2
+    ridge = fit_kernel_ridge(distance, labels, 3)
+    kernel = torch.exp(-ridge.inverse_width * distance)
+    # The ridge that was chosen follows from its own equation: (K + ridge I) weights = target.
+    target = F.one_hot(labels, 3).double() - 1 / 3
+    lam = ((target - kernel @ ridge.weights) / ridge.weights).median()
+    for i in (0, 7, 39):
+        rest = torch.arange(len(rows)) != i
+        inner = kernel[rest][:, rest] + lam * torch.eye(len(rows) - 1, dtype=torch.float64)
+        said = kernel[i, rest] @ torch.linalg.solve(inner, target[rest])
+        torch.testing.assert_close(said, ridge.left_out[i], rtol=1e-6, atol=1e-8)
+
+
+def test_random_labels_cannot_be_known_when_left_out() -> None:
+    torch.manual_seed(1)
+    rows = torch.randn(300, 8, dtype=torch.float64)
+    labels = torch.randint(0, 3, (300,))
+    ridge = fit_kernel_ridge(torch.cdist(rows, rows) ** 2, labels, 3)
+    assert (ridge.left_out.argmax(1) == labels).double().mean() < 0.45
+
+
+def test_a_scale_that_is_too_sure_of_wrong_answers_is_not_chosen() -> None:
+    rows, labels = points()
+    scores = torch.randn(len(rows), 3, dtype=torch.float64)
+    assert best_scale(scores, labels)[1] == SCALES[0]
+    assert best_scale(F.one_hot(labels, 3).double(), labels)[1] == SCALES[-1]
+
+
+def test_support_is_every_usable_post_up_to_a_number() -> None:
+    usable = torch.tensor([True, False, True, True])
+    assert support_of(usable, 0).tolist() == [0, 2, 3]
+    many = torch.ones(5000, dtype=torch.bool)
+    assert len(set(support_of(many, 0).tolist())) == 4000
+    assert support_of(many, 0).tolist() != support_of(many, 1).tolist()
