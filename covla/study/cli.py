@@ -33,7 +33,7 @@ from covla.training.cli import posts_option, unlabelled_option
 @click.option("--teacher", default="ensemble", show_default=True, help="As for covla train.")
 @unlabelled_option
 @click.option("--epochs", type=click.IntRange(1), help="Of stage 2, every row. [default: 10]")
-@click.option("--pretrain-epochs", type=click.IntRange(0), help="Of stage 1. [default: 4]")
+@click.option("--pretrain-epochs", type=click.IntRange(0), help="Of stage 1. [default: 2]")
 @json_option
 @click.pass_context
 def study(

@@ -31,7 +31,7 @@ teacher_option = click.option(
     default="ensemble",
     show_default=True,
     metavar="ID|FOLDER|ensemble|self|none",
-    help="ensemble: fusion models trained on these posts, cross-fitted. A hub id (ID@REVISION) or "
+    help="ensemble: kernel machines made of these posts, left one out. A hub id (ID@REVISION) or "
     "a folder of an image-text-to-text model (Qwen3-VL, SmolVLM2, InternVL3, Gemma 3 ...) or of "
     "CLIP, SigLIP, SigLIP 2. self, or the folder of a CoVLA model: the model so far teaches the "
     "next one, about posts without a label.",

@@ -1,0 +1,96 @@
+"""Cross-validated accuracy of one architecture: for choices that one small split cannot tell apart.
+
+`python -m bench.cross_validation --posts DIR --arch covla --set label_nodes=false --json`. Every
+labelled post of the folder's splits train and val is judged once, by a model of the other folds
+(fold k with seed k); the reference is `--against`, by default a gated head without teacher.
+Unlabelled posts teach all folds. Encoded posts are cached, so the first run takes longer.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench import arguments, report
+from covla.labels import load_taxonomy
+from covla.model.encoders import Encoders
+from covla.model.towers import load_towers
+from covla.settings import get_settings
+from covla.training.data import from_folder
+from covla.training.examples import Prepped, encode, prepare_posts
+from covla.training.fit import TowerShape, fit
+from covla.training.plan import Plan
+from covla.training.teachers.vectors import teacher_vectors
+from covla.training.trainer import Recipe, quiet
+
+DEFAULT_POSTS = "../shared/data/realposts"
+
+
+def folds_of(labels: torch.Tensor, folds: int) -> torch.Tensor:
+    """A fold per post, balanced over labels; -1 for posts without one."""
+    found = torch.full_like(labels, -1)
+    draw = torch.Generator().manual_seed(0)
+    for label in sorted(set(labels.tolist()) - {-1}):
+        rows = torch.nonzero(labels == label).flatten()
+        rows = rows[torch.randperm(len(rows), generator=draw)]
+        found[rows] = torch.arange(len(rows)) % folds
+    return found
+
+
+def _plan(arch: str, changes: str) -> Plan:
+    """`arch` with `FIELD=JSON,FIELD=JSON`; fields of the recipe, the plan or the configuration."""
+    pairs = dict(pair.split("=", 1) for pair in changes.split(",") if pair)
+    given: dict[str, Any] = {name: json.loads(value) for name, value in pairs.items()}
+    recipe = {name: given.pop(name) for name in list(given) if hasattr(Recipe(), name)}
+    teacher = given.pop("teacher", "ensemble")
+    return Plan(arch=arch, teacher=teacher, recipe=Recipe(**recipe), overrides=given)
+
+
+def main() -> None:
+    """Judge both, fold by fold in turns."""
+    args = arguments(
+        "Cross-validated accuracy", posts=DEFAULT_POSTS, folds=5, unlabelled=1000, arch="covla",
+        set="", against="gate", against_set='teacher="none",pretrain_epochs=0',
+    )  # fmt: skip
+    quiet()
+    settings, taxonomy = get_settings(), load_taxonomy()
+    plans = [_plan(args.arch, args.set), _plan(args.against, args.against_set)]
+    for plan in plans:
+        plan.check(settings)
+    rows = from_folder(Path(args.posts), "train", settings, unlabelled=args.unlabelled)
+    data = prepare_posts(rows, taxonomy, settings, lambda *_: None)
+    towers, tokenizer = load_towers("base")
+    shape = TowerShape.of(towers.eval())
+    encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
+    features = encode(data, encoders, settings, lambda *_: None)
+    folds = folds_of(data.labels, args.folds)
+    accuracy: list[list[float]] = [[], []]
+    for fold in range(args.folds):
+        held = (folds == fold).tolist()
+        posts = [
+            replace(row, split="holdout" if out else "train")
+            for row, out in zip(data.posts, held, strict=True)
+        ]
+        part = Prepped(posts, data.prepared, data.labels, data.skipped)
+        for found, plan in zip(accuracy, plans, strict=True):
+            seeded = replace(plan, recipe=replace(plan.recipe, seed=fold))
+            vectors = teacher_vectors(
+                plan.teacher, part, encoders, taxonomy, settings, fold, lambda *_: None
+            )
+            fitted = fit(part, seeded, taxonomy, shape, features=features, vectors=vectors)
+            assert fitted.held_logits is not None
+            right = fitted.held_logits.argmax(1) == data.labels[fitted.held]
+            found.append(float(right.float().mean()))
+    about = {
+        "accuracy": [round(float(np.mean(each)), 4) for each in accuracy],
+        "plans": [f"{args.arch} {args.set}", f"{args.against} {args.against_set}"],
+        "n": int((folds >= 0).sum()),
+    }
+    report("cross_validation", *accuracy, unit="accuracy", notes=json.dumps(about), quiet=args.json)
+
+
+if __name__ == "__main__":
+    main()
