@@ -11,6 +11,8 @@ PARTS = {
     "covla+graph": "context graph added",
     "covla-cam": "CAM left out (mean of the regions)",
     "covla-cmf": "CMF left out (concatenation)",
+    "covla-labels": "label nodes left out",
+    "label-nodes": "label nodes alone, nothing else of CoVLA",
     "covla-kd": "distillation left out",
     "covla-stage1": "stage 1 left out",
     "covla-context": "context nodes left out",
