@@ -51,7 +51,7 @@ class LabelNodes(nn.Module):
         self.projections = nn.ModuleList(nn.Linear(classes, config.width) for _ in EXPERTS)
         self.norm = nn.LayerNorm(config.width)
         # How much each is added to the classifier's logits: less than 1, as the three overlap.
-        self.votes = nn.Parameter(torch.full((kinds,), 0.7))
+        self.votes = nn.Parameter(torch.full((kinds,), 0.6))
 
     def say(self, tokens: Tensor, token_mask: Tensor, regions: Tensor, has_image: Tensor) -> Tensor:
         """B x T x d_T, B x T, B x R x d_V, B to B x 3 x C; zeros where a modality is missing."""
@@ -77,6 +77,11 @@ class LabelNodes(nn.Module):
         normed: Tensor = self.norm(torch.stack(parts, 1))
         return normed
 
-    def vote(self, said: Tensor, mask: Tensor) -> Tensor:
-        """B x 3 x C, B x 3 to what is added to the logits, B x C."""
-        return (said * self.votes[:, None] * mask[..., None]).sum(1)
+    def vote(self, said: Tensor, mask: Tensor, gate: Tensor) -> Tensor:
+        """B x 3 x C, B x 3, and the share of text B, to what is added to the logits, B x C.
+
+        The gate shares the vote out as it does h_F; both sides together count most where neither
+        is in doubt.
+        """
+        share = torch.stack([2 * gate, 2 * (1 - gate), 4 * gate * (1 - gate)], 1)
+        return (said * (self.votes * share * mask)[..., None]).sum(1)

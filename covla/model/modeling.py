@@ -123,7 +123,7 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         h_f, gate = self.fusion(z_t, z_v, z_c, has_text, has_image)
         logits = self.fusion.classify(h_f)
         if self.label_nodes is not None and said is not None:
-            logits = logits + self.label_nodes.vote(said, context_mask[:, known:])
+            logits = logits + self.label_nodes.vote(said, context_mask[:, known:], gate)
         losses: dict[str, Tensor] = {}
         if pretraining:
             scale = self.log_scale.exp().clamp(max=100.0)

@@ -16,7 +16,7 @@ from covla.training.cli import posts_option, unlabelled_option
 @click.option(
     "--rows", "names", multiple=True, metavar="NAME",
     help="A row or a kind of rows (baseline, distilled, covla, ablation, teacher, tiny), several "
-    "times for more. [default: all but tiny]",
+    "times for more. [default: all]",
 )  # fmt: skip
 @click.option(
     "--budgets/--no-budgets",

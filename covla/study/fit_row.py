@@ -46,7 +46,10 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
     quiet()
     started = time.process_time()
     plan = row.plan(common, seed)
-    data = with_share(inputs.train, row.share, seed)
+    data = with_share(inputs.train if row.every_post else inputs.usual, row.share, seed)
+    vectors = None if vectors is None else vectors[: len(data.posts)]
+    if not plan.recipe.noisy_copies:
+        data = data.without_copies()
     towers = tokenizer = features = None
     shape = inputs.shape
     if plan.preset == "tiny":
@@ -58,7 +61,7 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
         towers, tokenizer = tiny_towers(texts, seed)
         shape = TowerShape.of(towers)
     else:
-        features = inputs.features(data.prepared)
+        features = inputs.features(data.prepared + data.copies)
     fitted = fit(
         data, plan, inputs.taxonomy, shape,
         features=features, vectors=vectors, towers=towers, tokenizer=tokenizer,
@@ -71,7 +74,7 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
         seen = None if features is None else inputs.features(items)
         return answers(model, make_examples(part, model.config, None, seen, tokenizer))
 
-    outcome = _judge_all(inputs, judge, noise=row.kind in {"covla", "baseline"})
+    outcome = _judge_all(inputs, judge, noise=row.noisy)
     outcome.temperature = float(model.config.softmax_temperature)
     outcome.parameters = sum(p.numel() for p in model.parameters())
     outcome.cpu_seconds = time.process_time() - started

@@ -12,15 +12,17 @@ from covla.labels import Taxonomy
 from covla.model.encoders import Encoders, pixels
 from covla.model.towers import TINY_IMAGE, load_towers
 from covla.noise import IMAGE_KINDS, LEVELS, TEXT_KINDS
+from covla.noisy_post import corrupt
 from covla.prepare import Prepared
 from covla.settings import Settings
-from covla.study.posts import StudyPosts
+from covla.study.posts import StudyPosts, with_unlabelled
 from covla.study.rows import Row
 from covla.study.teaching import Teaching
 from covla.training.data import TrainingPost
 from covla.training.examples import Prepped, Progress, encode, prepare_posts
 from covla.training.feature_cache import FeatureCache
 from covla.training.fit import Features, TowerShape
+from covla.training.noisy_copies import with_copies
 
 NOISE_SEED = 0
 CONDITIONS = tuple(
@@ -41,7 +43,8 @@ def condition_name(side: str, kind: str, level: float) -> str:
 class Inputs:
     """Plain data that a process of its own can be given; features are read from the caches.
 
-    noisy: per condition, the judged posts with that noise, in order. caches: feature caches
+    train: with all posts without a label that any row wants; `usual` has as many as the study asks
+    for. noisy: per condition, the judged posts with that noise, in order. caches: feature caches
     (folder, encoder id), asked in turn. Pictures are left out, but for `tiny`, whose towers train.
     """
 
@@ -51,7 +54,13 @@ class Inputs:
     taxonomy: Taxonomy
     caches: list[tuple[Path, str]]
     digest: str
+    unlabelled: int | None = None
     noisy: dict[str, list[Prepared]] = field(default_factory=dict)
+
+    @property
+    def usual(self) -> Prepped:
+        """The training posts of rows that do not ask for every post."""
+        return with_unlabelled(self.train, self.unlabelled)
 
     @cached_property
     def _open(self) -> list[FeatureCache]:
@@ -82,12 +91,16 @@ def gather(
     *,
     noise: bool,
     teacher: str,
+    copies: int,
+    unlabelled: int | None,
     progress: Progress,
 ) -> tuple[Inputs, Encoders, Teaching]:
     """Prepare and encode every post, and the noisy ones of every kind and level, once.
 
     Args:
         teacher: whom to ask; "none" when no row that is still to be fitted needs one.
+        copies: noisy ones of every post that trains.
+        unlabelled: how many posts without a label rows learn from; None for all.
         work: the noisy posts' features are kept in `work`/features.
 
     Raises:
@@ -102,17 +115,22 @@ def gather(
     is_judged = [row.post_id in judged_ids for row in both.posts]
     teaching = Teaching.of(teacher, both, is_judged, encoders, taxonomy, settings, progress)
     train = _part(both, [not last for last in is_judged])
+    copied = with_copies(with_unlabelled(train, unlabelled), copies)
+    encode(copied, encoders, settings, progress)
+    train = replace(train, copies=copied.copies, origin=copied.origin)
     judged = _part(both, is_judged)
     clean = settings.cache / "features"
     inputs = Inputs(
-        train, judged, shape, taxonomy, [(clean, encoders.id)], f"{posts.digest}{encoders.id}"
-    )
+        train, judged, shape, taxonomy, [(clean, encoders.id)], f"{posts.digest}{encoders.id}",
+        unlabelled,
+    )  # fmt: skip
     if noise:
         inputs.caches.append((work / "features", encoders.id))
         inputs.noisy = _noisy(judged.prepared, encoders, inputs.caches, progress)
     keep = int(str(TINY_IMAGE["size"])) if any(row.preset == "tiny" for row in rows) else None
     for part in (train, judged):
         part.prepared = [light(item, keep) for item in part.prepared]
+        part.copies = [light(item, keep) for item in part.copies]
         part.posts = [_light_post(row) for row in part.posts]
     return inputs, encoders, teaching
 
@@ -149,8 +167,6 @@ def _noisy(
 
     The other post of kind "other" is the next one.
     """
-    from covla.gate_scores import corrupt
-
     clean, noisy = (FeatureCache(folder, encoder) for folder, encoder in caches)
     others = items[1:] + items[:1]
     result = {}

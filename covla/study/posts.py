@@ -88,6 +88,19 @@ def _digest(*parts: list[TrainingPost]) -> str:
     return total.hexdigest()
 
 
+def with_unlabelled(data: Prepped, number: int | None) -> Prepped:
+    """`data` with the first `number` of the posts that came without a label, which are last, and
+    their copies. None: all."""
+    keep = int((data.labels >= 0).sum()) + (len(data.posts) if number is None else number)
+    if keep >= len(data.posts):
+        return data
+    pairs = [(c, i) for c, i in zip(data.copies, data.origin, strict=True) if i < keep]
+    return replace(
+        data, posts=data.posts[:keep], prepared=data.prepared[:keep], labels=data.labels[:keep],
+        copies=[copy for copy, _ in pairs], origin=[i for _, i in pairs],
+    )  # fmt: skip
+
+
 def with_share(data: Prepped, share: float, seed: int) -> Prepped:
     """`data` with `share` of the labels that train, at least one of each; the rest lose theirs.
 

@@ -18,11 +18,14 @@ _FUSIONS = ("late", "concat", "gate", *_COSTLY)
 class Row:
     """One way to train. `name` is how the tables call it, `kind` what it is there for.
 
-    teacher, stage1: whether it is distilled, and whether contextual pretraining comes first.
+    teacher, stage1, copies: whether it is distilled, whether contextual pretraining comes first,
+    and whether noisy copies of the posts train too.
     overrides: fields of the model's configuration. preset: towers of its own, else the study's.
     trains: false for rows that are not fitted by the trainer (zero-shot, the label nodes alone, the
-    teacher itself).
+    teacher itself); chance has no part in them, so they have one seed.
     share: of the labelled training posts that keep their label.
+    every_post: whether it learns from all posts without a label, not from as many as the study asks
+    for: towers from scratch need them.
     """
 
     name: str
@@ -30,10 +33,18 @@ class Row:
     arch: str = "covla"
     teacher: bool = True
     stage1: bool = True
+    copies: bool = True
     overrides: dict[str, Any] = field(default_factory=dict)
     preset: str | None = None
     trains: bool = True
     share: float = 1.0
+    every_post: bool = False
+
+    @property
+    def noisy(self) -> bool:
+        """Whether it is judged on noisy posts too; those that cost too much were never strongest."""
+        kinds = {"covla", "baseline", "distilled", "ablation"}
+        return self.kind in kinds and self.arch not in _COSTLY
 
     @property
     def base(self) -> str:
@@ -53,6 +64,8 @@ class Row:
         recipe = replace(common.recipe, seed=seed)
         if not self.stage1:
             recipe = replace(recipe, pretrain_epochs=0)
+        if not self.copies:
+            recipe = replace(recipe, noisy_copies=0)
         if not self.teacher:
             recipe = replace(recipe, epochs=round(recipe.epochs / self.share))
         teacher = common.teacher if self.teacher else "none"
@@ -77,16 +90,19 @@ def _ablation(what: str, **changes: Any) -> Row:
 
 
 def every_row() -> list[Row]:
-    """Every row that can be asked for; the optional ones (`tiny`) are last."""
+    """Every row that can be asked for, in the order of the tables."""
     plain = [
-        Row(arch, "baseline", arch, teacher=False, stage1=False)
+        Row(arch, "baseline", arch, teacher=False, stage1=False, copies=False)
         for arch in ("text", "image", *_FUSIONS)
     ]
     graph = CovlaConfig(labels=["a", "b"]).graph
     return [
         Row("zero-shot", "baseline", teacher=False, stage1=False, trains=False),
         *plain,
-        *(replace(r, name=f"{r.name}-distilled", kind="distilled", teacher=True) for r in plain),
+        *(
+            replace(r, name=f"{r.name}-distilled", kind="distilled", teacher=True, copies=True)
+            for r in plain
+        ),
         Row("covla", "covla"),
         _ablation("-graph" if graph else "+graph", overrides={"graph": not graph}),
         _ablation("-cam", overrides={"alignment": "mean"}),
@@ -94,17 +110,18 @@ def every_row() -> list[Row]:
         _ablation("-labels", overrides={"label_nodes": False}),
         _ablation("-kd", teacher=False),
         _ablation("-stage1", stage1=False),
+        _ablation("-noise", copies=False),
         _ablation("-context", overrides={"context_nodes": []}),
         _ablation("-tau", overrides={"alignment": "paper"}),
         Row("label-nodes", "ablation", teacher=False, stage1=False, trains=False),
         Row("teacher", "teacher", stage1=False, trains=False),
-        Row("tiny", "tiny", teacher=False, preset="tiny"),
-        Row("tiny-distilled", "tiny", preset="tiny"),
+        Row("tiny", "tiny", teacher=False, stage1=False, copies=False, preset="tiny"),
+        Row("tiny-distilled", "tiny", copies=False, preset="tiny", every_post=True),
     ]
 
 
 def choose(names: Sequence[str], common: Common) -> list[Row]:
-    """The rows of these names or kinds, in the order of the tables; all but `tiny` for none.
+    """The rows of these names or kinds, in the order of the tables; all for none.
 
     Raises:
         CovlaError: an unknown name; or a row that needs a teacher, or `base`, without one.
@@ -114,11 +131,7 @@ def choose(names: Sequence[str], common: Common) -> list[Row]:
     for name in names:
         if name not in known:
             raise CovlaError(f"rows: {name!r} is not one of {', '.join(sorted(known))}")
-    chosen = [
-        row
-        for row in rows
-        if (row.name in names or row.kind in names if names else row.kind != "tiny")
-    ]
+    chosen = [row for row in rows if not names or row.name in names or row.kind in names]
     for row in list(chosen):
         if row.teacher and common.teacher == "none" and row.kind not in {"covla", "ablation"}:
             if names:

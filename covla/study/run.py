@@ -33,7 +33,6 @@ from covla.training.teachers.vectors import check_teacher
 from covla.training.trainer import quiet
 
 Array = np.ndarray[Any, Any]
-NOISY = ("covla", "baseline")
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,8 @@ def study(
     rows = with_budgets(rows) if ask.budgets else rows
     for row in rows:
         row.plan(common, 0).check(settings)
-    posts = read_posts(folder, ask.split, taxonomy, settings, unlabelled=ask.unlabelled)
+    wanted = None if any(row.every_post for row in rows) else ask.unlabelled
+    posts = read_posts(folder, ask.split, taxonomy, settings, unlabelled=wanted)
     if any(row.teacher for row in rows):
         check_teacher(common.teacher, posts.train, settings)
     asked = {
@@ -100,7 +100,8 @@ def study(
                 "posts_folder": folder.name, "asked": asked, "n": len(inputs.judged.posts),
                 "train": int((inputs.train.taught_from >= 0).sum()),
                 "calibration": int((~inputs.train.learns & (inputs.train.labels >= 0)).sum()),
-                "unlabelled": int((inputs.train.labels < 0).sum()),
+                "unlabelled": int((inputs.usual.labels < 0).sum()),
+                "unlabelled_in_all": int((inputs.train.labels < 0).sum()),
                 "skipped": inputs.train.skipped, "encoder_id": encoders.id,
                 "cpu_seconds": round(sum(one.cpu_seconds for one in chain(*outcomes.values()))),
                 "seconds": round(time.monotonic() - started, 1), "reused": runner.reused,
@@ -144,7 +145,7 @@ class Runner:
         paths = {
             (row.name, seed): self._path(row, seed)
             for row in self.rows
-            for seed in range(1 if row.name == "zero-shot" else self.ask.seeds)
+            for seed in range(self.ask.seeds if row.trains else 1)
         }
         tasks = [
             (row, seed)
@@ -153,11 +154,14 @@ class Runner:
             if (row.name, seed) in paths and not paths[row.name, seed].exists()
         ]
         self.reused = len(paths) - len(tasks)
-        noise = self.ask.noise and any(row.kind in NOISY for row, _ in tasks)
+        noise = self.ask.noise and any(row.noisy for row, _ in tasks)
         taught = any(row.teacher for row, _ in tasks)
         self.inputs, self.encoders, self.teaching = gather(
             self.posts, self.rows, self.common.preset, self.taxonomy, self.settings, self.work,
-            noise=noise, teacher=self.common.teacher if taught else "none", progress=self.progress,
+            noise=noise, teacher=self.common.teacher if taught else "none",
+            unlabelled=self.ask.unlabelled,
+            copies=max(row.plan(self.common, 0).recipe.noisy_copies for row in self.rows),
+            progress=self.progress,
         )  # fmt: skip
         self._run_all(tasks, paths, jobs)
         return {
@@ -212,12 +216,12 @@ class Runner:
         return self._vectors[key]
 
     def _path(self, row: Row, seed: int) -> Path:
-        conditions = CONDITIONS if self.ask.noise and row.kind in NOISY else ()
+        conditions = CONDITIONS if self.ask.noise and row.noisy else ()
         plan = row.plan(self.common, seed)
         about = [
             row.name, row.share, seed, plan.preset, plan.arch, plan.teacher, plan.recipe.__dict__,
-            plan.overrides, conditions, self.posts.digest, self.common.preset, self.taxonomy.names,
-            code_digest(),
+            plan.overrides, conditions, row.every_post, self.ask.unlabelled, self.posts.digest,
+            self.common.preset, self.taxonomy.names, code_digest(),
         ]  # fmt: skip
         key = hashlib.sha256(orjson.dumps(about)).hexdigest()[:16]
         return self.work / "runs" / f"{row.name}.{seed}.{key}.npz"
@@ -229,7 +233,7 @@ def code_digest() -> str:
     when a process first asks: what is imported does not change when a file does."""
     root = Path(covla.__file__).parent
     total = hashlib.sha256()
-    shared = ("noise", "signals", "prepare", "agreement", "gate_scores")
+    shared = ("noise", "signals", "prepare", "agreement", "noisy_post")
     own = (f"study/{name}" for name in ("fit_row", "teaching", "untrained"))
     named = [root / f"{name}.py" for name in (*shared, *own)]
     for path in sorted([*named, *root.glob("model/*.py"), *root.glob("training/**/*.py")]):

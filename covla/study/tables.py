@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from covla.study.summary import SHOWN_LEVEL
+
 Record = dict[str, Any]
 # How the tables call what is left out.
 PARTS = {
@@ -16,9 +18,9 @@ PARTS = {
     "covla-kd": "distillation left out",
     "covla-stage1": "stage 1 left out",
     "covla-context": "context nodes left out",
+    "covla-noise": "noisy copies of the posts left out of training",
     "covla-tau": "tau = 1 (paper) instead of learnt",
 }
-SHOWN_LEVEL = 0.3
 
 
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -87,13 +89,20 @@ def _main(rows: list[Record]) -> str:
 
 def _ablations(rows: list[Record]) -> str:
     head = ["row", "what", "accuracy", "macro-F1", "accuracy against covla", "macro-F1 against it"]
-    body = [
-        [
-            row["name"], PARTS.get(row["name"], ""), _mean(row["accuracy"]), _mean(row["macro_f1"]),
-            gap(row.get("against_covla")), gap(row.get("against_covla"), "macro_f1"),
-        ]
-        for row in by_kind(rows, "ablation")
-    ]  # fmt: skip
+    shown = by_kind(rows, "ablation")
+    noisy = any("under_noise" in row for row in shown)
+    if noisy:
+        head += [f"accuracy under {SHOWN_LEVEL:.0%} noise", "against covla's"]
+        shown = [*by_kind(rows, "covla"), *shown]
+    body = []
+    for row in shown:
+        against, noise = row.get("against_covla"), row.get("under_noise", {})
+        cells = [row["name"], PARTS.get(row["name"], ""), _mean(row["accuracy"])]
+        cells += [_mean(row["macro_f1"]), gap(against), gap(against, "macro_f1")]
+        if noisy:
+            under = noise.get("against_covla")
+            cells += [_mean(noise.get("accuracy")), gap(under and {"accuracy": under})]
+        body.append(cells)
     return markdown(head, body) if body else ""
 
 
@@ -119,7 +128,11 @@ def _budgets(rows: list[Record]) -> str:
 def _noise(rows: list[Record]) -> str:
     best = strongest(rows)
     shown = [row for row in by_kind(rows, "noise") if row["level"] == SHOWN_LEVEL]
+    trained = f"{best}-distilled"
     head = ["30 % of", "covla", "loses", f"{best}", "loses", "share of its loss", "difference"]
+    compared = any(row["of"] == trained for row in shown)
+    if compared:
+        head += [f"{trained} loses"]
     body = []
     for row in (row for row in shown if row["of"] == "covla"):
         rival = next((r for r in shown if r["of"] == best and r["noise"] == row["noise"]), None)
@@ -133,6 +146,9 @@ def _noise(rows: list[Record]) -> str:
                 gap(row["against_strongest"]),
             ]
         )  # fmt: skip
+        for same in shown:
+            if compared and (same["of"], same["noise"]) == (trained, row["noise"]):
+                body[-1].append(f"{same['drop']['accuracy']:+.3f}")
     return markdown(head, body) if body else ""
 
 

@@ -68,10 +68,7 @@ def zero_shot(
     data = inputs.train
     outcome = _without_gate(ask(inputs.judged.prepared))
     outcome.temperature = _temperature(inputs, ask([data.prepared[i] for i in _held(data)]))
-    outcome.conditions = list(inputs.noisy)
-    if inputs.noisy:
-        outcome.noisy_logits = np.stack([ask(items) for items in inputs.noisy.values()])
-        outcome.noisy_gate = np.full(outcome.noisy_logits.shape[:2], np.nan, np.float32)
+    _add_noise(outcome, inputs, [ask(items) for items in inputs.noisy.values()])
     outcome.cpu_seconds = time.process_time() - started
     return outcome
 
@@ -89,20 +86,35 @@ def ensemble_teacher(inputs: Inputs, teaching: Teaching, seed: int) -> Outcome:
 def label_nodes_alone(inputs: Inputs, seed: int) -> Outcome:
     """The product of what CoVLA's label nodes say, without the rest of CoVLA."""
     started = time.process_time()
-    data, shape = inputs.train, inputs.shape
-    support = support_of(data.taught_from >= 0, seed)
+    data, shape = inputs.usual, inputs.shape
+    support = support_of(data.taught_from >= 0, seed, data.learns & (data.labels < 0))
     config = CovlaConfig(
         text_width=shape.text_width, image_width=shape.image_width,
         labels=inputs.taxonomy.names, support=len(support),
     )  # fmt: skip
-    features = inputs.features([*data.prepared, *inputs.judged.prepared])
-    text, image = pooled(features, (shape.text_width, shape.image_width))
-    labels = torch.cat([data.taught_from, torch.full((len(inputs.judged.posts),), -1)])
+    parts = [data.prepared, inputs.judged.prepared, *inputs.noisy.values()]
+    widths = shape.text_width, shape.image_width
+    # Pooled part by part: the features of all would fill the memory.
+    text, image = (
+        torch.cat(side)
+        for side in zip(*(pooled(inputs.features(part), widths) for part in parts), strict=True)
+    )
+    labels = torch.full((len(text),), -1)
+    labels[: len(data.posts)] = data.taught_from
     said = fit_label_nodes(LabelNodes(config), text, image, labels, support).sum(1).numpy()
-    outcome = _without_gate(said[len(data.posts) :])
+    clean, *noisy = np.split(said[len(data.posts) :], 1 + len(inputs.noisy))
+    outcome = _without_gate(clean)
     outcome.temperature = _temperature(inputs, said[_held(data)])
+    _add_noise(outcome, inputs, noisy)
     outcome.cpu_seconds = time.process_time() - started
     return outcome
+
+
+def _add_noise(outcome: Outcome, inputs: Inputs, logits: list[Array]) -> None:
+    if logits:
+        outcome.conditions = list(inputs.noisy)
+        outcome.noisy_logits = np.stack(logits)
+        outcome.noisy_gate = np.full(outcome.noisy_logits.shape[:2], np.nan, np.float32)
 
 
 def _without_gate(logits: Array) -> Outcome:

@@ -1,7 +1,7 @@
 """Training posts to tensors: prepared, encoded once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,12 +29,15 @@ Progress = Callable[[str, int, int], None]
 @dataclass
 class Prepped:
     """Posts that can be used, what is known of each, their label indices (-1: none) and how many
-    posts could not be used."""
+    posts could not be used. `copies` are noisy ones of posts that train, with the index of each
+    one's post; they have its label and its teacher."""
 
     posts: list[TrainingPost]
     prepared: list[Prepared]
     labels: Tensor
     skipped: int
+    copies: list[Prepared] = field(default_factory=list)
+    origin: list[int] = field(default_factory=list)
 
     @property
     def learns(self) -> Tensor:
@@ -45,6 +48,19 @@ class Prepped:
     def taught_from(self) -> Tensor:
         """n label indices, -1 where a teacher may not learn the label."""
         return torch.where(self.learns, self.labels, -1)
+
+    def with_copies(self) -> "Prepped":
+        """The copies as posts, after the posts."""
+        return Prepped(
+            [*self.posts, *(self.posts[i] for i in self.origin)],
+            [*self.prepared, *self.copies],
+            torch.cat([self.labels, self.labels[self.origin]]),
+            self.skipped,
+        )
+
+    def without_copies(self) -> "Prepped":
+        """The posts alone."""
+        return replace(self, copies=[], origin=[])
 
 
 def prepare_posts(
@@ -84,15 +100,16 @@ def pooled(features: list[tuple[Tensor | None, Tensor | None]], widths: tuple[in
 
 
 def encode(data: Prepped, encoders: Encoders, settings: Settings, progress: Progress) -> Any:
-    """Tokens and regions of every post, from the cache or from the towers."""
+    """Tokens and regions of every post and then of every copy, from the cache or the towers."""
     cache = FeatureCache(settings.cache / "features", encoders.id)
+    items = data.prepared + data.copies
     count = [0]
 
     def step(done: int) -> None:
         count[0] += done
-        progress("encode", count[0], len(data.posts))
+        progress("encode", count[0], len(items))
 
-    return cache.features(data.prepared, encoders.encode, step)
+    return cache.features(items, encoders.encode, step)
 
 
 def set_context_statistics(model: CovlaModel, nodes: Array, mask: np.ndarray[Any, Any]) -> None:

@@ -58,8 +58,9 @@ class TowerShape:
 
 @dataclass
 class Fitted:
-    """A trained model, the examples it was made of (one per post, in order) and, where there is a
-    holdout, the holdout's rows with the logits (m x C) that its temperature was fitted on."""
+    """A trained model, the examples it was made of (one per post, in order, then one per copy) and,
+    where there is a holdout, its rows with the logits (m x C) that the temperature was fitted
+    on."""
 
     model: CovlaModel
     examples: list[Example]
@@ -84,15 +85,16 @@ def fit(
     """Both stages, then the temperature on the holdout. Equal input gives equal weights.
 
     Args:
-        features: tokens (T x d_T) and regions (R x d_V) per post. None: the towers are part of
-            the model and train with it; then `towers` (their first weights) and `tokenizer`.
+        features: tokens (T x d_T) and regions (R x d_V) per post and then per copy. None: the
+            towers are part of the model and train with it; then `towers` (their first weights) and
+            `tokenizer`.
         vectors: standardised teacher vectors, n x width, NaN rows where it is silent; or None.
         work: checkpoints and finished stages are kept here, and taken up; None keeps nothing.
         callbacks: transformers.TrainerCallback objects.
     """
     torch.manual_seed(plan.recipe.seed)
     width = 0 if vectors is None else vectors.shape[1]
-    support = support_of(data.taught_from >= 0, plan.recipe.seed)
+    support = support_of(data.taught_from >= 0, plan.recipe.seed, data.learns & (data.labels < 0))
     config = configure(
         plan, taxonomy, shape,
         languages=_languages(data), teacher_width=width, with_towers=features is None,
@@ -101,23 +103,28 @@ def fit(
     model = CovlaModel(config)
     if model.towers is not None and towers is not None:
         model.towers.load_state_dict(towers.state_dict())
-    said: list[Tensor | None] = [None] * len(data.posts)
+    rows = data.with_copies()
+    said: list[Tensor | None] = [None] * len(rows.posts)
     if features is not None:
         if model.label_nodes is not None:
             text, image = pooled(features, (shape.text_width, shape.image_width))
-            nodes = model.label_nodes
-            said = list(fit_label_nodes(nodes, text, image, data.taught_from, support))
-        features = _reduced(model, features, data)
-    examples = make_examples(data, config, vectors, features, tokenizer)
+            origin = torch.tensor([*range(len(data.posts)), *data.origin])
+            labels = rows.taught_from
+            said = list(fit_label_nodes(model.label_nodes, text, image, labels, support, origin))
+        features = _reduced(model, features, rows)
+    if vectors is not None:
+        vectors = np.concatenate([vectors, vectors[data.origin]]) if data.origin else vectors
+    examples = make_examples(rows, config, vectors, features, tokenizer)
     for example, each in zip(examples, said, strict=True):
         example.said = each
-    learns = [example for example, yes in zip(examples, data.learns.tolist(), strict=True) if yes]
+    learns = [example for example, yes in zip(examples, rows.learns.tolist(), strict=True) if yes]
     set_context_statistics(
         model,
         torch.stack([example.context for example in learns]).numpy(),
         torch.stack([example.context_mask for example in learns]).numpy(),
     )
-    _stages(model, learns, plan.recipe, work, progress, callbacks or [])
+    share = int(data.learns.sum()) / len(learns)
+    _stages(model, learns, plan.recipe, share, work, progress, callbacks or [])
     held = torch.nonzero(~data.learns & (data.labels >= 0)).flatten().tolist()
     if not held:
         return Fitted(model, examples, held, None)
@@ -181,6 +188,7 @@ def _stages(
     model: CovlaModel,
     examples: list[Example],
     recipe: Recipe,
+    share: float,
     work: Path | None,
     progress: Progress,
     callbacks: list[Any],
@@ -193,6 +201,6 @@ def _stages(
     ):
         if epochs:
             run_stage(
-                name, model, rows, recipe, work, epochs=epochs,
+                name, model, rows, recipe, work, epochs=epochs, share=share,
                 pretraining=name == "pretrain", progress=progress, callbacks=callbacks,
             )  # fmt: skip

@@ -73,7 +73,7 @@ def judge(
     Raises:
         CovlaError: no such model, a label it does not know, or no post with that modality.
     """
-    from covla.gate_scores import corrupt
+    from covla.noisy_post import corrupt
     from covla.predictor import Predictor
 
     side, kind = _noise(noise, level)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SUPPORT = 4000  # labelled posts that a classifier is made of: its cost grows with their cube
+FILL = 1600
 WIDTHS = (1.0, 2.0, 3.0)  # inverse width of the kernel, over the mean squared distance
 RIDGES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 SCALES = np.geomspace(0.25, 32, 43)  # from ridge scores to logits
@@ -16,19 +17,42 @@ SCALES = np.geomspace(0.25, 32, 43)  # from ridge scores to logits
 @dataclass(frozen=True)
 class KernelRidge:
     """scores = exp(-inverse_width * squared distance to the m posts) @ weights (m x C); logits are
-    scale * scores. left_out: m x C scores of the posts themselves, each as if left out."""
+    scale * scores. inverse: m x m, of kernel and ridge."""
 
     inverse_width: float
     scale: float
     weights: Tensor
-    left_out: Tensor
+    inverse: Tensor
+
+    def scores(self, distance: Tensor) -> Tensor:
+        """n x m squared distances to n x C."""
+        return torch.exp(-self.inverse_width * distance) @ self.weights
+
+    def scores_without(self, distance: Tensor, left_out: Tensor) -> Tensor:
+        """n x C as if row i had been fitted without post left_out[i], which may be the row's own or
+        the one that it is a copy of. The rest's weights have a closed form.
+
+        Args:
+            distance: n x m. left_out: n, indices in 0..m.
+        """
+        kernel = torch.exp(-self.inverse_width * distance)
+        pull = (kernel * self.inverse[left_out]).sum(1) / self.inverse.diagonal()[left_out]
+        return kernel @ self.weights - pull[:, None] * self.weights[left_out]
 
 
-def support_of(usable: Tensor, seed: int) -> Tensor:
-    """Indices of the posts to use: all that are `usable` (n), or a draw of `SUPPORT` of them."""
-    found = torch.nonzero(usable).flatten()
-    order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
-    return found[order[:SUPPORT]].sort().values
+def support_of(labelled: Tensor, seed: int, others: Tensor | None = None) -> Tensor:
+    """Indices of the posts to use: all that are `labelled` (n), or a draw of `SUPPORT` of them; and
+    a draw of `others` (n), as many as are missing to `FILL`."""
+
+    def draw(usable: Tensor, number: int) -> Tensor:
+        found = torch.nonzero(usable).flatten()
+        order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))
+        return found[order[:number]].sort().values
+
+    chosen = draw(labelled, SUPPORT)
+    if others is None or len(chosen) >= FILL:
+        return chosen
+    return torch.cat([chosen, draw(others, FILL - len(chosen))])
 
 
 def best_scale(scores: Tensor, labels: Tensor) -> tuple[float, float]:
@@ -38,14 +62,22 @@ def best_scale(scores: Tensor, labels: Tensor) -> tuple[float, float]:
     return losses[best], float(SCALES[best])
 
 
-def fit_kernel_ridge(distance: Tensor, labels: Tensor, classes: int) -> KernelRidge:
-    """Width, ridge and scale are those with the least cross-entropy on the posts left out, which
-    has a closed form (Cawley and Talbot 2004).
+def fit_kernel_ridge(
+    distance: Tensor, labels: Tensor, classes: int, guesses: Tensor | None = None
+) -> KernelRidge:
+    """Width, ridge and scale are those with the least cross-entropy on the labelled posts left out,
+    which has a closed form (Cawley and Talbot 2004).
 
     Args:
-        distance: m x m squared distances, float64. labels: m.
+        distance: m x m squared distances, float64.
+        labels: m, -1 for none.
+        guesses: m x C probabilities, of the posts without a label; None when all have one.
     """
-    target = F.one_hot(labels, classes).to(distance.dtype) - 1 / classes
+    known = labels >= 0
+    target = F.one_hot(labels.clamp(min=0), classes).to(distance.dtype)
+    if guesses is not None:
+        target = torch.where(known[:, None], target, guesses.to(distance.dtype))
+    target = target - 1 / classes
     unit = float(distance.mean().clamp(min=1e-9))
     best: tuple[float, KernelRidge] | None = None
     for width in WIDTHS:
@@ -54,8 +86,8 @@ def fit_kernel_ridge(distance: Tensor, labels: Tensor, classes: int) -> KernelRi
             scaled = vectors / (values.clamp(min=0) + ridge)
             weights = scaled @ (vectors.T @ target)
             left_out = target - weights / (scaled * vectors).sum(1, keepdim=True)
-            loss, scale = best_scale(left_out, labels)
+            loss, scale = best_scale(left_out[known], labels[known])
             if best is None or loss < best[0]:
-                best = loss, KernelRidge(width / unit, scale, weights, left_out)
+                best = loss, KernelRidge(width / unit, scale, weights, scaled @ vectors.T)
     assert best is not None
     return best[1]

@@ -1,43 +1,80 @@
-"""Fits a model's label nodes to the labelled training posts."""
+"""Fits a model's label nodes to the training posts: once to those with a label, then to all."""
 
 import torch
 from torch import Tensor
 
 from covla.model.label_nodes import LabelNodes, roots, squared_distance
-from covla.training.kernel_ridge import fit_kernel_ridge
+from covla.training.kernel_ridge import best_scale, fit_kernel_ridge
 
 
 @torch.no_grad()
 def fit_label_nodes(
-    nodes: LabelNodes, text: Tensor, image: Tensor, labels: Tensor, support: Tensor
+    nodes: LabelNodes,
+    text: Tensor,
+    image: Tensor,
+    labels: Tensor,
+    support: Tensor,
+    origin: Tensor | None = None,
 ) -> Tensor:
-    """Fit in place; what the nodes say of every post, n x 3 x C, of a post of `support` as if it
-    had been left out: else the model would learn to believe nodes that know the answer.
+    """Fit in place; what the nodes say of every row, n x 3 x C, of a post of `support` and of its
+    noisy copies as if it had been left out: else the model would learn to believe nodes that know
+    the answer.
+
+    Posts of `support` without a label get the one that nodes of the labelled posts give them, as
+    probabilities (self-training, Scudder 1965): with few labels they are most of what is known.
 
     Args:
         text, image: n x d_T of length 1 and n x d_V, pooled; zeros where missing.
-        labels: n. support: m indices of labelled posts that train.
+        labels: n, -1 for none. support: m indices of posts that train.
+        origin: n, the row that a row is a copy of, its own for posts; None when there are no
+            copies.
     """
     image = roots(image)
-    classes = nodes.weights.shape[-1]
-    nodes.text.copy_(text[support])
-    nodes.image.copy_(image[support])
+    origin = torch.arange(len(labels)) if origin is None else origin
+    labelled = support[labels[support] >= 0]
+    said = _fit(nodes, text, image, labels, labelled, origin, None)
+    if len(labelled) == len(support):
+        return said
+    product = said.sum(1)
+    scale = best_scale(product[labelled], labels[labelled])[1]
+    return _fit(nodes, text, image, labels, support, origin, (scale * product).softmax(-1))
+
+
+def _fit(
+    nodes: LabelNodes,
+    text: Tensor,
+    image: Tensor,
+    labels: Tensor,
+    support: Tensor,
+    origin: Tensor,
+    guesses: Tensor | None,
+) -> Tensor:
+    """One fit. guesses: n x C probabilities, used where `support` has no label."""
+    classes, m = nodes.weights.shape[-1], len(support)
+    for buffer in (nodes.text, nodes.image, nodes.weights):
+        buffer.zero_()
+    nodes.text[:m], nodes.image[:m] = text[support], image[support]
     sides = [text.double(), image.double()]
     there = [side.abs().sum(1) > 0 for side in sides]
     there.append(there[0] & there[1])
     near = [squared_distance(side, side[support]) for side in sides]
     near.append((near[0] + near[1]) / 2)
     said = torch.zeros(len(labels), len(near), classes)
-    for k, (distance, known) in enumerate(zip(near, there, strict=True)):
+    for k, known in enumerate(there):
         usable = torch.nonzero(known[support]).flatten()
-        rows = support[usable]
-        if len(set(labels[rows].tolist())) < 2:
+        rows, distance = support[usable], near[k][:, usable]
+        if len(set(labels[rows].tolist()) - {-1}) < 2:
             continue  # it says nothing: no weights
-        ridge = fit_kernel_ridge(distance[rows][:, usable], labels[rows], classes)
+        ridge = fit_kernel_ridge(
+            distance[rows], labels[rows], classes, None if guesses is None else guesses[rows]
+        )
         nodes.weights[k, usable] = ridge.weights.float()
         nodes.inverse_width[k], nodes.scale[k] = ridge.inverse_width, ridge.scale
-        scores = torch.exp(-ridge.inverse_width * distance[:, usable]) @ ridge.weights
-        scores[rows] = ridge.left_out
+        scores = ridge.scores(distance)
+        place = torch.full((len(labels),), -1)
+        place[rows] = torch.arange(len(rows))
+        told = torch.nonzero(place[origin] >= 0).flatten()
+        scores[told] = ridge.scores_without(distance[told], place[origin[told]])
         logits = (ridge.scale * scores).log_softmax(-1).float()
         said[:, k] = (logits - logits.mean(-1, keepdim=True)) * known[:, None]
     return said

@@ -26,6 +26,7 @@ from covla.training.examples import (
     prepare_posts,
 )
 from covla.training.fit import Fitted, TowerShape, fit
+from covla.training.noisy_copies import with_copies
 from covla.training.plan import Plan
 from covla.training.reference import write_reference
 from covla.training.teachers.vectors import check_teacher, teacher_vectors
@@ -69,6 +70,7 @@ def train(
     _open_work(work, digest, resume=resume)
     data = prepare_posts(posts, taxonomy, settings, progress)
     check_labels(data.posts, taxonomy)
+    data = with_copies(data, plan.recipe.noisy_copies)
     towers, tokenizer = _towers(plan, data)
     features = vectors = None
     frozen = plan.preset != "tiny"

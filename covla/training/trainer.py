@@ -1,6 +1,7 @@
 """Two stages on transformers' Trainer: contextual pretraining without labels, then fine-tuning."""
 
 import logging
+import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,7 +21,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast to learn. The same for every architecture that is compared."""
+    """How long and how fast to learn. The same for every architecture that is compared.
+
+    noisy_copies: of every post that trains, beside the post itself (`covla.training.noisy_copies`).
+    An epoch is as many steps as there are posts in it, with or without copies.
+    """
 
     seed: int = 0
     pretrain_epochs: int = 2
@@ -28,6 +33,7 @@ class Recipe:
     batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+    noisy_copies: int = 2
 
 
 @dataclass
@@ -140,6 +146,7 @@ def run_stage(
     work: Path | None,
     *,
     epochs: int,
+    share: float,
     pretraining: bool,
     progress: Progress,
     callbacks: list[Any],
@@ -150,17 +157,19 @@ def run_stage(
     Args:
         work: checkpoints and the finished stage's weights are kept here, one folder per stage;
             None keeps nothing.
-        examples: those that this stage learns from.
+        examples: those that this stage learns from, of which `share` are not copies: an epoch is
+            as many steps as these take.
     """
     done = None if work is None else work / f"{name}.safetensors"
     if done is not None and done.exists():
         model.load_state_dict(load_file(done))
         return
     set_seed(recipe.seed)
+    steps = math.ceil(len(examples) * share / recipe.batch)
     folder = tempfile.gettempdir() if work is None else str(work / name)
     args = TrainingArguments(
         output_dir=folder,
-        num_train_epochs=epochs,
+        max_steps=epochs * steps,
         per_device_train_batch_size=recipe.batch,
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
@@ -168,9 +177,10 @@ def run_stage(
         warmup_steps=0.1,
         seed=recipe.seed,
         data_seed=recipe.seed,
-        save_strategy="no" if work is None else "epoch",
+        save_strategy="no" if work is None else "steps",
+        save_steps=steps,
         save_total_limit=1,
-        logging_strategy="epoch",
+        logging_steps=steps,
         report_to=[],
         disable_tqdm=True,
         remove_unused_columns=False,

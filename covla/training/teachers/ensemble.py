@@ -56,8 +56,8 @@ def expert(features: Tensor, labels: Tensor, classes: int, seed: int) -> Tensor:
     rows = features.double()
     distance = squared_distance(rows, rows[support])
     ridge = fit_kernel_ridge(distance[support], labels[support], classes)
-    scores = torch.exp(-ridge.inverse_width * distance) @ ridge.weights
-    scores[support] = ridge.left_out
+    scores = ridge.scores(distance)
+    scores[support] = ridge.scores_without(distance[support], torch.arange(len(support)))
     said[there] = (ridge.scale * scores[there]).log_softmax(-1).float()
     return said
 

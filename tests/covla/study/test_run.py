@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -69,7 +70,7 @@ def test_a_study_that_was_cut_off_goes_on_and_ends_in_a_sealed_folder(
         "baseline", "covla", "ablation", "teacher", "budget", "noise"
     }  # fmt: skip
     for row in found_rows.values():
-        assert row["seeds"] == (1 if row["name"].startswith("zero-shot") else 2)
+        assert row["seeds"] == (1 if row["name"].startswith(("zero-shot", "teacher")) else 2)
         for metric in ("accuracy", "macro_f1"):
             assert 0 <= row[metric]["mean"] <= 1
             assert row[metric]["std"] >= 0
@@ -88,9 +89,17 @@ def test_a_study_that_was_cut_off_goes_on_and_ends_in_a_sealed_folder(
     assert (few["labels"], few["against_strongest"]["row"] in {"zero-shot", "concat@25%"}) == (
         0.25, True,
     )  # fmt: skip
-    # 11 kinds at 2 levels for covla and two baselines.
+    # 11 kinds at 2 levels for covla, two baselines and the ablation.
     noisy = [row for row in found_rows.values() if row["kind"] == "noise"]
-    assert len(noisy) == 3 * 11 * 2
+    assert len(noisy) == 4 * 11 * 2
+    at_30 = [
+        row["accuracy"]["mean"] for row in noisy if (row["of"], row["level"]) == ("covla", 0.3)
+    ]
+    assert covla["under_noise"]["accuracy"]["mean"] == pytest.approx(np.mean(at_30), abs=1e-4)
+    cmf = found_rows["covla-cmf"]["under_noise"]
+    assert cmf["against_covla"]["difference"] == pytest.approx(
+        cmf["accuracy"]["mean"] - covla["under_noise"]["accuracy"]["mean"], abs=1e-4
+    )
     gone = found_rows["covla image:missing 50%"]
     assert gone["gate"]["mean"] > covla["gate"]["mean"]
     assert gone["drop"]["accuracy"] == pytest.approx(

@@ -10,27 +10,36 @@ def points(n: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(n, 4, dtype=torch.float64) + 2 * F.one_hot(labels, 4), labels
 
 
-def test_left_out_is_what_a_fit_without_that_post_says_of_it() -> None:
+def test_left_out_is_what_a_fit_without_that_post_says_of_it_and_of_its_copy() -> None:
     rows, labels = points()
+    copies = rows + 0.3 * torch.randn_like(rows)
     distance = torch.cdist(rows, rows) ** 2
     ridge = fit_kernel_ridge(distance, labels, 3)
     kernel = torch.exp(-ridge.inverse_width * distance)
     # The ridge that was chosen follows from its own equation: (K + ridge I) weights = target.
     target = F.one_hot(labels, 3).double() - 1 / 3
     lam = ((target - kernel @ ridge.weights) / ridge.weights).median()
+    places = torch.arange(len(rows))
+    own = ridge.scores_without(distance, places)
+    of_copies = torch.cdist(copies, rows) ** 2
+    copied = ridge.scores_without(of_copies, places)
     for i in (0, 7, 39):
         rest = torch.arange(len(rows)) != i
         inner = kernel[rest][:, rest] + lam * torch.eye(len(rows) - 1, dtype=torch.float64)
-        said = kernel[i, rest] @ torch.linalg.solve(inner, target[rest])
-        torch.testing.assert_close(said, ridge.left_out[i], rtol=1e-6, atol=1e-8)
+        weights = torch.linalg.solve(inner, target[rest])
+        torch.testing.assert_close(kernel[i, rest] @ weights, own[i], rtol=1e-6, atol=1e-8)
+        near = torch.exp(-ridge.inverse_width * of_copies[i, rest])
+        torch.testing.assert_close(near @ weights, copied[i], rtol=1e-6, atol=1e-8)
 
 
 def test_random_labels_cannot_be_known_when_left_out() -> None:
     torch.manual_seed(1)
     rows = torch.randn(300, 8, dtype=torch.float64)
     labels = torch.randint(0, 3, (300,))
-    ridge = fit_kernel_ridge(torch.cdist(rows, rows) ** 2, labels, 3)
-    assert (ridge.left_out.argmax(1) == labels).double().mean() < 0.45
+    distance = torch.cdist(rows, rows) ** 2
+    ridge = fit_kernel_ridge(distance, labels, 3)
+    said = ridge.scores_without(distance, torch.arange(len(rows)))
+    assert (said.argmax(1) == labels).double().mean() < 0.45
 
 
 def test_a_scale_that_is_too_sure_of_wrong_answers_is_not_chosen() -> None:

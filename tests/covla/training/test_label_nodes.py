@@ -48,3 +48,20 @@ def test_a_post_is_not_told_its_own_label() -> None:
     nodes = LabelNodes(config)
     said = fit_label_nodes(nodes, text, torch.randn(200, 8), labels, torch.arange(200))
     assert (said.sum(1).argmax(1) == labels).float().mean() < 0.45
+
+
+def test_a_noisy_copy_is_not_told_the_label_of_its_post() -> None:
+    torch.manual_seed(1)
+    labels = torch.randint(0, 3, (200,))
+    config = CovlaConfig(text_width=6, image_width=8, labels=list("abc"), width=4, support=200)
+    text = F.normalize(torch.randn(200, 6), dim=-1)
+    image = torch.randn(200, 8)
+    copies = image + 0.01 * torch.randn(200, 8)
+    given = torch.cat([text, text]), torch.cat([image, copies])
+    taught = torch.cat([labels, torch.full((200,), -1)])
+    origin = torch.arange(200).repeat(2)
+    told = fit_label_nodes(LabelNodes(config), *given, taught, torch.arange(200))
+    assert (told[200:].sum(1).argmax(1) == labels).float().mean() > 0.6
+    said = fit_label_nodes(LabelNodes(config), *given, taught, torch.arange(200), origin)
+    assert (said[200:].sum(1).argmax(1) == labels).float().mean() < 0.45
+    torch.testing.assert_close(said[:200], told[:200])

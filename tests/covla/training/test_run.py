@@ -46,7 +46,7 @@ class _Cut(TrainerCallback):  # type: ignore[misc]
     """Ends a run the hard way in the middle of an epoch of stage 2."""
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if "finetune" in args.output_dir and state.epoch and state.epoch > 1:
+        if "finetune" in args.output_dir and 2 * state.global_step > state.max_steps:
             raise KeyboardInterrupt
 
 

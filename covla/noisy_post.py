@@ -1,0 +1,52 @@
+"""A post with a noisy text or image, and all that is measured of it as it then is."""
+
+import hashlib
+from dataclasses import replace
+
+from covla import noise, signals
+from covla.post import Flag
+from covla.prepare import Prepared
+
+
+def corrupt(
+    item: Prepared, side: str, level: float, seed: int, other: Prepared, kind: str | None = None
+) -> Prepared:
+    """`item` with a noisy text or image, of `kind`; else which kind follows from its id.
+
+    Quality, language, hashtags and hashes are those of the noisy post. A post keeps its only
+    modality, whatever the draw. `other` lends its text or image to noise of kind "other".
+    """
+    kinds = noise.TEXT_KINDS if side == "text" else noise.IMAGE_KINDS
+    post_id = item.post.post_id
+    kind = kind or kinds[int(noise.rng_for(seed, post_id, side).integers(len(kinds)))]
+    if side == "text":
+        if not item.text:
+            return item
+        text = noise.corrupt_text(
+            item.text, kind, level, seed, post_id=post_id, other=other.text or item.text
+        )
+        if not text.strip() and item.image is None:
+            return item
+        flags: list[Flag] = item.flags if text.strip() else [*item.flags, "text_missing"]
+        return replace(
+            item,
+            text=text,
+            text_hash=hashlib.sha256(text.encode()).hexdigest() if text.strip() else "",
+            text_quality=signals.text_quality(text),
+            lang=signals.language(text, item.post.lang),
+            hashtags=signals.hashtags(text),
+            flags=flags,
+        )
+    if item.image is None:
+        return item
+    lent = item.image if other.image is None else other.image
+    image = noise.corrupt_image(item.image, kind, level, seed, post_id=post_id, other=lent)
+    if image is None and not item.text:
+        return item
+    return replace(
+        item,
+        image=image,
+        image_hash="" if image is None else hashlib.sha256(image.tobytes()).hexdigest(),
+        image_quality={} if image is None else signals.image_quality(image),
+        flags=item.flags if image is not None else [*item.flags, "image_missing"],
+    )

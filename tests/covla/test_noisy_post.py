@@ -1,0 +1,31 @@
+from datetime import UTC, datetime
+
+from covla.noisy_post import corrupt
+from covla.prepare import Prepared
+from covla.settings import Settings
+from covla.synthetic import generate
+
+
+def prepared_posts(n: int, settings: Settings) -> list[Prepared]:
+    from covla.blobs import BlobStore
+    from covla.prepare import prepare
+
+    start, end = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
+    return [prepare(i.post, settings, BlobStore(settings)) for i, _ in generate(n, 3, start, end)]
+
+
+def test_noise_changes_one_side_and_what_is_said_of_it(offline_settings: Settings) -> None:
+    items = prepared_posts(40, offline_settings)
+    changed = {"text": 0, "image": 0}
+    for item, other in zip(items, items[1:] + items[:1], strict=True):
+        for side in changed:
+            noisy = corrupt(item, side, 0.5, 0, other)
+            assert noisy.text or noisy.image is not None
+            again = corrupt(item, side, 0.5, 0, other)
+            assert (again.text, again.image_hash) == (noisy.text, noisy.image_hash)
+            kept = "image_hash" if side == "text" else "text_hash"
+            assert getattr(noisy, kept) == getattr(item, kept)
+            lost = f"{side}_hash"
+            changed[side] += getattr(noisy, lost) != getattr(item, lost)
+            assert (f"{side}_missing" in noisy.flags) == (getattr(noisy, lost) == "")
+    assert min(changed.values()) > 20
