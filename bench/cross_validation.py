@@ -2,7 +2,7 @@
 
 `python -m bench.cross_validation --posts DIR --arch covla --set label_nodes=false --json`. Every
 labelled post of the folder's splits train and val is judged once, by a model of the other folds
-(fold k with seed k); the reference is `--against`, by default a gated head without teacher.
+(fold k with seed k); the reference is `--against`, by default a gated head from labels alone.
 Unlabelled posts teach all folds. Encoded posts are cached, so the first run takes longer.
 """
 
@@ -22,6 +22,7 @@ from covla.settings import get_settings
 from covla.training.data import from_folder
 from covla.training.examples import Prepped, encode, prepare_posts
 from covla.training.fit import TowerShape, fit
+from covla.training.noisy_copies import with_copies
 from covla.training.plan import Plan
 from covla.training.teachers.vectors import teacher_vectors
 from covla.training.trainer import Recipe, quiet
@@ -53,7 +54,7 @@ def main() -> None:
     """Judge both, fold by fold in turns."""
     args = arguments(
         "Cross-validated accuracy", posts=DEFAULT_POSTS, folds=5, unlabelled=1000, arch="covla",
-        set="", against="gate", against_set='teacher="none",pretrain_epochs=0',
+        set="", against="gate", against_set='teacher="none",pretrain_epochs=0,noisy_copies=0',
     )  # fmt: skip
     quiet()
     settings, taxonomy = get_settings(), load_taxonomy()
@@ -65,7 +66,6 @@ def main() -> None:
     towers, tokenizer = load_towers("base")
     shape = TowerShape.of(towers.eval())
     encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
-    features = encode(data, encoders, settings, lambda *_: None)
     folds = folds_of(data.labels, args.folds)
     accuracy: list[list[float]] = [[], []]
     for fold in range(args.folds):
@@ -80,7 +80,9 @@ def main() -> None:
             vectors = teacher_vectors(
                 plan.teacher, part, encoders, taxonomy, settings, fold, lambda *_: None
             )
-            fitted = fit(part, seeded, taxonomy, shape, features=features, vectors=vectors)
+            learns = with_copies(part, plan.recipe.noisy_copies)
+            features = encode(learns, encoders, settings, lambda *_: None)
+            fitted = fit(learns, seeded, taxonomy, shape, features=features, vectors=vectors)
             assert fitted.held_logits is not None
             right = fitted.held_logits.argmax(1) == data.labels[fitted.held]
             found.append(float(right.float().mean()))

@@ -8,6 +8,7 @@ tests do at 5 % each without correction. `rates` are per window size.
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ def features(
             uris = [None] * len(batch)
             parts.append(extract(batch, encoders, START, secret=b"bench", image_uris=uris))
             batch = []
-    return pd.concat([part.to_pandas() for part in parts], ignore_index=True)
+    rows: pd.DataFrame = pd.concat([part.to_pandas() for part in parts], ignore_index=True)
+    return rows
 
 
 def p_values(comparison: Comparison) -> dict[str, float]:
@@ -65,7 +67,7 @@ def p_values(comparison: Comparison) -> dict[str, float]:
 
 
 def rates(
-    plain: pd.DataFrame, changed: dict[str, pd.DataFrame], signal: Agreement, rounds: int
+    plain: pd.DataFrame, changed: Mapping[Drift, pd.DataFrame], signal: Agreement, rounds: int
 ) -> dict[str, Any]:
     """Per window size: false alarms corrected and not, and how often each change was named."""
     rng = np.random.default_rng(0)

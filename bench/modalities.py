@@ -36,7 +36,7 @@ def main() -> None:
     """Train and score the three, seed by seed in turns."""
     args = arguments("Accuracy on synthetic posts", seeds=3, posts=800, judged=400)
     settings, taxonomy = get_settings(), load_taxonomy()
-    plain = Recipe(pretrain_epochs=0)
+    plain = Recipe(pretrain_epochs=0, noisy_copies=0)
     plans = {
         "covla": Plan(),
         "text": Plan(arch="text", teacher="none", recipe=plain),

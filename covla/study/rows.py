@@ -42,7 +42,7 @@ class Row:
 
     @property
     def noisy(self) -> bool:
-        """Whether it is judged on noisy posts too; those that cost too much were never strongest."""
+        """Whether it is judged on noisy posts too: all but those that cost too much."""
         kinds = {"covla", "baseline", "distilled", "ablation"}
         return self.kind in kinds and self.arch not in _COSTLY
 

@@ -85,6 +85,11 @@ def _source(
 @click.option("--epochs", type=click.IntRange(1), help="Of stage 2. [default: 10]")
 @click.option("--pretrain-epochs", type=click.IntRange(0), help="Of stage 1. [default: 2]")
 @click.option(
+    "--noisy-copies",
+    type=click.IntRange(0, 10),
+    help="Of every post, to learn which side to doubt; an epoch stays as long. [default: 2]",
+)
+@click.option(
     "--set",
     "overrides",
     multiple=True,
@@ -107,6 +112,7 @@ def train(
     seed: int,
     epochs: int | None,
     pretrain_epochs: int | None,
+    noisy_copies: int | None,
     overrides: tuple[str, ...],
     out: Path | None,
     resume: bool,
@@ -128,7 +134,10 @@ def train(
     from covla.training.trainer import Recipe
 
     settings = get_settings()
-    changes = {"seed": seed, "epochs": epochs, "pretrain_epochs": pretrain_epochs}
+    changes = {
+        "seed": seed, "epochs": epochs, "pretrain_epochs": pretrain_epochs,
+        "noisy_copies": noisy_copies,
+    }  # fmt: skip
     recipe = replace(Recipe(), **{k: v for k, v in changes.items() if v is not None})
     plan = Plan(preset, arch, teacher, recipe, _overrides(overrides))
     plan.check(settings)
