@@ -10,7 +10,7 @@ import torch
 from covla.errors import CovlaError
 from covla.labels import load_taxonomy
 from covla.settings import Settings
-from covla.study.posts import StudyPosts, read_posts, with_share
+from covla.study.posts import StudyPosts, read_posts, with_share, with_unlabelled
 from covla.training.examples import Prepped
 
 Change = Callable[[dict[str, object]], None]
@@ -103,3 +103,17 @@ def test_a_share_of_the_labels_is_stratified_nested_and_seeded(posts_folder: Pat
     assert ((few.labels < 0) | (half.labels == few.labels)).all()
     assert not torch.equal(with_share(data, 0.5, 1).labels, half.labels)
     assert with_share(data, 1.0, 0) is data
+
+
+def test_rows_learn_from_the_first_unlabelled_posts_and_their_copies(posts_folder: Path) -> None:
+    posts = read(posts_folder).train
+    labels = torch.tensor([-1 if r.label is None else 0 for r in posts])
+    known, n = int((labels >= 0).sum()), len(posts)
+    nothing = [None] * n
+    data = Prepped(posts, nothing, labels, 0, list(nothing), list(range(n)))  # type: ignore[arg-type]
+    part = with_unlabelled(data, 3)
+    assert [row.post_id for row in part.posts] == [row.post_id for row in posts[: known + 3]]
+    assert part.origin == list(range(known + 3))
+    assert len(part.copies) == len(part.labels) == known + 3
+    assert with_unlabelled(data, None) is data
+    assert with_unlabelled(data, n) is data
