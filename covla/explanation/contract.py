@@ -51,6 +51,15 @@ class Gate(_Part):
     )
 
 
+class LabelNode(_Part):
+    """What labelled posts that are near this one say: by text, by image, or by both."""
+
+    name: Literal["text", "image", "both"]
+    label: str = Field(description="The label it finds likeliest")
+    probability: float = Field(ge=0, le=1, description="As the node alone would give it")
+    vote: float = Field(description="How much of its log-probabilities is in the model's logits")
+
+
 class Influence(_Part):
     """What hiding one part of the post does to the probability of the predicted label."""
 
@@ -71,6 +80,9 @@ class Explanation(_Part):
     attention: Attention | None = Field(description="null where there is none; `notes` say why")
     gate: Gate
     influences: list[Influence] = Field(description="Largest change first")
+    label_nodes: list[LabelNode] = Field(
+        description="Largest vote first; empty for a model without label nodes"
+    )
     notes: list[str] = Field(description="What this post or this model has not, and why")
 
 

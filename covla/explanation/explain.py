@@ -9,10 +9,12 @@ import numpy as np
 
 from covla.errors import CovlaError, PostError
 from covla.explanation.attention import attention_of
-from covla.explanation.contract import Attention, Explained, Explanation, Gate, Influence
+from covla.explanation.contract import Attention, Explained, Explanation, Gate, Influence, LabelNode
 from covla.memo import Memo
 from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
+from covla.model.label_nodes import EXPERTS
+from covla.model.output import CovlaOutput
 from covla.post import Prediction, SocialPost
 from covla.predictor import DECIMALS, Predictor
 from covla.prepare import Prepared
@@ -45,7 +47,8 @@ def explain(predictor: Predictor, post: SocialPost) -> Explained:
     (prediction,) = predictor.answer([item], [encoded], [prior], started=started)
     (context,) = predictor.contexts([item], [prior])
     notes: list[str] = []
-    attention = _attention(predictor, item, encoded, context, prediction, notes)
+    said = _look(predictor, encoded, context, prediction)
+    attention = _attention(predictor, item, said, notes)
     influences = [*_sides(predictor, item, memo, prediction, notes)]
     influences += _nodes(predictor, item, encoded, context, prediction)
     influences.sort(key=lambda influence: -abs(influence.change))
@@ -55,29 +58,51 @@ def explain(predictor: Predictor, post: SocialPost) -> Explained:
             attention=attention,
             gate=_gate(predictor, prediction, notes),
             influences=influences,
+            label_nodes=_label_nodes(predictor, said),
             notes=notes,
         ),
     )
 
 
-def _attention(
-    predictor: Predictor,
-    item: Prepared,
-    encoded: Encoded,
-    context: Context,
-    prediction: Prediction,
-    notes: list[str],
-) -> Attention | None:
-    config = predictor.engine.config
+def _look(
+    predictor: Predictor, encoded: Encoded, context: Context, prediction: Prediction
+) -> CovlaOutput:
+    """All that the weights say on torch, held against what the engine answered."""
     said = predictor.engine.look(encoded, context)
     assert said.logits is not None
-    shares = (said.logits / config.softmax_temperature).softmax(-1)[0].float().cpu().numpy()
+    temperature = predictor.engine.config.softmax_temperature
+    shares = (said.logits / temperature).softmax(-1)[0].float().cpu().numpy()
     off = float(np.abs(shares - np.array(list(prediction.probabilities.values()))).max())
     if not off <= TOLERANCE:
         raise CovlaError(
             f"version {predictor.version}: the weights on torch are {off:.3f} off its engine's "
             "answer, so their attention does not explain it"
         )
+    return said
+
+
+def _label_nodes(predictor: Predictor, said: CovlaOutput) -> list[LabelNode]:
+    if said.said is None or said.votes is None:
+        return []
+    shares = said.said[0].softmax(-1).float().cpu().numpy()
+    votes = said.votes[0].float().cpu().numpy()
+    nodes = [
+        LabelNode(
+            name=name,
+            label=predictor.labels[int(row.argmax())],
+            probability=round(float(row.max()), DECIMALS),
+            vote=round(float(vote), DECIMALS),
+        )
+        for name, row, vote in zip(EXPERTS, shares, votes, strict=True)
+        if vote
+    ]
+    return sorted(nodes, key=lambda node: -abs(node.vote))
+
+
+def _attention(
+    predictor: Predictor, item: Prepared, said: CovlaOutput, notes: list[str]
+) -> Attention | None:
+    config = predictor.engine.config
     if said.attention is None:
         notes.append(
             f"This model has no attention: it pools the regions (alignment {config.alignment!r})."

@@ -42,6 +42,9 @@ def overlay(image: Pixels, seen: Focus) -> Pixels:
     return np.asarray(mixed.round().clip(0, 255), np.uint8)
 
 
+_BY = {"text": "text", "image": "picture", "both": "both"}
+
+
 def draw(explained: Explained, text: str, image: Pixels | None) -> bytes:
     """A PNG of an explanation.
 
@@ -107,6 +110,12 @@ def _answer(part: SubFigure, explained: Explained) -> None:
             ("right", 0.94, f"picture {_percent(why.gate.image)}", IMAGE))  # fmt: skip
     for side, x, words, colour in ends:
         part.text(x, 0.81, words, ha=side, va="center", fontsize=10, weight="bold", color=colour)
+    nodes = [
+        f"by {_BY[n.name]} {_place(n.label)} {_percent(n.probability)}" for n in why.label_nodes
+    ]
+    if nodes:
+        said = f"Labelled posts like it say:  {',  '.join(nodes)}"
+        part.text(0.04, 0.705, said, fontsize=8.5, color=SOFT, va="center")
     _influences(part, why.influences[:_NODES], prediction.label)
     small = [line for note in why.notes for line in textwrap.wrap(note, 84)]
     small.append(f"post {_printable(prediction.post_id)[:40]}, model {prediction.model_version}")

@@ -6,6 +6,8 @@ kernel ridge classifier (Saunders et al. 1998) each for text, image, and both to
 fitted in closed form before training (`covla.training.label_nodes`) and fixed in it.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,7 +15,8 @@ from torch.nn import functional as F
 from covla.model.alignment import masked_mean
 from covla.model.configuration import CovlaConfig
 
-EXPERTS = ("text", "image", "both")
+Expert = Literal["text", "image", "both"]
+EXPERTS: tuple[Expert, ...] = ("text", "image", "both")
 
 
 def roots(values: Tensor) -> Tensor:
@@ -77,11 +80,11 @@ class LabelNodes(nn.Module):
         normed: Tensor = self.norm(torch.stack(parts, 1))
         return normed
 
-    def vote(self, said: Tensor, mask: Tensor, gate: Tensor) -> Tensor:
-        """B x 3 x C, B x 3, and the share of text B, to what is added to the logits, B x C.
+    def votes_of(self, mask: Tensor, gate: Tensor) -> Tensor:
+        """B x 3 and the share of text B to how much each node is added to the logits, B x 3.
 
         The gate shares the vote out as it does h_F; both sides together count most where neither
-        is in doubt.
+        is in doubt (docs/adr/0014-noisy-copies.md).
         """
         share = torch.stack([2 * gate, 2 * (1 - gate), 4 * gate * (1 - gate)], 1)
-        return (said * (self.votes * share * mask)[..., None]).sum(1)
+        return self.votes * share * mask

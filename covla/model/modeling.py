@@ -122,8 +122,10 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         has_text = token_mask.any(1)
         h_f, gate = self.fusion(z_t, z_v, z_c, has_text, has_image)
         logits = self.fusion.classify(h_f)
+        votes = None
         if self.label_nodes is not None and said is not None:
-            logits = logits + self.label_nodes.vote(said, context_mask[:, known:], gate)
+            votes = self.label_nodes.votes_of(context_mask[:, known:], gate)
+            logits = logits + (said * votes[..., None]).sum(1)
         losses: dict[str, Tensor] = {}
         if pretraining:
             scale = self.log_scale.exp().clamp(max=100.0)
@@ -137,7 +139,9 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         weights = {"kd": self.config.kd_weight}
         total = [weights.get(name, 1.0) * value for name, value in losses.items()]
         loss = torch.stack(total).sum() if total else None
-        return CovlaOutput(loss, logits, gate, attention, z_t, z_v, h_f, losses or None)
+        return CovlaOutput(
+            loss, logits, gate, attention, z_t, z_v, h_f, losses or None, said, votes
+        )
 
     def _noisy(self, values: Tensor) -> Tensor:
         scale: float = self.config.feature_noise if self.training else 0.0

@@ -3,6 +3,7 @@
 const PARTS = 8;
 const SIDE = 360;  // of the picture, in CSS pixels
 const NAMES = { text: "Text", image: "Picture", lang: "Language" };
+const BY = { text: "text", image: "picture", both: "both" };
 const ALL = "All words together look";
 let asking = 0;
 
@@ -96,6 +97,8 @@ function showWhy(answer, text, photo) {
   const span = Math.max(0.01, ...shown.map((one) => one.change)) - least;
   $("parts-title").textContent = shown.length ? `What hiding each part takes from ${place(label)}, in points` : "";
   $("parts").replaceChildren(...shown.map((one) => part(one, label, least, span)));
+  $("near").hidden = !why.label_nodes.length;
+  $("near").textContent = `Labelled posts like it say: ${why.label_nodes.map((node) => `by ${BY[node.name]} ${place(node.label).toLowerCase()} (${percent(node.probability)})`).join(", ")}.`;
   $("notes").replaceChildren(...why.notes.map((note) => element("p", note)));
   $("explained").hidden = false;
 }

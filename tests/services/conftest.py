@@ -16,6 +16,7 @@ from covla.explanation.contract import (
     Explanation,
     Gate,
     Influence,
+    LabelNode,
     WordFocus,
 )
 from covla.post import Prediction, SocialPost
@@ -77,6 +78,10 @@ class Echo:
                     label_without="shop" if part == "text" else "home",
                 )
                 for part, name, value, change in hidden
+            ],
+            label_nodes=[
+                LabelNode(name=name, label=said.label, probability=0.75, vote=vote)  # type: ignore[arg-type]
+                for name, vote in ((("both", 0.6),) if both else ()) + (("text", 0.5),)
             ],
             notes=[] if both else ["There is no picture, so there is nothing to attend to."],
         )

@@ -194,6 +194,9 @@ def test_why_shows_where_words_look_and_what_each_part_adds(
     assert page.inner_text("figcaption").startswith("“Warm” looks most at the top left")
     parts = [" ".join(row.split()) for row in page.locator("#parts li").all_inner_texts()]
     assert parts == ["Text without it: shop +20.0", "Picture -10.0", "Hour 12:00 UTC +1.0"]
+    near = page.inner_text("#near")
+    assert near.startswith("Labelled posts like it say: by both ")
+    assert "(75" in near.split(", by text ")[1]
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     # Another post: what was explained goes, and says so where there is nothing to look at.
     page.get_by_role("button", name="Remove photo").click()

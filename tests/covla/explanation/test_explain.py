@@ -17,6 +17,7 @@ from covla.explanation.contract import Explained, Influence
 from covla.explanation.explain import explain
 from covla.model.context import Context, Layout
 from covla.model.head import HeadEngine, load_config
+from covla.model.label_nodes import EXPERTS
 from covla.model.modeling import CovlaModel
 from covla.post import Prediction, SocialPost
 from covla.predictor import Predictor
@@ -170,6 +171,35 @@ def test_a_baseline_says_that_it_has_neither_attention_nor_gate(
     assert "no gate (fusion 'concat')" in why.notes[1]
     assert [part.part for part in why.influences if part.part == "context"] == []
     assert explained.prediction.answer() == _ask(baseline, post).answer()
+
+
+def test_label_nodes_say_what_they_find_and_how_much_of_it_counts(
+    predictor: Predictor, tiny_folder: Path, tmp_path: Path, post: SocialPost
+) -> None:
+    config = load_config(tiny_folder)
+    config.with_towers, config.support = False, 4
+    torch.manual_seed(0)
+    model = CovlaModel(config)
+    assert model.label_nodes is not None
+    model.label_nodes.text.normal_()
+    model.label_nodes.image.normal_()
+    model.label_nodes.weights.normal_()
+    engine = HeadEngine(model, device="cpu")
+    near = Predictor("n", engine, predictor.encoders, Settings(state=tmp_path))
+    nodes = explain(near, post).explanation.label_nodes
+    assert {node.name for node in nodes} == {"text", "image", "both"}
+    assert [node.vote for node in nodes] == sorted((node.vote for node in nodes), reverse=True)
+    encoded, context = _inputs(near, post)
+    said = near.engine.look(encoded, context).said
+    assert said is not None
+    shares = dict(zip(EXPERTS, said[0].softmax(-1), strict=True))
+    for node in nodes:
+        place = near.labels.index(node.label)
+        assert node.probability == pytest.approx(float(shares[node.name][place]), abs=1e-4)
+        assert node.probability == pytest.approx(float(shares[node.name].max()), abs=1e-4)
+    alone = explain(near, post.model_copy(update={"image": None})).explanation.label_nodes
+    assert [node.name for node in alone] == ["text"]
+    assert explain(predictor, post).explanation.label_nodes == []
 
 
 def test_a_post_that_cannot_be_used_is_an_error(predictor: Predictor, post: SocialPost) -> None:

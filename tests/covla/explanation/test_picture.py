@@ -15,6 +15,7 @@ from covla.explanation.contract import (
     Focus,
     Gate,
     Influence,
+    LabelNode,
     WordFocus,
 )  # fmt: skip
 from covla.explanation.picture import draw, overlay
@@ -68,6 +69,7 @@ def test_any_post_draws_and_the_same_post_gives_the_same_bytes(
                 Influence(part="context", name="hashtags 1", value=f"#{text[:80]}", change=-0.2,
                           probability_without=0.9, label_without="shop"),
             ],
+            label_nodes=[LabelNode(name="both", label="home", probability=0.9, vote=0.5)],
             notes=[] if attention else ["There is no picture, so there is nothing to attend to."],
         ),
     )  # fmt: skip
