@@ -33,7 +33,7 @@ def squared_distance(rows: Tensor, support: Tensor) -> Tensor:
 class LabelNodes(nn.Module):
     """Three nodes of C numbers each: log-probabilities, less their mean, by text, image and both.
 
-    Buffers: `text` m x d_T and `image` m x d_V are the pooled embeddings of m labelled posts, not
+    Buffers: `text` m x d_T and `image` m x d_V are the pooled embeddings of m training posts, not
     the posts themselves; `weights` 3 x m x C; `inverse_width` and `scale` 3.
     """
 
