@@ -49,8 +49,8 @@ class Prepped:
         """n label indices, -1 where a teacher may not learn the label."""
         return torch.where(self.learns, self.labels, -1)
 
-    def with_copies(self) -> "Prepped":
-        """The copies as posts, after the posts."""
+    def all_rows(self) -> "Prepped":
+        """The posts, and the copies as posts after them; no copies beside them."""
         return Prepped(
             [*self.posts, *(self.posts[i] for i in self.origin)],
             [*self.prepared, *self.copies],

@@ -103,7 +103,7 @@ def fit(
     model = CovlaModel(config)
     if model.towers is not None and towers is not None:
         model.towers.load_state_dict(towers.state_dict())
-    rows = data.with_copies()
+    rows = data.all_rows()
     said: list[Tensor | None] = [None] * len(rows.posts)
     if features is not None:
         if model.label_nodes is not None:

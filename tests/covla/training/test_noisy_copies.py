@@ -42,7 +42,7 @@ def test_copies_are_posts_with_their_posts_label_that_no_teacher_learns_from(
     offline_settings: Settings,
 ) -> None:
     data = with_copies(prepped(both_sides(offline_settings)), 1)
-    rows = data.with_copies()
+    rows = data.all_rows()
     assert len(rows.posts) == 40
     assert rows.labels.tolist() == [0] * 40
     assert not rows.copies
