@@ -19,6 +19,7 @@ _TITLES = {
     "confusion": "What CoVLA answers for each label",
     "cost": "Cost against macro-F1",
 }
+_ABOUT = ("n", "train", "unlabelled", "unlabelled_in_all", "calibration", "cpu", "cores")
 
 
 def model_card(folder: Path, where: Path) -> str:
@@ -32,7 +33,10 @@ def model_card(folder: Path, where: Path) -> str:
         CovlaError: `folder` is no result folder.
     """
     rows = read_results(folder)
-    about, cost = (orjson.loads((folder / f"{n}.json").read_bytes()) for n in ("about", "cost"))
+    about, cost, details = (
+        orjson.loads((folder / f"{name}.json").read_bytes())
+        for name in ("about", "cost", "details")
+    )
     link = Path(os.path.relpath(folder, where)).as_posix()
     asked = about["asked"]
     parts = [f"### {title}\n\n{table}" for title, table in tables(rows, about, cost).items()]
@@ -45,7 +49,7 @@ def model_card(folder: Path, where: Path) -> str:
     return template.substitute(
         folder=_from_root(folder),
         link=link,
-        headline=headline(rows),
+        headline=headline(rows, details["least_ece"]),
         tables="\n\n".join([*parts, "### Pictures", *pictures]),
         date=about["date"],
         seeds=asked["seeds"],
@@ -56,7 +60,7 @@ def model_card(folder: Path, where: Path) -> str:
         versions=", ".join(f"{name} {version}" for name, version in about["versions"].items()),
         memory=about["memory_gib"],
         minutes=round(about["seconds"] / 60),
-        **{key: about[key] for key in ("n", "train", "unlabelled", "calibration", "cpu", "cores")},
+        **{key: about[key] for key in _ABOUT},
     )
 
 
@@ -66,16 +70,27 @@ def _from_root(folder: Path) -> str:
     return "/".join(parts[parts.index("bench") :] if "bench" in parts else parts[-1:])
 
 
-def headline(rows: list[Record]) -> str:
-    """One paragraph: how good, and better than what by how much."""
+def _spread(value: Record) -> str:
+    return f"{value['mean']:.3f} ± {value['std']:.3f}"
+
+
+def headline(rows: list[Record], least_ece: Record | None = None) -> str:
+    """One paragraph: how good, and better than what by how much.
+
+    Args:
+        least_ece: what exact probabilities would show on as few posts.
+    """
     covla = next((row for row in rows if row["name"] == "covla"), None)
     if covla is None:
         return "This study has no row of CoVLA itself."
     accuracy, f1 = covla["accuracy"], covla["macro_f1"]
     said = (
         f"CoVLA: accuracy **{accuracy['mean']:.3f}** (± {accuracy['std']:.3f}), "
-        f"macro-F1 **{f1['mean']:.3f}** (± {f1['std']:.3f}), ECE {covla['ece']['mean']:.3f}."
+        f"macro-F1 **{f1['mean']:.3f}** (± {f1['std']:.3f}), ECE {covla['ece']['mean']:.3f}"
     )
+    if least_ece:
+        said += f" (exact probabilities would show {_spread(least_ece)} on as few posts)"
+    said += "."
     best = strongest(rows)
     if best is None:
         return said
@@ -87,7 +102,7 @@ def headline(rows: list[Record]) -> str:
     same = next((row for row in rows if row["name"] == f"{best}-distilled"), None)
     if same is not None:
         gained = f"{same['accuracy']['mean']:.3f} (macro-F1 {same['macro_f1']['mean']:.3f})"
-        text += f" The same baseline with the same distillation reaches {gained}."
+        text += f" The same baseline trained as CoVLA is reaches {gained}."
     tiny = next((row for row in rows if row.get("against_tiny")), None)
     if tiny is not None:
         reached = f"{tiny['accuracy']['mean']:.3f}, {gap(tiny['against_tiny'])}"

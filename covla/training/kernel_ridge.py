@@ -63,7 +63,11 @@ def best_scale(scores: Tensor, labels: Tensor) -> tuple[float, float]:
 
 
 def fit_kernel_ridge(
-    distance: Tensor, labels: Tensor, classes: int, guesses: Tensor | None = None
+    distance: Tensor,
+    labels: Tensor,
+    classes: int,
+    guesses: Tensor | None = None,
+    inverse_width: float | None = None,
 ) -> KernelRidge:
     """Width, ridge and scale are those with the least cross-entropy on the labelled posts left out,
     which has a closed form (Cawley and Talbot 2004).
@@ -72,6 +76,7 @@ def fit_kernel_ridge(
         distance: m x m squared distances, float64.
         labels: m, -1 for none.
         guesses: m x C probabilities, of the posts without a label; None when all have one.
+        inverse_width: the kernel's, where it is known: most of the time goes into its choice.
     """
     known = labels >= 0
     target = F.one_hot(labels.clamp(min=0), classes).to(distance.dtype)
@@ -79,15 +84,16 @@ def fit_kernel_ridge(
         target = torch.where(known[:, None], target, guesses.to(distance.dtype))
     target = target - 1 / classes
     unit = float(distance.mean().clamp(min=1e-9))
+    tried = [width / unit for width in WIDTHS] if inverse_width is None else [inverse_width]
     best: tuple[float, KernelRidge] | None = None
-    for width in WIDTHS:
-        values, vectors = torch.linalg.eigh(torch.exp(-width / unit * distance))
+    for width in tried:
+        values, vectors = torch.linalg.eigh(torch.exp(-width * distance))
         for ridge in RIDGES:
             scaled = vectors / (values.clamp(min=0) + ridge)
             weights = scaled @ (vectors.T @ target)
             left_out = target - weights / (scaled * vectors).sum(1, keepdim=True)
             loss, scale = best_scale(left_out[known], labels[known])
             if best is None or loss < best[0]:
-                best = loss, KernelRidge(width / unit, scale, weights, scaled @ vectors.T)
+                best = loss, KernelRidge(width, scale, weights, scaled @ vectors.T)
     assert best is not None
     return best[1]

@@ -1,8 +1,10 @@
+import pytest
 import torch
 from torch.nn import functional as F
 
 from covla.model.configuration import CovlaConfig
 from covla.model.label_nodes import LabelNodes
+from covla.training import label_nodes
 from covla.training.label_nodes import fit_label_nodes
 
 
@@ -65,3 +67,38 @@ def test_a_noisy_copy_is_not_told_the_label_of_its_post() -> None:
     said = fit_label_nodes(LabelNodes(config), *given, taught, torch.arange(200), origin)
     assert (said[200:].sum(1).argmax(1) == labels).float().mean() < 0.45
     torch.testing.assert_close(said[:200], told[:200])
+
+
+def test_the_same_posts_are_fitted_once_and_other_labels_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, said, text, image = fitted()
+    calls = []
+    monkeypatch.setattr(label_nodes, "_fit", lambda *given: calls.append(given))
+    again, same, *_ = fitted()
+    assert not calls
+    assert torch.equal(said, same)
+    for name, buffer in again.named_buffers():
+        assert torch.equal(buffer, dict(first.named_buffers())[name])
+    said.zero_()  # what a caller does with its answer is its own matter
+    assert fitted()[1].any()
+    monkeypatch.undo()
+    taught = torch.where(torch.arange(90) < 60, (torch.arange(90) + 1) % 3, -1)
+    other = fit_label_nodes(again, text, image, taught, torch.arange(60))
+    assert not torch.equal(other, same)
+
+
+def test_with_few_labels_posts_without_one_bring_more() -> None:
+    torch.manual_seed(3)
+    labels = torch.arange(330) % 3
+    text = F.normalize(torch.randn(330, 12) + 2 * F.one_hot(labels, 12), dim=-1)
+    image = torch.randn(330, 12) + 2 * F.one_hot(labels, 12)
+    taught = torch.where(torch.arange(330) < 9, labels, -1)
+    right = []
+    for support in (torch.arange(9), torch.arange(230)):
+        config = CovlaConfig(
+            text_width=12, image_width=12, labels=list("abc"), width=4, support=len(support)
+        )
+        said = fit_label_nodes(LabelNodes(config), text, image, taught, support)
+        right.append(float((said[230:].sum(1).argmax(1) == labels[230:]).float().mean()))
+    assert right[1] > right[0] + 0.02
