@@ -115,7 +115,7 @@ def every_row() -> list[Row]:
         _ablation("-tau", overrides={"alignment": "paper"}),
         Row("label-nodes", "ablation", teacher=False, stage1=False, trains=False),
         Row("teacher", "teacher", stage1=False, trains=False),
-        Row("tiny", "tiny", teacher=False, stage1=False, copies=False, preset="tiny"),
+        Row("tiny", "tiny", teacher=False, copies=False, preset="tiny", every_post=True),
         Row("tiny-distilled", "tiny", copies=False, preset="tiny", every_post=True),
     ]
 
