@@ -59,7 +59,7 @@ def model_card(folder: Path, where: Path) -> str:
         encoder=about["encoder_id"],
         versions=", ".join(f"{name} {version}" for name, version in about["versions"].items()),
         memory=about["memory_gib"],
-        minutes=round(about["seconds"] / 60),
+        cpu_seconds=f"{about['cpu_seconds']:,}",
         **{key: about[key] for key in _ABOUT},
     )
 
