@@ -48,8 +48,7 @@ def run_verb(
     try:
         done = subprocess.run(
             command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             timeout=minutes * 60,
             check=False,
@@ -57,13 +56,15 @@ def run_verb(
         )
     except subprocess.TimeoutExpired as error:
         raise VerbFailed(f"covla {arguments[0]} did not end within {minutes} minutes") from error
-    print(done.stdout, flush=True)
-    lines = done.stdout.strip().splitlines()
+    print(done.stderr, done.stdout, sep="\n", flush=True)
     if done.returncode not in accept:
         how = f"exit code {done.returncode}"
         if done.returncode < 0:
             how = f"{signal.Signals(-done.returncode).name} (out of memory?)"
+        lines = f"{done.stdout}\n{done.stderr}".strip().splitlines()
         raise VerbFailed(f"covla {arguments[0]} ended with {how}: {' | '.join(lines[-3:])}")
+    # A verb that says no gives its reasons on stderr, after its result.
+    lines = done.stdout.strip().splitlines()
     try:
         result: dict[str, Any] = json.loads(lines[-1])
     except (IndexError, json.JSONDecodeError) as error:

@@ -82,12 +82,15 @@ def _source(
 @teacher_option
 @unlabelled_option
 @click.option("--seed", default=0, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), help="Of stage 2. [default: 10]")
+@click.option(
+    "--epochs", type=click.IntRange(1), help="Of stage 2. [default: 10; tiny: more of few posts]"
+)
 @click.option("--pretrain-epochs", type=click.IntRange(0), help="Of stage 1. [default: 2]")
 @click.option(
     "--noisy-copies",
     type=click.IntRange(0, 10),
-    help="Of every post, to learn which side to doubt; an epoch stays as long. [default: 2]",
+    help="Of every post, to learn which side to doubt; an epoch stays as long. "
+    "[default: 2; tiny: none]",
 )
 @click.option(
     "--set",
@@ -127,21 +130,21 @@ def train(
 
     from covla.labels import load_taxonomy
     from covla.settings import get_settings
-    from covla.training.plan import Plan
+    from covla.training.plan import Plan, usual_recipe
     from covla.training.progress import bars
     from covla.training.run import train as run
     from covla.training.tracker import tracker
-    from covla.training.trainer import Recipe
 
     settings = get_settings()
-    changes = {
+    asked = {
         "seed": seed, "epochs": epochs, "pretrain_epochs": pretrain_epochs,
         "noisy_copies": noisy_copies,
     }  # fmt: skip
-    recipe = replace(Recipe(), **{k: v for k, v in changes.items() if v is not None})
-    plan = Plan(preset, arch, teacher, recipe, _overrides(overrides))
+    changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
+    plan = Plan(preset, arch, teacher, overrides=_overrides(overrides))
     plan.check(settings)
     rows, about = _source(posts, window, split, unlabelled, settings)
+    plan = replace(plan, recipe=replace(usual_recipe(preset, len(rows)), **changes))
     taxonomy = load_taxonomy(settings=settings)
     folder = out or settings.models / f"{arch}-{plan.digest(rows, taxonomy, settings)}"
     with bars() as progress:

@@ -23,6 +23,18 @@ def test_another_exit_code_fails_the_task_and_says_why() -> None:
         verbs.run_verb("fly")
 
 
+def test_a_no_is_a_result_whatever_the_verb_says_beside_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The gate's reasons follow its result, on stderr."""
+    says_no = tmp_path / "python"
+    says_no.write_text("#!/bin/sh\necho '{\"passed\": false}'\necho 'covla: no' >&2\nexit 4\n")
+    says_no.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(says_no))
+    result = verbs.run_verb("promote", accept=(0, verbs.GATE_SAID_NO))
+    assert result == {"passed": False, "exit_code": 4}
+
+
 def test_a_killed_verb_names_the_signal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     dies = tmp_path / "python"
     dies.write_text(f"#!/bin/sh\nkill -{signal.SIGKILL.value} $$\n")

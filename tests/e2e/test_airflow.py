@@ -44,7 +44,6 @@ def test_validated_posts_end_in_a_champion(airflow: Airflow, run_verb: RunVerb) 
         "window": window,
         "train_window": window,
         "gate_window": window,
-        "preset": "tiny",
     }
     client.wait("validate_posts", client.trigger("validate_posts", conf), timeout=180)
     client.wait("distill_teacher", wait_for_run(airflow, "distill_teacher", known), timeout=180)
