@@ -97,7 +97,23 @@ def producer(settings: Settings, *, transactional_id: str | None = None) -> Kafk
     return _connect(KafkaProducer, settings, **config)
 
 
-def consumer(settings: Settings, *topics: str, group: str | None, **config: Any) -> KafkaConsumer:
+class Consumer(KafkaConsumer):  # type: ignore[misc]
+    """A KafkaConsumer that does not forget a join which one poll began and did not see the end of.
+
+    kafka-python 3.0.12 does when it was a change of the topics' metadata that asked for the join,
+    as it is when a new member knows its topics before their partitions: the next poll finds no
+    reason to join, and the member holds partitions that it never reads, without a heartbeat, until
+    it is restarted. (The same flag was handled in kafka-python#1695, before the join was a task.)
+    """
+
+    def poll(self, *arguments: Any, **options: Any) -> Any:
+        """As KafkaConsumer's."""
+        if self._coordinator.rejoining:
+            self._coordinator.request_rejoin()
+        return super().poll(*arguments, **options)
+
+
+def consumer(settings: Settings, *topics: str, group: str | None, **config: Any) -> Consumer:
     """A read-committed consumer of raw bytes that never commits by itself.
 
     Values are parsed by the caller inside a try: a deserializer that raises would loop on one
@@ -113,7 +129,7 @@ def consumer(settings: Settings, *topics: str, group: str | None, **config: Any)
         "auto_offset_reset": "earliest",
         "max_poll_records": 256,
     }
-    client = _connect(KafkaConsumer, settings, **(defaults | config))
+    client: Consumer = _connect(Consumer, settings, **(defaults | config))
     if topics:
         client.subscribe(list(topics))
     return client

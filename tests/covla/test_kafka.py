@@ -1,6 +1,9 @@
 """What the guarantees stand on: sizes, and clear words where no broker is."""
 
+import time
+
 import pytest
+from kafka import KafkaAdminClient
 
 from covla import kafka
 from covla.errors import ServiceUnavailable
@@ -19,6 +22,31 @@ def test_the_largest_message_that_the_topic_takes_fits_as_a_dead_letter(settings
         producer.send(topics.dead_letters, key=b"a", value=value, headers=headers).get(timeout=30)
     finally:
         producer.close()
+
+
+@pytest.mark.slow
+def test_a_join_that_outlasts_a_poll_still_ends_with_the_partitions(settings: Settings) -> None:
+    """Workers poll for a moment at a time; under load a join takes longer than that."""
+    topics = kafka.ensure_topics(settings)
+    reader = kafka.consumer(settings, topics.posts, group="joins", metadata_max_age_ms=200)
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap(settings))
+    try:
+        deadline = time.monotonic() + 60
+        while not reader.assignment() and time.monotonic() < deadline:
+            reader.poll(timeout_ms=1000)
+        more = len(reader.assignment()) + 1
+        assert more > 1
+        admin.create_partitions({topics.posts: more})
+        for _ in range(20):  # the metadata asks for a join; each poll begins one, and is gone
+            time.sleep(0.1)
+            reader.poll(timeout_ms=1)
+        deadline = time.monotonic() + 30
+        while len(reader.assignment()) < more and time.monotonic() < deadline:
+            reader.poll(timeout_ms=1000)
+        assert len(reader.assignment()) == more
+    finally:
+        admin.close()
+        reader.close(autocommit=False)
 
 
 def test_without_a_broker_it_says_how_to_get_one(offline_settings: Settings) -> None:
