@@ -71,7 +71,7 @@ def ensemble_vectors(
     found = _load(path)
     if found is not None:
         return found, name
-    features = encode(data, encoders, settings, progress)
+    features = encode(data.without_copies(), encoders, settings, progress)
     text, image = pooled(features, (encoders.text_width, encoders.image_width))
     more = lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
     seen = Pooled(text, [image, more], data.taught_from, len(taxonomy.names))
