@@ -57,6 +57,8 @@ def test_the_demo_tells_the_whole_story(run_verb: RunVerb, tmp_path: Path) -> No
 
 def test_an_interrupted_demo_leaves_no_process(tmp_path: Path) -> None:
     settings = Settings(state=tmp_path)
+    # A shell's background job is born deaf to Ctrl-C, and what it starts would be.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, "-m", "covla.cli", "demo", "--scale", "0.05"]
     demo = subprocess.Popen(
         command, env=settings.environment(), stderr=subprocess.PIPE, start_new_session=True
