@@ -29,7 +29,8 @@ def usual_recipe(preset: str, posts: int) -> Recipe:
     usual = Recipe()
     if preset != "tiny":
         return usual
-    needed = math.ceil(STEPS_FROM_SCRATCH * usual.batch / max(1, posts))
+    steps = max(1, math.ceil(posts / usual.batch))  # an epoch's
+    needed = math.ceil(STEPS_FROM_SCRATCH / steps)
     return replace(usual, epochs=max(usual.epochs, needed), noisy_copies=0)
 
 

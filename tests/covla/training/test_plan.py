@@ -12,6 +12,7 @@ from covla.training.trainer import Recipe
 def test_towers_from_scratch_take_enough_steps(posts: int) -> None:
     recipe = usual_recipe("tiny", posts)
     assert recipe.epochs * math.ceil(posts / recipe.batch) >= STEPS_FROM_SCRATCH
+    assert recipe.epochs <= STEPS_FROM_SCRATCH  # an epoch of few posts is a step, no less
     assert recipe.noisy_copies == 0
 
 
