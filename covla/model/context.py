@@ -48,10 +48,11 @@ class Layout:
             "hour": 2,
             "weekday": 2,
             "lang": len(config.languages) + 1,
-            "hashtags": len(config.labels) + 1,
             "text_quality": len(config.text_quality),
             "image_quality": len(config.image_quality),
         }
+        if "hashtags" in config.context_nodes:
+            widths["hashtags"] = len(config.labels) + 1  # read then alone: it takes its time
         layout, first = cls(), 0
         for name in config.context_nodes:
             count = HASHTAGS if name == "hashtags" else 1
@@ -90,7 +91,6 @@ def context_of(
     nodes = np.zeros((layout.nodes, layout.width), np.float32)
     mask = np.zeros(layout.nodes, np.bool_)
     at = prepared.post.created_at.astimezone(UTC)
-    unknown = HashtagPrior([0.0] * len(config.labels), 0.0)
     for name, first, count, width in layout.kinds:
         rows: list[list[float]] = []
         if name == "hour":
@@ -101,6 +101,7 @@ def context_of(
             rows = [[float(prepared.lang == code) for code in config.languages]]
             rows[0].append(float(not any(rows[0])))
         elif name == "hashtags":
+            unknown = HashtagPrior([0.0] * len(config.labels), 0.0)
             for tag in prepared.hashtags[:count]:
                 known = (priors or {}).get(tag, unknown)
                 rows.append([*known.prior, math.log1p(known.count)])

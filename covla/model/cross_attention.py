@@ -30,14 +30,14 @@ class Attention(nn.Module):
         return rows.reshape(batch, n, self.heads, width // self.heads).transpose(1, 2)
 
     def forward(self, queries: Tensor, values: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-        """B x N x d, B x M x d, B x M -> B x N x d, and the shares B x N x M, mean of heads."""
+        """B x N x d, B x M x d, B x M -> B x N x d, and the shares per head, B x H x N x M."""
         query = self._split(self.query(queries))
         key, value = (self._split(part) for part in self.pair(values).chunk(2, -1))
         scores = query @ key.transpose(2, 3) / query.shape[-1] ** 0.5
         odds = (scores - scores.amax(-1, keepdim=True)).exp() * there[:, None, None, :]
         share = odds / odds.sum(-1, keepdim=True).clamp(min=1e-9)
         read = (share @ value).transpose(1, 2).flatten(2)
-        return self.dropout(self.out(read)) * there.any(1)[:, None, None], share.mean(1)
+        return self.dropout(self.out(read)) * there.any(1)[:, None, None], share
 
 
 def _feed_forward(width: int, dropout: float) -> nn.Sequential:
@@ -70,7 +70,7 @@ class CrossAttention(nn.Module):
         from_tokens, _ = self.reads[1](v, t, token_mask)
         tokens, regions = tokens + from_regions, regions + from_tokens
         tokens, regions = tokens + self.feeds[0](tokens), regions + self.feeds[1](regions)
-        return masked_mean(tokens, token_mask), masked_mean(regions, seen), share
+        return masked_mean(tokens, token_mask), masked_mean(regions, seen), share.mean(1)
 
 
 class SimilarityGuided(nn.Module):

@@ -106,7 +106,7 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         h_c, known = self.context(context), context_mask.shape[1]
         if self.label_nodes is not None and said is not None:
             h_c = torch.cat([h_c, self.label_nodes.nodes(said)], 1)
-            speaks = self.label_nodes.mask(token_mask, has_image)
+            speaks = self.label_nodes.mask(token_mask.any(1), has_image)
             context_mask = torch.cat([context_mask, speaks], 1)
         if self.training:
             keep = torch.rand(context_mask.shape, device=context.device)

@@ -13,7 +13,7 @@ from covla.study.inputs import Inputs
 from covla.study.outcome import Outcome
 from covla.study.posts import with_share
 from covla.study.rows import Common, Row
-from covla.training.examples import Prepped, make_examples
+from covla.training.examples import Prepped, make_examples, pooled
 from covla.training.fit import fit
 from covla.training.trainer import Collator, Example, quiet
 
@@ -65,14 +65,26 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
     fitted = fit(
         data, plan, inputs.taxonomy, shape,
         features=features, vectors=vectors, towers=towers, tokenizer=tokenizer,
+        reduction=inputs.reduction,
     )  # fmt: skip
     model = fitted.model
 
     def judge(items: list[Prepared], rows: list[int]) -> tuple[Array, Array]:
         posts = [inputs.judged.posts[i] for i in rows]
         part = Prepped(posts, items, inputs.judged.labels[rows], 0)
-        seen = None if features is None else inputs.features(items)
-        return answers(model, make_examples(part, model.config, None, seen, tokenizer))
+        if features is None:
+            return answers(model, make_examples(part, model.config, None, None, tokenizer))
+        seen = inputs.features(items)
+        reduced = inputs.reduction(model.image, seen, items)
+        examples = make_examples(part, model.config, None, reduced)
+        if model.label_nodes is not None:
+            there = (torch.tensor([pair[side] is not None for pair in seen]) for side in (0, 1))
+            sides = pooled(seen, (shape.text_width, shape.image_width))
+            with torch.inference_mode():
+                said = model.label_nodes.say_pooled(*sides, *there)
+            for example, each in zip(examples, said, strict=True):
+                example.said = each
+        return answers(model, examples)
 
     outcome = _judge_all(inputs, judge, noise=row.noisy)
     outcome.temperature = float(model.config.softmax_temperature)

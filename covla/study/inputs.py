@@ -21,8 +21,9 @@ from covla.study.teaching import Teaching
 from covla.training.data import TrainingPost
 from covla.training.examples import Prepped, Progress, encode, prepare_posts
 from covla.training.feature_cache import FeatureCache
-from covla.training.fit import Features, TowerShape
+from covla.training.fit import TowerShape
 from covla.training.noisy_copies import with_copies
+from covla.training.reduction import Features, Reduction
 
 NOISE_SEED = 0
 CONDITIONS = tuple(
@@ -66,8 +67,14 @@ class Inputs:
     def _open(self) -> list[FeatureCache]:
         return [FeatureCache(folder, encoder) for folder, encoder in self.caches]
 
+    @cached_property
+    def reduction(self) -> Reduction:
+        """Of this process: what one row reduced, the next takes up."""
+        return Reduction()
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_open"}
+        own = {"_open", "reduction"}
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def features(self, items: Sequence[Prepared]) -> Features:
         """Tokens and regions per post, mapped from the caches' files."""

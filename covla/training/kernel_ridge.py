@@ -85,7 +85,7 @@ def fit_kernel_ridge(
     target = target - 1 / classes
     unit = float(distance.mean().clamp(min=1e-9))
     tried = [width / unit for width in WIDTHS] if inverse_width is None else [inverse_width]
-    best: tuple[float, KernelRidge] | None = None
+    best: tuple[float, float, float, Tensor, Tensor, Tensor] | None = None
     for width in tried:
         values, vectors = torch.linalg.eigh(torch.exp(-width * distance))
         for ridge in RIDGES:
@@ -94,6 +94,7 @@ def fit_kernel_ridge(
             left_out = target - weights / (scaled * vectors).sum(1, keepdim=True)
             loss, scale = best_scale(left_out[known], labels[known])
             if best is None or loss < best[0]:
-                best = loss, KernelRidge(width, scale, weights, scaled @ vectors.T)
+                best = loss, width, scale, weights, scaled, vectors
     assert best is not None
-    return best[1]
+    _, width, scale, weights, scaled, vectors = best
+    return KernelRidge(width, scale, weights, scaled @ vectors.T)

@@ -54,13 +54,17 @@ def fit_label_nodes(
 def _fit_twice(
     nodes: LabelNodes, text: Tensor, image: Tensor, labels: Tensor, support: Tensor, origin: Tensor
 ) -> Tensor:
-    labelled = support[labels[support] >= 0]
-    said = _fit(nodes, text, image, labels, labelled, origin, None)
+    told = labels[support]
+    labelled = torch.nonzero(told >= 0).flatten()
     if len(labelled) == len(support):
-        return said
-    product = said.sum(1)
-    scale = best_scale(product[labelled], labels[labelled])[1]
-    return _fit(nodes, text, image, labels, support, origin, (scale * product).softmax(-1))
+        return _fit(nodes, text, image, labels, support, origin, None)
+    # The first fit is asked about the support alone.
+    every = torch.arange(len(support))
+    product = _fit(nodes, text[support], image[support], told, labelled, every, None).sum(1)
+    scale = best_scale(product[labelled], told[labelled])[1]
+    guesses = torch.zeros(len(labels), product.shape[1])
+    guesses[support] = (scale * product).softmax(-1)
+    return _fit(nodes, text, image, labels, support, origin, guesses)
 
 
 def _fit(

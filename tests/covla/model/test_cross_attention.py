@@ -36,7 +36,7 @@ def test_attention_is_that_of_torch() -> None:
     expected, share = theirs.eval()(queries, values, values, key_padding_mask=~there)
     found, shares = ours(queries, values, there)
     torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(shares, share)
+    torch.testing.assert_close(shares.mean(1), share)
     assert ours(queries, values, there & False)[0].abs().max() == 0
 
 
