@@ -111,11 +111,12 @@ def _answer(part: SubFigure, explained: Explained) -> None:
     for side, x, words, colour in ends:
         part.text(x, 0.81, words, ha=side, va="center", fontsize=10, weight="bold", color=colour)
     nodes = [
-        f"by {_BY[n.name]} {_place(n.label)} {_percent(n.probability)}" for n in why.label_nodes
+        f"by {_BY[n.name]} {_place(n.label)} {_percent(n.probability)}".replace(" ", "\u00a0")
+        for n in why.label_nodes
     ]
-    if nodes:
-        said = f"Labelled posts like it say:  {',  '.join(nodes)}"
-        part.text(0.04, 0.705, said, fontsize=8.5, color=SOFT, va="center")
+    if nodes:  # a line breaks between nodes, not within one
+        lines = textwrap.wrap(f"Labelled posts like it say: {', '.join(nodes)}", 84)
+        part.text(0.04, 0.708, "\n".join(lines), fontsize=8.5, color=SOFT, va="center")
     _influences(part, why.influences[:_NODES], prediction.label)
     small = [line for note in why.notes for line in textwrap.wrap(note, 84)]
     small.append(f"post {_printable(prediction.post_id)[:40]}, model {prediction.model_version}")

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,9 +55,30 @@ def test_an_even_attention_is_pale_and_not_stretched_to_a_pattern() -> None:
 def test_any_post_draws_and_the_same_post_gives_the_same_bytes(
     image: np.ndarray | None, text: str
 ) -> None:
+    explained = _explained(text, image, [_node("both", "home", 0.9)])
+    drawn = draw(explained, text, image)
+    with Image.open(io.BytesIO(drawn)) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 1000
+    assert draw(explained, text, image) == drawn
+
+
+def test_what_label_nodes_say_stays_on_the_picture() -> None:
+    long = "museum_entertainment"
+    nodes = [_node("text", long, 0.041), _node("image", long, 0.5), _node("both", long, 1.0)]
+    with Image.open(io.BytesIO(draw(_explained("x", GREY, nodes), "x", GREY))) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert (pixels[:, -30:] == 255).all()
+
+
+def _node(name: Any, label: str, probability: float) -> LabelNode:
+    return LabelNode(name=name, label=label, probability=probability, vote=0.5)
+
+
+def _explained(text: str, image: np.ndarray | None, nodes: list[LabelNode]) -> Explained:
     word = WordFocus(word=text[:40] or "x", start=0, end=1, **_focus(at=5).model_dump())
     attention = Attention(words=[word], **_focus(at=5).model_dump()) if image is not None else None
-    explained = Explained(
+    return Explained(
         prediction=Prediction(
             prediction_id="i", post_id="$p", label="home", probabilities={"home": 0.7, "shop": 0.3},
             gate=0.25, modalities=["text", "image"], quality={}, flags=[], model_version="1",
@@ -69,12 +91,7 @@ def test_any_post_draws_and_the_same_post_gives_the_same_bytes(
                 Influence(part="context", name="hashtags 1", value=f"#{text[:80]}", change=-0.2,
                           probability_without=0.9, label_without="shop"),
             ],
-            label_nodes=[LabelNode(name="both", label="home", probability=0.9, vote=0.5)],
+            label_nodes=nodes,
             notes=[] if attention else ["There is no picture, so there is nothing to attend to."],
         ),
     )  # fmt: skip
-    drawn = draw(explained, text, image)
-    with Image.open(io.BytesIO(drawn)) as picture:
-        assert picture.format == "PNG"
-        assert picture.width > 1000
-    assert draw(explained, text, image) == drawn
