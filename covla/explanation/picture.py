@@ -175,6 +175,8 @@ def _title(axes: Axes, words: str, x: float = 0.0) -> None:
 
 
 def _percent(share: float) -> str:
+    if 0 < share < 0.0005:
+        return "<0.1 %"
     return f"{100 * share:.{1 if 0 < share < 0.095 else 0}f} %"
 
 
