@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
+from covla.alert import Alert
 from covla.post import PostLabel, Prediction, SocialPost
 
 DEAD_LETTER_HEADERS = {
@@ -42,6 +43,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "social_post": SocialPost,
         "post_label": PostLabel,
         "prediction": Prediction,
+        "alert": Alert,
     }
     built: dict[str, dict[str, Any]] = {
         name: {"$schema": DEAD_LETTER_HEADERS["$schema"], **model.model_json_schema()}

@@ -1,8 +1,13 @@
+import json
+
+import jsonschema
 import pytest
 from pydantic import ValidationError
 
+from covla.alert import Alert
+from covla.contracts import schemas
 from covla.window import Window
-from monitoring.alerts import Alert, drift_alert
+from monitoring.alerts import drift_alert
 
 WINDOW = Window.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
 
@@ -17,6 +22,7 @@ def test_the_same_finding_has_the_same_id():
 def test_the_record_survives_the_wire():
     made = drift_alert(WINDOW, "7", "image", {"image": 4.2, "text": None})
     assert Alert.model_validate_json(made.to_json()) == made
+    jsonschema.validate(json.loads(made.to_json()), schemas()["alert"])
 
 
 def test_an_unknown_modality_is_no_alert():

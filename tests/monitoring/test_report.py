@@ -6,13 +6,13 @@ import pyarrow as pa
 import pytest
 
 from bench.drift import p_values
+from covla.alert import Alert
 from covla.kafka import Topics, consumer
 from covla.model_folder import seal
 from covla.settings import Settings
 from features.lake import Lake
 from features.tables import POSTS
 from monitoring import drift
-from monitoring.alerts import Alert
 from monitoring.columns import compare
 from tests.monitoring.rows import rows, shifted
 
