@@ -35,7 +35,7 @@ check: lint ## the fast part
 	$(BIN)/pytest -m "not slow" -q
 
 test: lint chromium ## everything
-	$(BIN)/pytest
+	$(BIN)/pytest --durations=25 --durations-min=10
 
 chromium: install
 	@for name in chromium chromium-browser google-chrome; do \
