@@ -13,8 +13,9 @@ from covla import model_folder, parity
 from covla.errors import CovlaError, PostError
 from covla.gate_scores import sample
 from covla.model.encoders import Encoders
-from covla.model.engine import FILE, NETWORKS, Arrays, Engine
+from covla.model.engine import FILE, NETWORKS, Engine
 from covla.model.head import HeadEngine, folder_encoders, folder_towers
+from covla.model.network import Arrays
 from covla.posts_folder import read_folder
 from covla.predictor import Predictor
 from covla.registry import Registry

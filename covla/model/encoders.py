@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from covla.model.engine import Arrays, Engine, Network, open_network, pick_device, tower_files
+from covla.model.engine import Engine, open_network, pick_device, tower_files
+from covla.model.network import Arrays, Network
 from covla.model.towers import Towers, load_towers
 
 if TYPE_CHECKING:

@@ -6,15 +6,13 @@ what is used: the torch path runs where there is no OpenVINO.
 """
 
 import json
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from covla.errors import CovlaError
+from covla.model.network import Arrays, Network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,19 +24,6 @@ PRECISIONS = {
     "onnx": ("f32", "int8"),
     "torch": ("f32", "bf16"),
 }
-
-Arrays = tuple[np.ndarray[Any, Any], ...]
-
-
-class Network(Protocol):
-    """A network that is ready to run."""
-
-    def run(self, items: Iterable[Arrays]) -> list[Arrays]:
-        """The outputs of each item, in order. Inputs and outputs have a batch axis of length 1.
-
-        What is said of an item does not depend on the others. `items` is read while the network
-        runs, so it may be a generator that makes them ready. One call at a time.
-        """
 
 
 @dataclass(frozen=True)
@@ -120,11 +105,6 @@ def pick_device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def open_network(

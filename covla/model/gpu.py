@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from covla.model.engine import Arrays
+from covla.model.network import Arrays
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 

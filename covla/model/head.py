@@ -22,8 +22,9 @@ from covla.errors import CovlaError
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Context
 from covla.model.encoders import Encoded, Encoders
-from covla.model.engine import NETWORKS, Arrays, Engine, open_network, pick_device
+from covla.model.engine import NETWORKS, Engine, open_network, pick_device
 from covla.model.modeling import CovlaModel
+from covla.model.network import Arrays
 from covla.model.output import CovlaOutput
 from covla.model.towers import Towers
 

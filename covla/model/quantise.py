@@ -11,7 +11,7 @@ from pathlib import Path
 
 import openvino as ov
 
-from covla.model.engine import Arrays
+from covla.model.network import Arrays
 
 
 @contextlib.contextmanager

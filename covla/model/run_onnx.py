@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from covla.errors import CovlaError
-from covla.model.engine import Arrays, cores
+from covla.model.network import Arrays, cores
 
 
 class OnnxNetwork:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from covla.errors import CovlaError
-from covla.model.engine import Arrays
+from covla.model.network import Arrays
 
 log = logging.getLogger(__name__)
 
