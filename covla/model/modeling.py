@@ -14,10 +14,10 @@ from covla.model.context_graph import ContextGraph
 from covla.model.context_nodes import ContextNodes
 from covla.model.inputs import complete, hide_one_side
 from covla.model.label_nodes import LabelNodes
+from covla.model.losses import cross_entropy, distillation, info_nce
 from covla.model.output import CovlaOutput
 from covla.model.projection import Projection
 from covla.model.towers import ImageTower, Towers
-from covla.training.losses import cross_entropy, distillation, info_nce
 
 
 class CovlaModel(PreTrainedModel):  # type: ignore[misc]

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from covla.training.losses import cross_entropy, distillation, info_nce
+from covla.model.losses import cross_entropy, distillation, info_nce
 
 ALL = torch.ones(2, dtype=torch.bool)
 
