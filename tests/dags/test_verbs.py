@@ -15,8 +15,10 @@ import verbs
 def test_a_result_comes_back(tmp_path: Path) -> None:
     result = verbs.run_verb("contracts", "--out", str(tmp_path))
     assert result["exit_code"] == 0
-    assert result["written"]
-    assert all(Path(path).is_file() for path in result["written"])
+    contracts = Path(__file__).parents[2] / "docs" / "contracts"
+    there = {path.name for path in tmp_path.iterdir()}
+    assert {Path(path).name for path in result["written"]} == there
+    assert there == {path.name for path in contracts.glob("*.json")}
 
 
 def test_another_exit_code_fails_the_task_and_says_why() -> None:
