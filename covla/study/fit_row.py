@@ -68,6 +68,8 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
         reduction=inputs.reduction,
     )  # fmt: skip
     model = fitted.model
+    if features is not None:
+        model.cpu()  # where a GPU trained it: what rows share is computed on the CPU
 
     def judge(items: list[Prepared], rows: list[int]) -> tuple[Array, Array]:
         posts = [inputs.judged.posts[i] for i in rows]
