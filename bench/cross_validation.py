@@ -2,8 +2,10 @@
 
 `python -m bench.cross_validation --posts DIR --arch covla --set label_nodes=false --json`. Every
 labelled post of the folder's splits train and val is judged once, by a model of the other folds
-(fold k with seed k); the reference is `--against`, by default a gated head from labels alone.
-Unlabelled posts teach all folds. Encoded posts are cached, so the first run takes longer.
+(fold k with seed k), and its confidence at the temperature of the other half of its fold; the
+reference is the best of `--against` (names with commas between), by default a gated head from
+labels alone. The interval of the difference is a paired bootstrap over posts. Unlabelled posts
+teach all folds. Encoded posts are cached, so the first run takes longer.
 """
 
 import json
@@ -11,15 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from bench import arguments, report
+from covla.console import say
 from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders
 from covla.model.towers import load_towers
 from covla.settings import get_settings
+from covla.study.statistics import Bootstrap, difference
 from covla.training.data import from_folder
+from covla.training.evaluation import ece, fit_temperature
 from covla.training.examples import Prepped, encode, prepare_posts
 from covla.training.fit import TowerShape, fit
 from covla.training.noisy_copies import with_copies
@@ -50,15 +54,25 @@ def _plan(arch: str, changes: str) -> Plan:
     return Plan(arch=arch, teacher=teacher, recipe=Recipe(**recipe), overrides=given)
 
 
+def _calibrated(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Probabilities of a fold, every other post at the temperature of the posts between."""
+    said = torch.empty_like(logits)
+    half = torch.arange(len(labels)) % 2 == 0
+    for here, there in ((half, ~half), (~half, half)):
+        said[here] = (logits[here] / fit_temperature(logits[there], labels[there])).softmax(1)
+    return said
+
+
 def main() -> None:
-    """Judge both, fold by fold in turns."""
+    """Judge all, fold by fold in turns."""
     args = arguments(
         "Cross-validated accuracy", posts=DEFAULT_POSTS, folds=5, unlabelled=1000, arch="covla",
         set="", against="gate", against_set='teacher="none",pretrain_epochs=0,noisy_copies=0',
     )  # fmt: skip
     quiet()
     settings, taxonomy = get_settings(), load_taxonomy()
-    plans = [_plan(args.arch, args.set), _plan(args.against, args.against_set)]
+    references = args.against.split(",")
+    plans = [_plan(args.arch, args.set), *(_plan(arch, args.against_set) for arch in references)]
     for plan in plans:
         plan.check(settings)
     rows = from_folder(Path(args.posts), "train", settings, unlabelled=args.unlabelled)
@@ -67,15 +81,16 @@ def main() -> None:
     shape = TowerShape.of(towers.eval())
     encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
     folds = folds_of(data.labels, args.folds)
-    accuracy: list[list[float]] = [[], []]
+    said = torch.zeros(len(plans), len(data.posts), len(taxonomy.names))
     for fold in range(args.folds):
+        say(f"fold {fold + 1} of {args.folds}")
         held = (folds == fold).tolist()
         posts = [
             replace(row, split="holdout" if out else "train")
             for row, out in zip(data.posts, held, strict=True)
         ]
         part = Prepped(posts, data.prepared, data.labels, data.skipped)
-        for found, plan in zip(accuracy, plans, strict=True):
+        for found, plan in zip(said, plans, strict=True):
             seeded = replace(plan, recipe=replace(plan.recipe, seed=fold))
             vectors = teacher_vectors(
                 plan.teacher, part, encoders, taxonomy, settings, fold, lambda *_: None
@@ -84,14 +99,33 @@ def main() -> None:
             features = encode(learns, encoders, settings, lambda *_: None)
             fitted = fit(learns, seeded, taxonomy, shape, features=features, vectors=vectors)
             assert fitted.held_logits is not None
-            right = fitted.held_logits.argmax(1) == data.labels[fitted.held]
-            found.append(float(right.float().mean()))
+            found[fitted.held] = _calibrated(fitted.held_logits, data.labels[fitted.held])
+    judged = folds >= 0
+    labels, fold_of = data.labels[judged].numpy(), folds[judged].numpy()
+    right = said[:, judged].argmax(2).numpy() == labels
+    strongest = 1 + int(right[1:].mean(1).argmax())
+    draw = Bootstrap(labels, len(taxonomy.names))
+    answers = [draw.accuracy(said[i, judged].argmax(1).numpy()[None]) for i in (0, strongest)]
     about = {
-        "accuracy": [round(float(np.mean(each)), 4) for each in accuracy],
-        "plans": [f"{args.arch} {args.set}", f"{args.against} {args.against_set}"],
-        "n": int((folds >= 0).sum()),
+        "rows": {
+            name: {
+                "accuracy": round(float(right[i].mean()), 4),
+                "ece": round(ece(said[i, judged].numpy(), labels), 4),
+            }
+            for i, name in enumerate([f"{args.arch} {args.set}".strip(), *references])
+        },
+        "strongest": references[strongest - 1],
+        "references": args.against_set,
+        "n": len(labels),
+        **difference(*answers),
     }
-    report("cross_validation", *accuracy, unit="accuracy", notes=json.dumps(about), quiet=args.json)
+    ours, theirs = (
+        [float(right[i][fold_of == fold].mean()) for fold in range(args.folds)]
+        for i in (0, strongest)
+    )
+    report(
+        "cross_validation", ours, theirs, unit="accuracy", notes=json.dumps(about), quiet=args.json
+    )
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     # Servers.
     host: str = "127.0.0.1"
     rest_port: int = 3000
+    kafka_port: int = 9092
     airflow_port: int = 8080
     mlflow_port: int = 5000
     evidently_port: int = 8000

@@ -22,6 +22,17 @@ for _name in [name for name in os.environ if name.startswith("COVLA_")]:
     del os.environ[_name]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, a file's tests stay together, and so do all that start a whole stack:
+    two of these at once would want the same ports and more memory than a laptop has."""
+    for item in items:
+        path = item.nodeid.partition("::")[0]
+        fixtures = getattr(item, "fixturenames", ())
+        whole = "airflow" in fixtures or path.startswith(("tests/e2e/", "tests/services/stack/"))
+        item.add_marker(pytest.mark.xdist_group("stack" if whole else path))
+
+
 class Verb(subprocess.CompletedProcess[str]):
     """A verb that ended."""
 
@@ -68,11 +79,13 @@ def offline_settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """One real broker for the whole run; `kafka_bootstrap` is its address."""
+    """One real broker for all tests of a worker; `kafka_bootstrap` is its address."""
     from services.stack import kafka as broker
+    from services.stack import ports
 
     state = tmp_path_factory.mktemp("kafka")
-    process = broker.start(Settings(state=state))
+    # Workers beside this one start brokers too: none may rely on the usual port.
+    process = broker.start(Settings(state=state, kafka_port=ports.any_free()))
     try:
         yield Settings(state=state, kafka_bootstrap=process.address)
     finally:
@@ -99,7 +112,7 @@ class Airflow:
 
 @pytest.fixture(scope="session")
 def airflow(kafka: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """A real `airflow standalone` on the repository's dags, for the whole run.
+    """A real `airflow standalone` on the repository's dags, for all tests of a worker.
 
     Its tasks run on `airflow.settings`: a state folder and topics of their own.
     """

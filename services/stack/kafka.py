@@ -54,10 +54,11 @@ def start(settings: Settings) -> Process:
     """Start the broker of this state folder, or return the one that runs.
 
     Data stay in `<state>/kafka`; a later start finds them, under the same cluster id and, if
-    it is free, the same port.
+    it is free, the same port. The first start takes `kafka_port`, or the next free one.
 
     Raises:
-        CovlaError: a jar fails its checksum, the disk is full, or the settings name a broker.
+        CovlaError: a jar fails its checksum, the disk is full, the settings name a broker, or
+            `kafka_port` was set by hand and is taken.
         ServiceUnavailable: the jars cannot be fetched, or the broker does not come up.
     """
     if running := processes.running(settings, NAME):
@@ -71,7 +72,7 @@ def start(settings: Settings) -> Process:
     processes.require_disk(settings.state)
     folder = settings.state.absolute() / "kafka"
     folder.mkdir(parents=True, exist_ok=True)
-    config, port = _configure(folder)
+    config, port = _configure(settings, folder)
     _format(folder, config, class_path)
     address = f"{ports.LOOPBACK}:{port}"
     return processes.start(
@@ -105,16 +106,19 @@ def answers(address: str, *, timeout_ms: int = 1000) -> bool:
         admin.close()
 
 
-def _configure(folder: Path) -> tuple[Path, int]:
-    """Write server.properties with the ports of the last start, or free ones."""
+def _configure(settings: Settings, folder: Path) -> tuple[Path, int]:
+    """Write server.properties: the ports of the last start where they are free, else others."""
     config = folder / "server.properties"
     before = re.search(
         r"^listeners=PLAINTEXT://[^:]+:(\d+),CONTROLLER://[^:]+:(\d+)$",
         config.read_text() if config.exists() else "",
         re.MULTILINE,
     )
-    wanted = [int(port) for port in before.groups()] if before else [9092, 9093]
-    port, controller = (port if ports.is_free(port) else ports.any_free() for port in wanted)
+    port, controller = (int(number) for number in before.groups()) if before else (0, 0)
+    if not port or "kafka_port" in settings.model_fields_set or not ports.is_free(port):
+        port = ports.choose(settings, "kafka_port")
+    if not controller or not ports.is_free(controller):
+        controller = ports.any_free()
     config.write_text(
         PROPERTIES.format(
             host=ports.LOOPBACK, port=port, controller=controller, data=folder / "data"

@@ -69,16 +69,20 @@ def test_up_status_ui_down(run_verb: RunVerb, tmp_path: Path) -> None:
     assert run_verb(settings, "status", "--json").json == {}
 
 
-def test_a_taken_port_is_one_line_and_exit_code_2(run_verb: RunVerb, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["mlflow", pytest.param("kafka", marks=pytest.mark.slow)])
+def test_a_taken_port_is_one_line_and_exit_code_2(
+    run_verb: RunVerb, tmp_path: Path, part: str
+) -> None:
     with socket.socket() as listener:
         listener.bind((ports.LOOPBACK, 0))
         listener.listen()
         port = listener.getsockname()[1]
-        done = run_verb(Settings(state=tmp_path, mlflow_port=port), "up", "mlflow")
+        settings = Settings(state=tmp_path).model_copy(update={f"{part}_port": port})
+        done = run_verb(settings, "up", part)
     assert done.returncode == 2
     assert done.stderr.strip() == (
         f"covla: port {port} of 127.0.0.1 is taken. "
-        "Stop what listens there, or set COVLA_MLFLOW_PORT to another port"
+        f"Stop what listens there, or set COVLA_{part.upper()}_PORT to another port"
     )
     assert done.stdout == ""
 
