@@ -32,10 +32,10 @@ lint: install
 	$(BIN)/lint-imports
 
 check: lint ## the fast part
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow" -q
+	$(BIN)/pytest -m "not slow" -q
 
 test: lint chromium ## everything
-	$(BIN)/pytest -n 2 --dist loadgroup --durations=25 --durations-min=10
+	$(BIN)/pytest --durations=25 --durations-min=10
 
 chromium: install
 	@for name in chromium chromium-browser google-chrome; do \

@@ -28,8 +28,9 @@ from covla.training.examples import Prepped, encode, prepare_posts
 from covla.training.fit import TowerShape, fit
 from covla.training.noisy_copies import with_copies
 from covla.training.plan import Plan
+from covla.training.progress import quiet
+from covla.training.recipe import Recipe
 from covla.training.teachers.vectors import teacher_vectors
-from covla.training.trainer import Recipe, quiet
 
 DEFAULT_POSTS = "../shared/data/realposts"
 

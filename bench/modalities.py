@@ -18,8 +18,8 @@ from covla.synthetic import generate
 from covla.training.data import TrainingPost, split_of
 from covla.training.judge import judge
 from covla.training.plan import Plan
+from covla.training.recipe import Recipe
 from covla.training.run import train
-from covla.training.trainer import Recipe
 
 START, END = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 8, tzinfo=UTC)
 

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from covla.settings import Settings
+from tests import forked_verb
 
 if TYPE_CHECKING:
     from services.stack.airflow_api import AirflowClient
@@ -20,17 +20,6 @@ if TYPE_CHECKING:
 # The developer's own settings must not reach a test, nor a test the developer's state.
 for _name in [name for name in os.environ if name.startswith("COVLA_")]:
     del os.environ[_name]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, a file's tests stay together, and so do all that start a whole stack:
-    two of these at once would want the same ports and more memory than a laptop has."""
-    for item in items:
-        path = item.nodeid.partition("::")[0]
-        fixtures = getattr(item, "fixturenames", ())
-        whole = "airflow" in fixtures or path.startswith(("tests/e2e/", "tests/services/stack/"))
-        item.add_marker(pytest.mark.xdist_group("stack" if whole else path))
 
 
 class Verb(subprocess.CompletedProcess[str]):
@@ -50,21 +39,15 @@ RunVerb = Callable[..., Verb]
 
 
 def _run_verb(settings: Settings, *args: object, timeout: float = 240, stdin: str = "") -> Verb:
-    done = subprocess.run(
-        [sys.executable, "-m", "covla.cli", *(str(arg) for arg in args)],
-        env=settings.environment(),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
+    done = forked_verb.run(
+        [str(arg) for arg in args], settings.environment(), timeout=timeout, stdin=stdin
     )
     return Verb(done.args, done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")
 def run_verb() -> RunVerb:
-    """`run_verb(settings, "ingest", "--json", timeout=..., stdin=...)`: `covla` in a child process.
+    """`run_verb(settings, "ingest", "--json", timeout=..., stdin=...)`: `covla` in its own process.
 
     The answer has returncode, stdout, stderr and `json`, the parsed last line of stdout.
     """
@@ -79,13 +62,11 @@ def offline_settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """One real broker for all tests of a worker; `kafka_bootstrap` is its address."""
+    """One real broker for the whole run; `kafka_bootstrap` is its address."""
     from services.stack import kafka as broker
-    from services.stack import ports
 
     state = tmp_path_factory.mktemp("kafka")
-    # Workers beside this one start brokers too: none may rely on the usual port.
-    process = broker.start(Settings(state=state, kafka_port=ports.any_free()))
+    process = broker.start(Settings(state=state))
     try:
         yield Settings(state=state, kafka_bootstrap=process.address)
     finally:
@@ -112,7 +93,7 @@ class Airflow:
 
 @pytest.fixture(scope="session")
 def airflow(kafka: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
-    """A real `airflow standalone` on the repository's dags, for all tests of a worker.
+    """A real `airflow standalone` on the repository's dags, for the whole run.
 
     Its tasks run on `airflow.settings`: a state folder and topics of their own.
     """

@@ -69,7 +69,7 @@ def study(
     from covla.study.run import Ask
     from covla.study.run import study as run
     from covla.training.progress import bars
-    from covla.training.trainer import Recipe
+    from covla.training.recipe import Recipe
 
     changes = {"epochs": epochs, "pretrain_epochs": pretrain_epochs}
     recipe = replace(Recipe(), **{k: v for k, v in changes.items() if v is not None})

@@ -13,9 +13,10 @@ from covla.study.inputs import Inputs
 from covla.study.outcome import Outcome
 from covla.study.posts import with_share
 from covla.study.rows import Common, Row
-from covla.training.examples import Prepped, make_examples, pooled
+from covla.training.examples import Example, Prepped, make_examples, pooled
 from covla.training.fit import fit
-from covla.training.trainer import Collator, Example, quiet
+from covla.training.progress import quiet
+from covla.training.trainer import Collator
 
 Array = np.ndarray[Any, Any]
 

@@ -29,8 +29,8 @@ from covla.study.rows import Common, Row, choose, with_budgets
 from covla.study.teaching import Teaching
 from covla.study.untrained import ensemble_teacher, label_nodes_alone, zero_shot
 from covla.training.examples import Progress
+from covla.training.progress import quiet
 from covla.training.teachers.vectors import check_teacher
-from covla.training.trainer import quiet
 
 Array = np.ndarray[Any, Any]
 

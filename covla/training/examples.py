@@ -20,10 +20,28 @@ from covla.prepare import Prepared, prepare
 from covla.settings import Settings
 from covla.training.data import TrainingPost
 from covla.training.feature_cache import FeatureCache
-from covla.training.trainer import Example
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Example:
+    """One post as tensors; `None` where a modality is missing.
+
+    Features (tokens T x d_T, regions R x d_V or reduced, fp16), or raw inputs (ids T, pixels
+    3 x S x S) for towers that are trained.
+    """
+
+    context: Tensor
+    context_mask: Tensor
+    label: int = -100
+    teacher: Tensor | None = None
+    said: Tensor | None = None  # by the label nodes, 3 x C; None: they are asked
+    tokens: Tensor | None = None
+    regions: Tensor | None = None
+    ids: Tensor | None = None
+    pixels: Tensor | None = None
 
 
 @dataclass

@@ -17,6 +17,7 @@ from covla.model.towers import Towers
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 from covla.training.evaluation import fit_temperature
 from covla.training.examples import (
+    Example,
     Prepped,
     Progress,
     make_examples,
@@ -26,8 +27,9 @@ from covla.training.examples import (
 from covla.training.kernel_ridge import support_of
 from covla.training.label_nodes import fit_label_nodes
 from covla.training.plan import Plan
+from covla.training.recipe import Recipe
 from covla.training.reduction import Features, Reduction
-from covla.training.trainer import Example, Recipe, logits_of, run_stage
+from covla.training.trainer import logits_of, run_stage
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 

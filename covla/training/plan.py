@@ -13,8 +13,8 @@ from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.settings import Settings
 from covla.training.data import TrainingPost
+from covla.training.recipe import Recipe, describe
 from covla.training.teachers.resolve import resolve
-from covla.training.trainer import Recipe, describe
 
 # Of stage 2. Towers from scratch that take 40 steps, ten epochs of 240 posts, have learnt nothing.
 STEPS_FROM_SCRATCH = 120

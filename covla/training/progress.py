@@ -1,5 +1,6 @@
-"""Progress bars of a run, on stderr, where stderr is a terminal."""
+"""What a run says on stderr: progress bars, where it is a terminal, and no library's notices."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -26,3 +27,12 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
             drawn.update(tasks[name], completed=done, total=total)  # type: ignore[arg-type]
 
         yield step
+
+
+def quiet() -> None:
+    """Keep transformers' notices off stderr; errors still show."""
+    from transformers.utils import logging as theirs
+
+    theirs.set_verbosity_error()
+    theirs.disable_progress_bar()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)

@@ -28,9 +28,10 @@ from covla.training.examples import (
 from covla.training.fit import Fitted, TowerShape, fit
 from covla.training.noisy_copies import with_copies
 from covla.training.plan import Plan
+from covla.training.progress import quiet
+from covla.training.recipe import describe
 from covla.training.reference import write_reference
 from covla.training.teachers.vectors import check_teacher, teacher_vectors
-from covla.training.trainer import describe, quiet
 
 
 def train(

@@ -1,10 +1,7 @@
 """Two stages on transformers' Trainer: contextual pretraining without labels, then fine-tuning."""
 
-import logging
 import math
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,44 +12,8 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from covla.model.modeling import CovlaModel
-
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How long and how fast to learn. The same for every architecture that is compared.
-
-    noisy_copies: of every post that trains, beside the post itself (`covla.training.noisy_copies`).
-    An epoch is as many steps as there are posts in it, with or without copies.
-    """
-
-    seed: int = 0
-    pretrain_epochs: int = 2
-    epochs: int = 10
-    batch: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    noisy_copies: int = 2
-
-
-@dataclass
-class Example:
-    """One post as tensors; `None` where a modality is missing.
-
-    Features (tokens T x d_T, regions R x d_V or reduced, fp16), or raw inputs (ids T, pixels
-    3 x S x S) for towers that are trained.
-    """
-
-    context: Tensor
-    context_mask: Tensor
-    label: int = -100
-    teacher: Tensor | None = None
-    said: Tensor | None = None  # by the label nodes, 3 x C; None: they are asked
-    tokens: Tensor | None = None
-    regions: Tensor | None = None
-    ids: Tensor | None = None
-    pixels: Tensor | None = None
+from covla.training.examples import Example, Progress
+from covla.training.recipe import Recipe
 
 
 class Collator:
@@ -213,15 +174,6 @@ def _printer() -> type:
     return kind
 
 
-def quiet() -> None:
-    """Keep transformers' notices off stderr; errors still show."""
-    from transformers.utils import logging as theirs
-
-    theirs.set_verbosity_error()
-    theirs.disable_progress_bar()
-    logging.getLogger("accelerate").setLevel(logging.ERROR)
-
-
 def logits_of(model: CovlaModel, examples: list[Example], *, batch: int = 64) -> Tensor:
     """n x C logits of `model`, without dropout and noise."""
     model.eval()
@@ -234,8 +186,3 @@ def logits_of(model: CovlaModel, examples: list[Example], *, batch: int = 64) ->
             moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in inputs.items()}
             rows.append(model(**moved).logits.float().cpu())
     return torch.cat(rows)
-
-
-def describe(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain data."""
-    return asdict(recipe)

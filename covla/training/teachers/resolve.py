@@ -149,7 +149,7 @@ def _config(source: str, **where: Any) -> Any:
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
-    from covla.training.trainer import quiet
+    from covla.training.progress import quiet
 
     quiet()
     wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError)

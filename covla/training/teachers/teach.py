@@ -11,10 +11,10 @@ from covla.settings import Settings
 from covla.training.data import TrainingPost, check_labels
 from covla.training.examples import Progress, prepare_posts
 from covla.training.plan import Plan
+from covla.training.progress import quiet
 from covla.training.teachers.ask import ask_about
 from covla.training.teachers.resolve import resolve
 from covla.training.teachers.vectors import check_teacher, ensemble_vectors
-from covla.training.trainer import quiet
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 

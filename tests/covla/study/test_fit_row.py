@@ -15,7 +15,7 @@ from covla.study.posts import read_posts
 from covla.study.rows import Common, choose
 from covla.training.examples import Prepped, make_examples
 from covla.training.fit import fit
-from covla.training.trainer import Recipe
+from covla.training.recipe import Recipe
 
 CONDITIONS = (("text", "missing", 0.5), ("image", "missing", 0.5), ("image", "blur", 0.5))
 SHORT = Common(teacher="none", recipe=Recipe(epochs=2, pretrain_epochs=1, batch=16))

@@ -4,7 +4,7 @@ import pytest
 
 from covla.errors import CovlaError
 from covla.study.rows import Common, choose, every_row, with_budgets
-from covla.training.trainer import Recipe
+from covla.training.recipe import Recipe
 
 COMMON = Common()
 

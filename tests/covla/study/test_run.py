@@ -15,7 +15,7 @@ from covla.study import inputs, rows
 from covla.study.card import model_card
 from covla.study.rows import Common
 from covla.study.run import Ask, study
-from covla.training.trainer import Recipe
+from covla.training.recipe import Recipe
 
 SHORT = Common(recipe=Recipe(epochs=2, pretrain_epochs=1, batch=16))
 ROWS = Ask(seeds=2, names=("zero-shot", "concat", "covla", "covla-cmf", "teacher"))

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from covla.training.plan import STEPS_FROM_SCRATCH, usual_recipe
-from covla.training.trainer import Recipe
+from covla.training.recipe import Recipe
 
 
 @pytest.mark.parametrize("posts", [1, 90, 236, 5000])

@@ -18,8 +18,8 @@ from covla.settings import Settings
 from covla.synthetic.generate import generate, with_splits
 from covla.training.data import TrainingPost, from_folder, split_of
 from covla.training.plan import Plan
+from covla.training.recipe import Recipe
 from covla.training.run import train
-from covla.training.trainer import Recipe
 
 SHORT = Plan(preset="tiny", teacher="none", recipe=Recipe(pretrain_epochs=1, epochs=2, batch=32))
 

@@ -17,7 +17,7 @@ from covla.post import Image, SocialPost
 from covla.prepare import Prepared, prepare
 from covla.settings import Settings
 from covla.training.data import TrainingPost
-from covla.training.trainer import quiet
+from covla.training.progress import quiet
 
 
 def make_post(post_id: str, text: str, size: tuple[int, int] | None, seed: int = 0) -> SocialPost:
