@@ -14,7 +14,7 @@ import pytest
 from covla.settings import Settings
 from tests.conftest import RunVerb
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1600)]
 
 FIELDS = {
     "posts_published", "posts_ingested", "predictions", "dead_letters", "accuracy_before",
@@ -37,7 +37,7 @@ def processes_of(state: Path) -> list[psutil.Process]:
 
 def test_the_demo_tells_the_whole_story(run_verb: RunVerb, tmp_path: Path) -> None:
     settings = Settings(state=tmp_path)
-    done = run_verb(settings, "demo", "--exit", "--json", timeout=850)
+    done = run_verb(settings, "demo", "--exit", "--json", timeout=1500)
     assert done.returncode == 0, done.stderr[-3000:]
     told = done.json
     assert set(told) == FIELDS
