@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from covla.settings import Settings
-from tests import forked_verb
 
 if TYPE_CHECKING:
     from services.stack.airflow_api import AirflowClient
@@ -39,15 +39,21 @@ RunVerb = Callable[..., Verb]
 
 
 def _run_verb(settings: Settings, *args: object, timeout: float = 240, stdin: str = "") -> Verb:
-    done = forked_verb.run(
-        [str(arg) for arg in args], settings.environment(), timeout=timeout, stdin=stdin
+    done = subprocess.run(
+        [sys.executable, "-m", "covla.cli", *(str(arg) for arg in args)],
+        env=settings.environment(),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     return Verb(done.args, done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")
 def run_verb() -> RunVerb:
-    """`run_verb(settings, "ingest", "--json", timeout=..., stdin=...)`: `covla` in its own process.
+    """`run_verb(settings, "ingest", "--json", timeout=..., stdin=...)`: `covla` in a child process.
 
     The answer has returncode, stdout, stderr and `json`, the parsed last line of stdout.
     """
