@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from covla.settings import Settings
+from tests.conftest import RunVerb
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1600)]
 
@@ -34,14 +35,11 @@ def processes_of(state: Path) -> list[psutil.Process]:
     return found
 
 
-def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
+def test_the_demo_tells_the_whole_story(run_verb: RunVerb, tmp_path: Path) -> None:
     settings = Settings(state=tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "covla.cli", "demo", "--exit", "--json"],
-        env=settings.environment(), capture_output=True, text=True, timeout=1500, check=False,
-    )  # fmt: skip
+    done = run_verb(settings, "demo", "--exit", "--json", timeout=1500)
     assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout.splitlines()[-1])
+    told = done.json
     assert set(told) == FIELDS
     assert told["posts_published"] == told["predictions"] + told["dead_letters"]
     assert told["posts_ingested"] == told["predictions"]
