@@ -97,6 +97,8 @@ def converted(
         for old in path.parent.glob(f"{path.stem.removesuffix(_code())}*"):
             if old.stem != path.stem:
                 old.unlink(missing_ok=True)  # of another version of this code
+        # What every later process reads: the one at hand can differ from it in last digits.
+        network = ov.Core().read_model(path)
     return network
 
 
