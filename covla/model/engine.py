@@ -99,12 +99,22 @@ def tower_files(networks: Path, engine: Engine) -> list[Path]:
 
 
 def pick_device(wanted: str) -> str:
-    """ "cpu" or "cuda"; "auto" takes a GPU where there is one."""
+    """ "cpu" or "cuda"; "auto" takes a GPU where there is one.
+
+    Raises:
+        CovlaError: "cuda", and there is none.
+    """
     import torch
 
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
+    if wanted == "cpu":
+        return wanted
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise CovlaError(
+            "COVLA_DEVICE is cuda, and torch finds no GPU here",
+            hint="Set COVLA_DEVICE=cpu, or auto to take a GPU where there is one",
+        )
+    return "cuda" if there else "cpu"
 
 
 def open_network(

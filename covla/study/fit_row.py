@@ -66,7 +66,7 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
     fitted = fit(
         data, plan, inputs.taxonomy, shape,
         features=features, vectors=vectors, towers=towers, tokenizer=tokenizer,
-        reduction=inputs.reduction,
+        reduction=inputs.reduction, device=inputs.device,
     )  # fmt: skip
     model = fitted.model
     if features is not None:

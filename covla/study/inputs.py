@@ -56,6 +56,7 @@ class Inputs:
     caches: list[tuple[Path, str]]
     digest: str
     unlabelled: int | None = None
+    device: str = "auto"
     noisy: dict[str, list[Prepared]] = field(default_factory=dict)
 
     @property
@@ -129,7 +130,7 @@ def gather(
     clean = settings.cache / "features"
     inputs = Inputs(
         train, judged, shape, taxonomy, [(clean, encoders.id)], f"{posts.digest}{encoders.id}",
-        unlabelled,
+        unlabelled, settings.device,
     )  # fmt: skip
     if noise:
         inputs.caches.append((work / "features", encoders.id))

@@ -80,6 +80,7 @@ def fit(
     towers: Towers | None = None,
     tokenizer: Any = None,
     reduction: Reduction | None = None,
+    device: str = "auto",
     work: Path | None = None,
     progress: Progress = lambda name, done, total: None,
     callbacks: list[Any] | None = None,
@@ -92,6 +93,7 @@ def fit(
             `tokenizer`.
         vectors: standardised teacher vectors, n x width, NaN rows where it is silent; or None.
         reduction: shared by models that learn from the same posts; None for one of its own.
+        device: cpu, cuda, or auto: a GPU where there is one. The model stays there.
         work: checkpoints and finished stages are kept here, and taken up; None keeps nothing.
         callbacks: transformers.TrainerCallback objects.
     """
@@ -131,7 +133,7 @@ def fit(
         torch.stack([example.context_mask for example in learns]).numpy(),
     )
     share = int(data.learns.sum()) / len(learns)
-    _stages(model, learns, plan.recipe, share, work, progress, callbacks or [])
+    _stages(model, learns, plan.recipe, share, device, work, progress, callbacks or [])
     if model.towers is not None:
         model.towers.image.to(memory_format=torch.contiguous_format)
     held = torch.nonzero(~data.learns & (data.labels >= 0)).flatten().tolist()
@@ -182,6 +184,7 @@ def _stages(
     examples: list[Example],
     recipe: Recipe,
     share: float,
+    device: str,
     work: Path | None,
     progress: Progress,
     callbacks: list[Any],
@@ -194,6 +197,6 @@ def _stages(
     ):
         if epochs:
             run_stage(
-                name, model, rows, recipe, work, epochs=epochs, share=share,
+                name, model, rows, recipe, work, epochs=epochs, share=share, device=device,
                 pretraining=name == "pretrain", progress=progress, callbacks=callbacks,
             )  # fmt: skip

@@ -85,7 +85,8 @@ def train(
         )
     fitted = fit(
         data, plan, taxonomy, TowerShape.of(towers), features=features, vectors=vectors,
-        towers=towers, tokenizer=tokenizer, work=work, progress=progress, callbacks=callbacks,
+        towers=towers, tokenizer=tokenizer, device=settings.device, work=work,
+        progress=progress, callbacks=callbacks,
     )  # fmt: skip
     model = fitted.model
     metrics = _measure(fitted, data, taxonomy)

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from covla.model.engine import pick_device
 from covla.model.modeling import CovlaModel
 from covla.training.examples import Example, Progress
 from covla.training.recipe import Recipe
@@ -108,6 +109,7 @@ def run_stage(
     *,
     epochs: int,
     share: float,
+    device: str,
     pretraining: bool,
     progress: Progress,
     callbacks: list[Any],
@@ -120,6 +122,7 @@ def run_stage(
             None keeps nothing.
         examples: those that this stage learns from, of which `share` are not copies: an epoch is
             as many steps as these take.
+        device: cpu, cuda, or auto: a GPU where there is one. `model` stays there.
     """
     done = None if work is None else work / f"{name}.safetensors"
     if done is not None and done.exists():
@@ -147,7 +150,7 @@ def run_stage(
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         label_names=[],
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=pick_device(device) == "cpu",
     )
     trainer = StageTrainer(
         model=model,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from covla.errors import CovlaError
+from covla.model.engine import pick_device
 from covla.prepare import Prepared
 from covla.settings import Settings
 from covla.training.data import TrainingPost
@@ -17,7 +18,6 @@ from covla.training.examples import Prepped, Progress
 from covla.training.feature_cache import SHARD
 from covla.training.teachers import student
 from covla.training.teachers.cache import VectorCache
-from covla.training.teachers.pretrained import device_of
 from covla.training.teachers.resolve import Teacher
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -96,7 +96,7 @@ def ask(
     waiting = Counter(pair[0] for pair in questions if pair is not None and pair[0] in missing)
     progress(len(questions) - waiting.total())
     if missing:
-        size = batch or BATCH["self" if teacher.kind == "self" else device_of(settings)]
+        size = batch or BATCH["self" if teacher.kind == "self" else pick_device(settings.device)]
         batches = _batches(missing, size)
         _answer(
             load(teacher, settings), teacher, missing, batches, cache,

@@ -6,18 +6,13 @@ from typing import Any
 import torch
 
 from covla.errors import CovlaError
+from covla.model.engine import pick_device
 from covla.settings import Settings
 from covla.training.teachers.resolve import Teacher
 
 DTYPE = {"cpu": torch.float32, "cuda": torch.bfloat16}
 # Tied or not used: a base model is run without its language model head.
 _UNUSED = ("lm_head.", "logit_scale", "logit_bias")
-
-
-def device_of(settings: Settings) -> str:
-    """`cuda` or `cpu`, as the settings and the machine have it."""
-    cuda = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
-    return "cuda" if cuda else "cpu"
 
 
 def load_pretrained(kind: Any, teacher: Teacher, settings: Settings) -> tuple[Any, Any]:
@@ -33,7 +28,7 @@ def load_pretrained(kind: Any, teacher: Teacher, settings: Settings) -> tuple[An
     """
     from transformers import AutoProcessor
 
-    device = device_of(settings)
+    device = pick_device(settings.device)
     where: dict[str, Any] = {"trust_remote_code": False}
     if Path(teacher.source).is_dir():
         where["local_files_only"] = True

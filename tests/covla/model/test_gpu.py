@@ -129,6 +129,9 @@ ALONE = textwrap.dedent("""
                       np.zeros(layout.nodes, bool))
     (answer,) = head.run([encoded], [nothing])
     assert abs(answer.probabilities.sum() - 1) < 1e-5
+    from bench.gpu_teacher import load_teacher
+    teacher = load_teacher("tiny-vlm", "cpu")
+    assert teacher.run(teacher.inputs(["a", "b"])).last_hidden_state.isfinite().all()
     import bench.gpu
     sys.argv = ["gpu", "--device", "cpu", "--teacher", "tiny", "--posts", "4", "--batch", "2",
                 "--compile", "0", "--rounds", "1", "--decoder", "pillow"]

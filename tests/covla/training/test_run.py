@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow.parquet as pq
 import pytest
@@ -12,8 +12,12 @@ from transformers import AutoModel, AutoProcessor, TrainerCallback
 
 from covla.errors import CovlaError
 from covla.labels import load_taxonomy
+from covla.model.engine import Engine
+from covla.model.head import HeadEngine, folder_encoders
 from covla.model_folder import verify
+from covla.post import Prediction
 from covla.posts_folder import write_folder
+from covla.predictor import Predictor
 from covla.settings import Settings
 from covla.synthetic.generate import generate, with_splits
 from covla.training.data import TrainingPost, from_folder, split_of
@@ -178,3 +182,30 @@ def test_the_hash_split_is_about_its_share_and_never_changes() -> None:
     sides = [split_of(f"post-{i}") for i in range(2000)]
     assert 340 < sides.count("holdout") < 460
     assert sides == [split_of(f"post-{i}") for i in range(2000)]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_a_model_is_trained_where_the_settings_say_and_answers_alike_everywhere(
+    posts: list[TrainingPost], tmp_path: Path, device: Literal["cuda", "cpu"]
+) -> None:
+    settings = {name: Settings(state=tmp_path, device=name) for name in ("cuda", "cpu")}
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.max_memory_allocated()
+    train(posts, SHORT, tmp_path / "model", load_taxonomy(), settings[device])
+    assert (torch.cuda.max_memory_allocated() > before) == (device == "cuda")
+    engine = Engine("torch")
+    on_gpu, on_cpu = (
+        Predictor(
+            name,
+            HeadEngine.load(tmp_path / "model", device=name, engine=engine),
+            folder_encoders(tmp_path / "model", settings[name], engine),
+            settings[name],
+        ).predict([row.post for row in posts])
+        for name in ("cuda", "cpu")
+    )
+    for a, b in zip(on_gpu, on_cpu, strict=True):
+        assert isinstance(a, Prediction)
+        assert isinstance(b, Prediction)
+        assert a.probabilities == pytest.approx(b.probabilities, abs=1e-3)
+        assert a.gate == pytest.approx(b.gate, abs=1e-3)

@@ -69,6 +69,19 @@ def test_bf16_as_on_a_gpu_says_nearly_the_same(
     np.testing.assert_allclose(near, exact, atol=0.05)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
+@pytest.mark.parametrize("family", VISION_LANGUAGE + DUAL)
+def test_on_a_gpu_bf16_says_nearly_what_a_cpu_says(
+    family: str, checkpoint: Checkpoint, prepared: list[Prepared], settings: Settings
+) -> None:
+    teacher = resolve(str(checkpoint(family)))
+    exact = load(teacher, settings).read(prepared[:3])
+    said = load(teacher, settings.model_copy(update={"device": "cuda"})).read(prepared[:3])
+    assert said.dtype == np.float32
+    apart = np.linalg.norm(said - exact, axis=1) / np.linalg.norm(exact, axis=1)
+    assert apart.max() < 0.05
+
+
 @pytest.mark.parametrize("family", DUAL)
 def test_a_dual_encoder_says_nan_for_the_side_that_is_missing(
     family: str, checkpoint: Checkpoint, prepared: list[Prepared], settings: Settings
