@@ -105,6 +105,9 @@ class TorchNetwork:
         self.graphs = on_gpu if graphs is None else graphs
         self._pads = dict(zip(ragged, pads, strict=True))
         self._ragged_output = ragged_output
+        if on_gpu and precision == "f32":
+            # By default convolutions round their inputs to 10 bits (TF32): no f32 of the CPU's.
+            torch.backends.cudnn.allow_tf32 = False
         module = module.eval().to(device)
         run: Callable[..., Any] = module
         if self.compiled:
