@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,8 @@ from PIL import Image as Pillow
 from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.model.context import HashtagPrior
+from covla.model.gpu import LENGTHS, bucket
+from covla.model.network import Arrays
 from covla.post import Image, Prediction, SocialPost
 from covla.predictor import CHUNK, ContextSource, Predictor
 from covla.prepare import Prepared
@@ -248,7 +250,21 @@ def test_a_changed_folder_is_not_loaded(tiny_folder: Path, state: Settings, tmp_
         Predictor.load(copy, state)
 
 
-def test_nothing_in_gives_nothing_out_and_warm_up_answers(predictor: Predictor) -> None:
+def test_nothing_in_gives_nothing_out_and_warm_up_answers(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert predictor.predict([]) == []
+    encoders, lengths = predictor.encoders, []
+    run = encoders.text_inputs
+
+    def spy(texts: Sequence[str]) -> Iterator[Arrays]:
+        for arrays in run(texts):
+            lengths.append(arrays[0].shape[1])
+            yield arrays
+
+    monkeypatch.setattr(encoders, "text_inputs", spy)
     predictor.warm_up()
+    # On a GPU each of these is compiled: not under the first post that is so long.
+    limits = [limit for limit in LENGTHS if limit <= bucket(encoders.max_tokens)]
+    assert sorted({bucket(length) for length in lengths}) == limits
     assert np.isfinite(_good(predictor.predict([_post()])[0]).gate)
