@@ -6,10 +6,11 @@ Here prometheus_client comes first and the variables go again. Feast itself send
 
 It also has typeguard rewrite its classes, syntax tree by syntax tree, so that they check their
 arguments: five of the twelve seconds that the import takes. mypy checks our calls, so it is left
-out.
+out. So is torch, three seconds more, which Feast imports for answers as tensors.
 """
 
 import os
+import sys
 import warnings
 
 import prometheus_client  # noqa: F401  # must be imported before feast
@@ -18,6 +19,10 @@ import typeguard
 _NAMES = ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR")
 _before = {name for name in _NAMES if name in os.environ}
 _typechecked, typeguard.typechecked = typeguard.typechecked, lambda target: target  # type: ignore[assignment]
+
+_without_torch = "torch" not in sys.modules
+if _without_torch:
+    sys.modules["torch"] = None  # type: ignore[assignment]  # an import of it fails, so Feast goes on
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -38,6 +43,8 @@ with warnings.catch_warnings():
     from feast.types import Array, Bool, Float32, Float64, Int64, String
 
 typeguard.typechecked = _typechecked
+if _without_torch:
+    del sys.modules["torch"]
 for _name in _NAMES:
     if _name not in _before:
         os.environ.pop(_name, None)

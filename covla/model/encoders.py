@@ -8,18 +8,19 @@ it is, the answer for a post does not depend on its neighbours.
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
+from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from covla.model.described import Described, describe_base
 from covla.model.engine import Engine, open_network, pick_device, tower_files
 from covla.model.network import Arrays, Network
-from covla.model.towers import Towers, load_towers
+from covla.model.towers import Towers, base_tokenizer, load_towers
 
 if TYPE_CHECKING:
     from covla.settings import Settings
@@ -46,15 +47,6 @@ class Encoded:
     image_embedding: Array | None  # d_V, mean of regions
 
 
-def weights_id(module: torch.nn.Module) -> str:
-    """Hash of a module's weights and names: the identity of a frozen encoder."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        total.update(name.encode())
-        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return total.hexdigest()[:16]
-
-
 def pixels(image: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
     """uint8 H x W x 3 to uint8 3 x S x S, the whole picture, whatever its aspect."""
     if image.shape[:2] != (size, size):
@@ -71,7 +63,7 @@ class Encoders:
 
     def __init__(
         self,
-        towers: Towers,
+        towers: Towers | Described,
         tokenizer: PreTrainedTokenizerBase,
         *,
         cache: Path | None = None,
@@ -92,7 +84,8 @@ class Encoders:
             engine = Engine.default(device) if engine == "auto" else Engine(engine)
         self.engine = engine
         self.device = device if engine.name == "torch" else "cpu"
-        weights = weights_id(towers)
+        known = Described.of(towers) if isinstance(towers, Towers) else towers
+        weights = known.weights
         self.id = weights + engine.mark
         if networks is not None and engine.in_folder:
             total = hashlib.sha256()
@@ -100,18 +93,17 @@ class Encoders:
                 total.update(path.read_bytes())
             self.id = f"{weights}-{engine.name}-{engine.precision}-{total.hexdigest()[:8]}"
         self.tokenizer = tokenizer
-        self.text_width = towers.text.width
-        self.image_width = towers.image.width
-        self.image_size = int(towers.spec["image"]["size"])
-        self.max_tokens = int(towers.spec["text"]["max_tokens"])
+        self.text_width = known.text_width
+        self.image_width = known.image_width
+        self.image_size = int(known.spec["image"]["size"])
+        self.max_tokens = int(known.spec["text"]["max_tokens"])
         self._lock = threading.Lock()
-        towers = towers.eval()
         kept = cache / "openvino" / weights if cache else None
-        self._text = self._open(towers.text, "text", networks, kept)
-        self._image = self._open(towers.image, "image", networks, kept)
+        self._text = self._open(lambda: known.load().eval().text, "text", networks, kept)
+        self._image = self._open(lambda: known.load().eval().image, "image", networks, kept)
 
     def _open(
-        self, tower: torch.nn.Module, part: str, networks: Path | None, kept: Path | None
+        self, tower: Callable[[], nn.Module], part: str, networks: Path | None, kept: Path | None
     ) -> Network:
         text = part == "text"
         ending = ".onnx" if self.engine.name == "onnx" else ".xml"
@@ -169,7 +161,11 @@ def load_encoders(preset: str, settings: "Settings") -> Encoders:
     Raises:
         CovlaError: nothing can be loaded under that name.
     """
-    towers, tokenizer = load_towers(preset)
+    towers: Towers | Described
+    if preset == "base":
+        towers, tokenizer = describe_base(settings.cache / "openvino"), base_tokenizer()
+    else:
+        towers, tokenizer = load_towers(preset)
     return Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
 
 

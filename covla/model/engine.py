@@ -6,7 +6,7 @@ what is used: the torch path runs where there is no OpenVINO.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,7 +118,7 @@ def pick_device(wanted: str) -> str:
 
 
 def open_network(
-    module: "nn.Module | None",
+    module: "Callable[[], nn.Module] | None",
     engine: Engine,
     *,
     example: Arrays,
@@ -132,7 +132,8 @@ def open_network(
     """A network that is ready to run.
 
     Args:
-        module: its weights, in torch; None where `file` has them.
+        module: gives its weights, in torch; asked only where a network has to be made of them.
+            None where `file` has them.
         engine: what runs it.
         example: one item, to trace with; every text in it is longer than one token.
         ragged: which inputs have a second axis of any length, such as tokens.
@@ -150,7 +151,7 @@ def open_network(
 
         assert module is not None
         return TorchNetwork(
-            module,
+            module(),
             ragged=ragged,
             pads=pads,
             ragged_output=ragged_output,

@@ -21,6 +21,7 @@ from transformers import AutoTokenizer
 from covla.errors import CovlaError
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Context
+from covla.model.described import Described
 from covla.model.encoders import Encoded, Encoders
 from covla.model.engine import NETWORKS, Engine, open_network, pick_device
 from covla.model.modeling import CovlaModel
@@ -115,8 +116,17 @@ def folder_encoders(folder: Path, settings: "Settings", engine: Engine | None = 
     Raises:
         CovlaError: they do not fit, or the folder's engine has no such network.
     """
+    config = load_config(folder)
+    towers: Towers | Described
+    if config.encoder_id:
+        towers = Described(
+            config.encoder_id, config.text_width, config.image_width, config.encoders,
+            lambda: folder_towers(folder),
+        )  # fmt: skip
+    else:
+        towers = folder_towers(folder)
     return Encoders(
-        folder_towers(folder),
+        towers,
         AutoTokenizer.from_pretrained(folder, local_files_only=True),
         cache=settings.cache,
         device=settings.device,
@@ -152,7 +162,7 @@ class HeadEngine:
         self.answer = Answer(model).eval().to(self.device)
         self._lock = threading.Lock()
         self._network = open_network(
-            self.answer,
+            lambda: self.answer,
             Engine(name),
             example=self.example(),
             ragged=(0, 1),

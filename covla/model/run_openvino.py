@@ -4,7 +4,7 @@ import hashlib
 import logging
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def convert(module: nn.Module, example: Arrays, ragged: Sequence[int]) -> ov.Mod
 
 
 def converted(
-    module: nn.Module, example: Arrays, ragged: Sequence[int], path: Path | None
+    module: Callable[[], nn.Module], example: Arrays, ragged: Sequence[int], path: Path | None
 ) -> ov.Model:
     """The network from the cache; otherwise it is converted, and kept there for the next time."""
     if path is not None:
@@ -91,7 +91,7 @@ def converted(
             return ov.Core().read_model(path)
         except RuntimeError as error:
             log.warning("%s is damaged and made again: %s", path, str(error).splitlines()[0])
-    network = convert(module, example, ragged)
+    network = convert(module(), example, ragged)
     if path is not None:
         save(network, path)
         for old in path.parent.glob(f"{path.stem.removesuffix(_code())}*"):

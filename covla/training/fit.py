@@ -11,7 +11,7 @@ from torch import Tensor
 from covla.labels import Taxonomy
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
-from covla.model.encoders import weights_id
+from covla.model.described import weights_id
 from covla.model.modeling import CovlaModel
 from covla.model.towers import Towers
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY

@@ -12,7 +12,8 @@ import torch
 from covla import model_folder
 from covla.errors import CovlaError
 from covla.labels import Taxonomy
-from covla.model.encoders import Encoders, weights_id
+from covla.model.described import weights_id
+from covla.model.encoders import Encoders
 from covla.model.modeling import CovlaModel
 from covla.model.processing import CovlaProcessor
 from covla.model.towers import Towers, load_towers

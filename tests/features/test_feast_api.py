@@ -1,6 +1,8 @@
 """Feast is imported without what it does to the process, and without what makes it slow."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import typeguard
@@ -23,3 +25,12 @@ def test_no_class_of_feast_was_rewritten() -> None:
     for kind in (feast_api.FeatureView, feast_api.Entity, feast_api.FeatureService):
         code = kind.__init__.__code__
         assert "TypeCheckMemo" not in code.co_names + code.co_varnames
+
+
+def test_torch_stays_out_and_is_there_for_those_who_ask() -> None:
+    code = (
+        "import sys, features.feast_api; assert 'torch' not in sys.modules; "
+        "import transformers; assert transformers.utils.is_torch_available(); "
+        "import torch; assert int(torch.ones(2).sum()) == 2"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

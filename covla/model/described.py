@@ -1,0 +1,72 @@
+"""Towers that are known by what was written down of them, and loaded only where that is needed.
+
+Where their networks are in the cache already, no process has to load their weights, nor the
+libraries that build them.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from covla.model.towers import Towers, base_versions, load_towers
+
+
+def weights_id(module: torch.nn.Module) -> str:
+    """Hash of a module's weights and names: the identity of a frozen encoder."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Described:
+    """weights: their `weights_id`. spec: see `Towers`. load: gives them."""
+
+    weights: str
+    text_width: int
+    image_width: int
+    spec: dict[str, Any]
+    load: Callable[[], Towers]
+
+    @classmethod
+    def of(cls, towers: Towers) -> "Described":
+        """Towers at hand."""
+        return cls(
+            weights_id(towers),
+            towers.text.width,
+            towers.image.width,
+            towers.spec,
+            lambda: towers,
+        )
+
+
+def describe_base(folder: Path) -> Described:
+    """The towers of preset `base`, as `folder` remembers them; the first time they are loaded.
+
+    What is remembered is of one version of each package that they are made of.
+    """
+    load = cache(lambda: load_towers("base")[0])
+    key = hashlib.sha256(base_versions().encode()).hexdigest()[:16]
+    path = folder / f"base-{key}.json"
+    try:
+        said = json.loads(path.read_bytes())
+        return Described(
+            said["weights"], said["text_width"], said["image_width"], said["spec"], load
+        )
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        found = Described.of(load())
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}.part")
+    known = {name: getattr(found, name) for name in ("weights", "text_width", "image_width")}
+    draft.write_text(json.dumps(known | {"spec": found.spec}))
+    draft.replace(path)
+    return found
