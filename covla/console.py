@@ -38,7 +38,7 @@ def say(message: str) -> None:
 
 
 def result(value: dict[str, Any], *, as_json: bool) -> None:
-    """End a verb: JSON when asked, otherwise the same fields as a short list."""
+    """End a verb: JSON when asked, otherwise the same fields as a short list and tables."""
     if as_json:
         import orjson
 
@@ -46,7 +46,27 @@ def result(value: dict[str, Any], *, as_json: bool) -> None:
         sys.stdout.write(orjson.dumps(value, option=options, default=str).decode() + "\n")
         sys.stdout.flush()
         return
-    width = max((len(key) for key in value), default=0)
+    tables = {key: item for key, item in value.items() if _is_table(item)}
+    width = max((len(key) for key in value.keys() - tables.keys()), default=0)
     for key, item in value.items():
-        shown = f"{item:.4f}" if isinstance(item, float) else item
-        click.echo(f"{key:<{width}}  {shown}")
+        if key not in tables:
+            click.echo(f"{key:<{width}}  {_shown(item)}")
+    for key, rows in tables.items():
+        columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+        lines = [[key, *columns]]
+        lines += [[str(n), *(_shown(row.get(c, "")) for c in columns)] for n, row in rows.items()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        click.echo()
+        for first, *cells in lines:
+            pairs = zip(cells, widths[1:], strict=True)
+            click.echo(f"{first:<{widths[0]}}" + "".join(f"  {c:>{w}}" for c, w in pairs))
+
+
+def _is_table(item: Any) -> bool:
+    return isinstance(item, dict) and bool(item) and all(isinstance(v, dict) for v in item.values())
+
+
+def _shown(item: Any) -> str:
+    if isinstance(item, dict):
+        return ", ".join(f"{key} {_shown(value)}" for key, value in item.items())
+    return f"{item:.4f}" if isinstance(item, float) else str(item)
