@@ -5,37 +5,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from covla.model.modeling import CovlaModel
 from covla.prepare import Prepared
 from covla.study.inputs import Inputs
 from covla.study.outcome import Outcome
 from covla.study.posts import with_share
 from covla.study.rows import Common, Row
+from covla.training.collate import answers
 from covla.training.examples import Example, Prepped, make_examples, pooled
 from covla.training.fit import fit
 from covla.training.progress import quiet
-from covla.training.trainer import Collator
 
 Array = np.ndarray[Any, Any]
-
-
-def answers(model: CovlaModel, examples: list[Example], batch: int = 64) -> tuple[Array, Array]:
-    """n x C logits and n gates of `model`, without dropout and noise."""
-    model.eval()
-    device = next(model.parameters()).device
-    collate = Collator(model)
-    logits, gates = [], []
-    with torch.inference_mode():
-        for start in range(0, len(examples), batch):
-            inputs = collate(examples[start : start + batch])
-            out = model(
-                **{k: v.to(device) if isinstance(v, Tensor) else v for k, v in inputs.items()}
-            )
-            logits.append(out.logits.float().cpu().numpy())
-            gates.append(out.gate.float().cpu().numpy())
-    return np.concatenate(logits), np.concatenate(gates)
 
 
 def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array | None) -> Outcome:
@@ -72,11 +53,15 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
     if features is not None:
         model.cpu()  # where a GPU trained it: what rows share is computed on the CPU
 
+    def ask(examples: list[Example]) -> tuple[Array, Array]:
+        logits, gates = answers(model, examples)
+        return logits.numpy(), gates.numpy()
+
     def judge(items: list[Prepared], rows: list[int]) -> tuple[Array, Array]:
         posts = [inputs.judged.posts[i] for i in rows]
         part = Prepped(posts, items, inputs.judged.labels[rows], 0)
         if features is None:
-            return answers(model, make_examples(part, model.config, None, None, tokenizer))
+            return ask(make_examples(part, model.config, None, None, tokenizer))
         seen = inputs.features(items)
         reduced = inputs.reduction(model.image, seen, items)
         examples = make_examples(part, model.config, None, reduced)
@@ -87,7 +72,7 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
                 said = model.label_nodes.say_pooled(*sides, *there)
             for example, each in zip(examples, said, strict=True):
                 example.said = each
-        return answers(model, examples)
+        return ask(examples)
 
     outcome = _judge_all(inputs, judge, noise=row.noisy)
     outcome.temperature = float(model.config.softmax_temperature)

@@ -15,6 +15,7 @@ from covla.model.described import weights_id
 from covla.model.modeling import CovlaModel
 from covla.model.towers import Towers
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.training.collate import answers
 from covla.training.evaluation import fit_temperature
 from covla.training.examples import (
     Example,
@@ -29,7 +30,7 @@ from covla.training.label_nodes import fit_label_nodes
 from covla.training.plan import Plan
 from covla.training.recipe import Recipe
 from covla.training.reduction import Features, Reduction
-from covla.training.trainer import logits_of, run_stage
+from covla.training.trainer import run_stage
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -139,7 +140,7 @@ def fit(
     held = torch.nonzero(~data.learns & (data.labels >= 0)).flatten().tolist()
     if not held:
         return Fitted(model, examples, held, None)
-    logits = logits_of(model, [examples[i] for i in held])
+    logits, _ = answers(model, [examples[i] for i in held])
     model.config.softmax_temperature = fit_temperature(logits, data.labels[held])
     return Fitted(model, examples, held, logits)
 

@@ -13,61 +13,9 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from covla.model.engine import pick_device
 from covla.model.modeling import CovlaModel
+from covla.training.collate import Collator
 from covla.training.examples import Example, Progress
 from covla.training.recipe import Recipe
-
-
-class Collator:
-    """Examples to a padded batch."""
-
-    def __init__(self, model: CovlaModel, *, pretraining: bool = False) -> None:
-        self.config = model.config
-        self.raw = model.towers is not None
-        self.size = model.towers.image.spec["size"] if model.towers is not None else 0
-        self.pretraining = pretraining
-
-    def __call__(self, rows: list[Example]) -> dict[str, Any]:
-        """Keyword arguments of `CovlaModel.forward`."""
-        config = self.config
-        texts = [row.ids if self.raw else row.tokens for row in rows]
-        longest = max(1, *(0 if text is None else len(text) for text in texts))
-        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for i, text in enumerate(texts):
-            mask[i, : 0 if text is None else len(text)] = True
-        batch: dict[str, Any] = {
-            "context": torch.stack([row.context for row in rows]),
-            "context_mask": torch.stack([row.context_mask for row in rows]),
-            "labels": torch.tensor([row.label for row in rows]),
-            "pretraining": self.pretraining,
-        }
-        pictures = [row.pixels if self.raw else row.regions for row in rows]
-        batch["has_image"] = torch.tensor([picture is not None for picture in pictures])
-        if self.raw:
-            ids = torch.zeros(len(rows), longest, dtype=torch.long)
-            shape: tuple[int, ...] = (3, self.size, self.size)
-        else:
-            ids = torch.zeros(len(rows), longest, config.text_width)
-            wide = next((len(p[0]) for p in pictures if p is not None), config.image_width)
-            shape = (config.regions, wide)
-        seen = torch.zeros(len(rows), *shape)
-        for i, (text, picture) in enumerate(zip(texts, pictures, strict=True)):
-            if text is not None:
-                ids[i, : len(text)] = text
-            if picture is not None:
-                seen[i] = picture
-        names = ("input_ids", "attention_mask", "pixel_values")
-        if not self.raw:
-            names = ("tokens", "token_mask", "regions")
-        batch |= dict(zip(names, (ids, mask.long() if self.raw else mask, seen), strict=True))
-        if rows[0].said is not None:
-            batch["said"] = torch.stack([row.said for row in rows if row.said is not None])
-        if config.teacher_width:
-            blank = torch.zeros(config.teacher_width)
-            batch["teacher"] = torch.stack(
-                [blank if row.teacher is None else row.teacher for row in rows]
-            )
-            batch["has_teacher"] = torch.tensor([row.teacher is not None for row in rows])
-        return batch
 
 
 class _Steps(TrainerCallback):  # type: ignore[misc]
@@ -175,17 +123,3 @@ def _printer() -> type:
 
     kind: type = PrinterCallback
     return kind
-
-
-def logits_of(model: CovlaModel, examples: list[Example], *, batch: int = 64) -> Tensor:
-    """n x C logits of `model`, without dropout and noise."""
-    model.eval()
-    device = next(model.parameters()).device
-    collate = Collator(model)
-    rows = []
-    with torch.inference_mode():
-        for start in range(0, len(examples), batch):
-            inputs = collate(examples[start : start + batch])
-            moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in inputs.items()}
-            rows.append(model(**moved).logits.float().cpu())
-    return torch.cat(rows)

@@ -8,11 +8,12 @@ import pytest
 from covla.labels import load_taxonomy
 from covla.settings import Settings
 from covla.study import inputs
-from covla.study.fit_row import answers, fit_row
+from covla.study.fit_row import fit_row
 from covla.study.inputs import Inputs, gather
 from covla.study.pool import one_thread
 from covla.study.posts import read_posts
 from covla.study.rows import Common, choose
+from covla.training.collate import answers
 from covla.training.examples import Prepped, make_examples
 from covla.training.fit import fit
 from covla.training.recipe import Recipe
