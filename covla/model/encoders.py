@@ -8,7 +8,7 @@ it is, the answer for a post does not depend on its neighbours.
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -99,14 +99,29 @@ class Encoders:
         self.max_tokens = int(known.spec["text"]["max_tokens"])
         self._lock = threading.Lock()
         kept = cache / "openvino" / weights if cache else None
-        self._text = self._open(lambda: known.load().eval().text, "text", networks, kept)
-        self._image = self._open(lambda: known.load().eval().image, "image", networks, kept)
+        self._load, self._kept = known.load, kept
+        self._folder = networks if engine.in_folder else None
+        self._networks: dict[str, Network] = {}
+        if self._folder is not None:
+            for part in ("text", "image"):  # what cannot be read is named now
+                self._network(part)
 
-    def _open(
-        self, tower: Callable[[], nn.Module], part: str, networks: Path | None, kept: Path | None
-    ) -> Network:
-        text = part == "text"
+    def _network(self, part: str) -> Network:
+        """The network of one side, made when the first post has that side."""
+        if part not in self._networks:
+            self._networks[part] = self._open(part)
+            if len(self._networks) == 2:
+                del self._load  # weights go with it, but those that a torch network holds
+        return self._networks[part]
+
+    def _open(self, part: str) -> Network:
+        text, folder, kept = part == "text", self._folder, self._kept
         ending = ".onnx" if self.engine.name == "onnx" else ".xml"
+
+        def tower() -> nn.Module:
+            towers = self._load().eval()
+            return towers.text if text else towers.image
+
         return open_network(
             tower,
             self.engine,
@@ -115,7 +130,7 @@ class Encoders:
             pads=(self.tokenizer.pad_token_id or 0, 0) if text else (),
             ragged_output=text,
             device=self.device,
-            file=networks / f"{part}{ending}" if networks and self.engine.in_folder else None,
+            file=folder / f"{part}{ending}" if folder else None,
             cached=kept.with_name(f"{kept.name}-{part}.xml") if kept else None,
         )
 
@@ -131,9 +146,9 @@ class Encoders:
         texts = [i for i, item in enumerate(items) if item.text]
         images = [i for i, item in enumerate(items) if item.image is not None]
         with self._lock:
-            tokens = self._run(self._text, texts, self.text_inputs([items[i].text for i in texts]))
+            tokens = self._run("text", texts, self.text_inputs([items[i].text for i in texts]))
             pictures = (image for i in images if (image := items[i].image) is not None)
-            regions = self._run(self._image, images, self.image_inputs(pictures))
+            regions = self._run("image", images, self.image_inputs(pictures))
         return [_encoded(tokens.get(i), regions.get(i)) for i in range(len(items))]
 
     def text_inputs(self, texts: Sequence[str]) -> Iterator[Arrays]:
@@ -149,9 +164,8 @@ class Encoders:
         """Each picture, 1 x 3 x S x S uint8; resized while the one before it is encoded."""
         return ((pixels(image, self.image_size)[None],) for image in images)
 
-    @staticmethod
-    def _run(network: Network, places: list[int], inputs: Iterable[Arrays]) -> dict[int, Array]:
-        said = network.run(inputs) if places else []
+    def _run(self, part: str, places: list[int], inputs: Iterable[Arrays]) -> dict[int, Array]:
+        said = self._network(part).run(inputs) if places else []
         return {place: outputs[0][0] for place, outputs in zip(places, said, strict=True)}
 
 

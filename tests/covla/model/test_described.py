@@ -29,10 +29,10 @@ def _never() -> Towers:
 def test_what_is_cached_runs_without_the_towers(tmp_path: Path) -> None:
     towers, tokenizer = tiny_towers(TEXTS, 0)
     known = replace(Described.of(towers), load=_never)
-    with pytest.raises(AssertionError, match="were loaded"):
-        Encoders(known, tokenizer, cache=tmp_path, device="cpu")
     rng = np.random.default_rng(0)
     items = [Item(text, rng.integers(0, 255, (90, 60, 3), dtype=np.uint8)) for text in TEXTS]
+    with pytest.raises(AssertionError, match="were loaded"):
+        Encoders(known, tokenizer, cache=tmp_path, device="cpu").encode(items)
     loaded = Encoders(towers, tokenizer, cache=tmp_path, device="cpu")
     cached = Encoders(known, tokenizer, cache=tmp_path, device="cpu")
     assert cached.id == loaded.id
@@ -41,6 +41,12 @@ def test_what_is_cached_runs_without_the_towers(tmp_path: Path) -> None:
         assert a.regions is not None
         np.testing.assert_array_equal(a.tokens, b.tokens)
         np.testing.assert_array_equal(a.regions, b.regions)
+
+
+def test_a_side_that_no_post_has_is_not_converted(tmp_path: Path) -> None:
+    encoders = Encoders(*tiny_towers(TEXTS, 0), cache=tmp_path, device="cpu")
+    encoders.encode([Item(text, None) for text in TEXTS])
+    assert [path.name.split("-")[1] for path in tmp_path.rglob("*.xml")] == ["text"]
 
 
 def test_base_is_loaded_once_and_again_after_an_upgrade_or_damage(
