@@ -27,7 +27,7 @@ from bench.gpu_teacher import load_teacher
 from bench.jpeg import Decoder, pick, pictures
 from covla.model.configuration import CovlaConfig
 from covla.model.gpu import TorchNetwork, bucket
-from covla.model.modeling import CovlaModel
+from covla.model.pretrained import CovlaModel
 from covla.model.towers import LITE0, MAX_TOKENS, Towers, load_towers
 from covla.training.tiny import tiny_towers
 

@@ -14,7 +14,7 @@ from bench import alternate, arguments, report
 from covla.labels import load_taxonomy
 from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
-from covla.model.modeling import CovlaModel
+from covla.model.pretrained import CovlaModel
 from covla.model.towers import load_towers
 from covla.model_folder import seal
 from covla.post import SocialPost

@@ -24,7 +24,7 @@ from covla.model.context import Context
 from covla.model.described import Described
 from covla.model.encoders import Encoded, Encoders
 from covla.model.engine import NETWORKS, Engine, open_network, pick_device
-from covla.model.modeling import CovlaModel
+from covla.model.modeling import Covla
 from covla.model.network import Arrays
 from covla.model.output import CovlaOutput
 from covla.model.towers import Towers
@@ -48,7 +48,7 @@ class HeadOutput:
 class Answer(nn.Module):
     """Probabilities, gate and tempered logits as plain tensors, which is what can be exported."""
 
-    def __init__(self, model: CovlaModel) -> None:
+    def __init__(self, model: Covla) -> None:
         super().__init__()
         self.model = model
 
@@ -140,7 +140,7 @@ class HeadEngine:
 
     def __init__(
         self,
-        model: CovlaModel,
+        model: Covla,
         *,
         device: str = "auto",
         engine: Engine | None = None,
@@ -188,7 +188,7 @@ class HeadEngine:
         """
         config = load_config(folder)
         config.with_towers = False
-        model = CovlaModel(config)
+        model = Covla(config)
         _load(model, folder, towers=False)
         engine = engine or Engine.of(folder, pick_device(device))
         network = folder / NETWORKS / "head.onnx"

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from covla.model.alignment import masked_mean
 from covla.model.baselines import make_alignment, make_fusion
@@ -17,22 +16,23 @@ from covla.model.label_nodes import LabelNodes
 from covla.model.losses import cross_entropy, distillation, info_nce
 from covla.model.output import CovlaOutput
 from covla.model.projection import Projection
-from covla.model.towers import ImageTower, Towers
+from covla.model.towers import Towers
 
 
-class CovlaModel(PreTrainedModel):  # type: ignore[misc]
+class Covla(nn.Module):
     """Towers (when `with_towers`), context graph, CAM, CMF, classifier.
 
     `forward` takes token and region features of frozen towers, or raw ids and pixels when the
-    towers are part of the model.
+    towers are part of the model. `CovlaModel` is the same as a transformers model.
     """
 
-    config_class = CovlaConfig
-    main_input_name = "tokens"
-
     def __init__(self, config: CovlaConfig) -> None:
-        super().__init__(config)
-        self.loss_type = "ForSequenceClassification"  # else transformers warns at every export
+        super().__init__()
+        self.config = config
+        self.build(config)
+
+    def build(self, config: CovlaConfig) -> None:
+        """Every part that has weights."""
         self.towers = Towers(dict(config.encoders)) if config.with_towers else None
         self.text = Projection(config.text_width, config.width)
         self.image = Projection(config.image_width, config.width, config.image_components)
@@ -46,15 +46,6 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         # P, training only: the student's fused vector to the teacher's width.
         wide = config.teacher_width
         self.projection = nn.Linear(self.fusion.width, wide) if wide else None
-        self.post_init()
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        # torch's own initialisation of each layer is what was measured, and towers bring their own
-        # weights; but `from_pretrained` leaves buffers that are not saved without values.
-        if isinstance(module, ImageTower):
-            for name in ("mean", "std"):
-                getattr(module, name).copy_(torch.tensor(module.spec[name]).view(1, 3, 1, 1))
 
     def forward(
         self,
@@ -151,7 +142,3 @@ class CovlaModel(PreTrainedModel):  # type: ignore[misc]
         """B x C logits to calibrated probabilities, by the fitted temperature."""
         temperature: float = self.config.softmax_temperature
         return (logits / temperature).softmax(-1)
-
-
-AutoConfig.register("covla", CovlaConfig)
-AutoModel.register(CovlaConfig, CovlaModel)

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from covla.model.context import context_of
 from covla.model.encoders import Encoded, Encoders
 from covla.model.head import HeadEngine
-from covla.model.modeling import CovlaModel
+from covla.model.pretrained import CovlaModel
 from covla.model.towers import Towers, load_towers
 from covla.study.inputs import Inputs
 from covla.study.rows import Common, Row

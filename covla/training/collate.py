@@ -5,14 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from covla.model.modeling import CovlaModel
+from covla.model.modeling import Covla
 from covla.training.examples import Example
 
 
 class Collator:
     """Examples to a padded batch."""
 
-    def __init__(self, model: CovlaModel, *, pretraining: bool = False) -> None:
+    def __init__(self, model: Covla, *, pretraining: bool = False) -> None:
         self.config = model.config
         self.raw = model.towers is not None
         self.size = model.towers.image.spec["size"] if model.towers is not None else 0
@@ -24,7 +24,7 @@ class Collator:
         return 0 if text is None else len(text)
 
     def __call__(self, rows: list[Example]) -> dict[str, Any]:
-        """Keyword arguments of `CovlaModel.forward`."""
+        """Keyword arguments of `Covla.forward`."""
         config = self.config
         texts = [row.ids if self.raw else row.tokens for row in rows]
         longest = max(1, *map(self.length, rows))
@@ -67,9 +67,7 @@ class Collator:
         return batch
 
 
-def answers(
-    model: CovlaModel, examples: list[Example], *, batch: int = 64
-) -> tuple[Tensor, Tensor]:
+def answers(model: Covla, examples: list[Example], *, batch: int = 64) -> tuple[Tensor, Tensor]:
     """n x C logits and n gates of `model`, in order, without dropout and noise.
 
     Texts of like length share a batch: little of it is padding.

@@ -15,7 +15,7 @@ from covla.labels import Taxonomy
 from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
 from covla.model.encoders import Encoders, pixels
-from covla.model.modeling import CovlaModel
+from covla.model.modeling import Covla
 from covla.prepare import Prepared, prepare
 from covla.settings import Settings
 from covla.training.data import TrainingPost
@@ -130,7 +130,7 @@ def encode(data: Prepped, encoders: Encoders, settings: Settings, progress: Prog
     return cache.features(items, encoders.encode, step)
 
 
-def set_context_statistics(model: CovlaModel, nodes: Array, mask: np.ndarray[Any, Any]) -> None:
+def set_context_statistics(model: Covla, nodes: Array, mask: np.ndarray[Any, Any]) -> None:
     """Mean and standard deviation of each context node over the training posts that have it."""
     for k in range(nodes.shape[1]):
         rows = nodes[mask[:, k], k]

@@ -12,7 +12,7 @@ from covla.labels import Taxonomy
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.model.described import weights_id
-from covla.model.modeling import CovlaModel
+from covla.model.pretrained import CovlaModel
 from covla.model.towers import Towers
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 from covla.training.collate import answers

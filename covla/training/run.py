@@ -14,7 +14,7 @@ from covla.errors import CovlaError
 from covla.labels import Taxonomy
 from covla.model.described import weights_id
 from covla.model.encoders import Encoders
-from covla.model.modeling import CovlaModel
+from covla.model.pretrained import CovlaModel
 from covla.model.processing import CovlaProcessor
 from covla.model.towers import Towers, load_towers
 from covla.settings import Settings

@@ -12,7 +12,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from covla.model.engine import pick_device
-from covla.model.modeling import CovlaModel
+from covla.model.pretrained import CovlaModel
 from covla.training.collate import Collator
 from covla.training.examples import Example, Progress
 from covla.training.recipe import Recipe

@@ -21,7 +21,7 @@ from covla.console import json_option, result, say
     type=click.FloatRange(0.05, 10),
     default=1.0,
     show_default=True,
-    help="Of the number of synthetic posts: 1 is 1,650.",
+    help="Of the number of synthetic posts: 1 is 1,060.",
 )
 @click.option("--exit", "leave", is_flag=True, help="End instead of staying up.")
 @json_option

@@ -20,7 +20,7 @@ from covla.synthetic.camera import camera_filter
 from covla.window import Window
 from services.publish import restamp
 
-SIZES = {"history": 800, "live": 250, "drifted": 350, "after": 250}
+SIZES = {"history": 520, "live": 160, "drifted": 220, "after": 160}
 # Share of the event time between the last demo and this one that each act takes.
 SHARES = {"history": 0.7, "live": 0.1, "drifted": 0.1, "after": 0.1}
 LONGEST = timedelta(hours=30)

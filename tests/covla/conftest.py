@@ -13,7 +13,7 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
 
     from covla.labels import load_taxonomy
     from covla.model.configuration import CONTEXT_NODES, CovlaConfig
-    from covla.model.modeling import CovlaModel
+    from covla.model.pretrained import CovlaModel
     from covla.model.towers import tiny
     from covla.model_folder import seal
     from covla.signals import IMAGE_QUALITY, TEXT_QUALITY

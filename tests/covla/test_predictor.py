@@ -2,6 +2,8 @@
 
 import base64
 import io
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -268,3 +270,14 @@ def test_nothing_in_gives_nothing_out_and_warm_up_answers(
     limits = [limit for limit in LENGTHS if limit <= bucket(encoders.max_tokens)]
     assert sorted({bucket(length) for length in lengths}) == limits
     assert np.isfinite(_good(predictor.predict([_post()])[0]).gate)
+
+
+@pytest.mark.slow
+def test_what_serves_starts_without_what_only_training_needs() -> None:
+    """transformers' model classes and timm: half of the start of a process that predicts."""
+    heavy = ("transformers.modeling_utils", "timm", "torchvision", "scipy", "mlflow", "feast")
+    code = f"import sys, covla.predictor; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.strip() == "[]"

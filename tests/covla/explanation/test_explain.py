@@ -18,7 +18,7 @@ from covla.explanation.explain import explain
 from covla.model.context import Context, Layout
 from covla.model.head import HeadEngine, load_config
 from covla.model.label_nodes import EXPERTS
-from covla.model.modeling import CovlaModel
+from covla.model.pretrained import CovlaModel
 from covla.post import Prediction, SocialPost
 from covla.predictor import Predictor
 from covla.prepare import Prepared

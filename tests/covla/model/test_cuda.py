@@ -18,7 +18,7 @@ from covla.model.encoders import Encoded, Encoders
 from covla.model.engine import Engine
 from covla.model.gpu import TorchNetwork
 from covla.model.head import HeadEngine
-from covla.model.modeling import CovlaModel
+from covla.model.pretrained import CovlaModel
 from covla.model.towers import tiny
 from covla.training.tiny import tiny_towers
 

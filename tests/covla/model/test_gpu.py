@@ -114,7 +114,7 @@ ALONE = textwrap.dedent("""
     from covla.model.encoders import Encoders
     from covla.model.engine import Engine
     from covla.model.head import HeadEngine
-    from covla.model.modeling import CovlaModel
+    from covla.model.pretrained import CovlaModel
     from covla.training.tiny import tiny_towers
     towers, tokenizer = tiny_towers(["a b", "b a"], 0)
     encoders = Encoders(towers, tokenizer, device="cpu", engine="torch")
@@ -150,5 +150,5 @@ def test_the_torch_path_runs_with_torch_and_transformers_alone() -> None:
     row = json.loads(done.stdout.splitlines()[-1])
     assert row["student"] == "random, in the shape of base"
     assert row["decoder"] == "pillow"
-    assert min(v for k, v in row.items() if k.endswith("per_s")) > 0
+    assert min(v for k, v in row.items() if k.endswith("posts_per_s")) > 0
     assert row["precision"] == "bf16"

@@ -12,7 +12,7 @@ from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
 from covla.model.head import HeadEngine
 from covla.model.label_nodes import roots
-from covla.model.modeling import CovlaModel
+from covla.model.pretrained import CovlaModel
 from covla.model.towers import tiny
 
 BASE = {

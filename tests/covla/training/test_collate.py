@@ -4,7 +4,7 @@ import torch
 
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Layout
-from covla.model.modeling import CovlaModel
+from covla.model.pretrained import CovlaModel
 from covla.training.collate import answers
 from covla.training.examples import Example
 
