@@ -1,6 +1,7 @@
-"""How long `covla --help` and the reading of each DAG file take, against Python and Airflow alone.
+"""How long starting takes: `covla --help`, what predicts, the feature store, each DAG file.
 
-The house wants `--help` under 0.5 s and each DAG file under 1 s of its own.
+Against Python, torch, Feast and Airflow alone. The house wants `--help` under 0.5 s and each DAG
+file under 1 s of its own.
 """
 
 import os
@@ -44,6 +45,18 @@ def main() -> None:
         notes="reference: Python importing click",
         quiet=options.json,
     )
+    for ours, reference in (("covla.predictor", "torch"), ("features.feast_api", "feast")):
+        report(
+            f"import {ours}",
+            *alternate(
+                lambda name=ours: _run(python, "-c", f"import {name}"),  # type: ignore[misc]
+                lambda name=reference: _run(python, "-c", f"import {name}"),  # type: ignore[misc]
+                options.rounds,
+            ),
+            unit="s",
+            notes=f"reference: importing {reference}",
+            quiet=options.json,
+        )
     with tempfile.TemporaryDirectory() as home:
         environment = os.environ | {"AIRFLOW_HOME": home, "PYTHONPATH": str(DAGS)}
         for path in sorted(DAGS.glob("*.py")):
