@@ -1,7 +1,8 @@
 """The `covla` command: an empty shell that finds each room's verbs by entry point."""
 
 import sys
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
 import click
 
@@ -11,13 +12,19 @@ from covla.errors import CovlaError
 GROUP = "covla.commands"
 
 
+@cache
+def _verbs() -> dict[str, EntryPoint]:
+    # Once: it reads a file of every package that is installed.
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
 class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(point.name for point in entry_points(group=GROUP))
+        return sorted(_verbs())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        found = entry_points(group=GROUP, name=cmd_name)
-        return next(iter(found)).load() if found else None
+        point = _verbs().get(cmd_name)
+        return point.load() if point else None
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
