@@ -1,14 +1,17 @@
 """Kafka clients: the addresses, the security, the defaults that the guarantees stand on (ADR 5)."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 
 from covla.errors import ServiceUnavailable
 from covla.settings import Settings
+
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,54 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]
             self._coordinator.request_rejoin()
         return super().poll(*arguments, **options)
 
+    def caught_up(self) -> bool:
+        """Whether this member has read all that the broker has told of its partitions.
+
+        Before the broker has told, a poll without messages means nothing: a join, a look-up of
+        the committed offsets and a first fetch may each take a second of a busy one.
+        """
+        held = self.assignment()
+        return bool(held) and all(self._behind(where) == 0 for where in held)
+
+    def _behind(self, where: TopicPartition) -> int | None:
+        end = self.highwater(where)  # known since the last fetch: no request
+        at = None if end is None else self.position(where, timeout_ms=1000)
+        return None if end is None or at is None else max(end - at, 0)
+
+    def lag(self) -> dict[str, int]:
+        """Messages not yet read by topic, of the partitions of which the broker has told."""
+        lag: dict[str, int] = {}
+        for where in self.assignment():
+            if (behind := self._behind(where)) is not None:
+                lag[where.topic] = lag.get(where.topic, 0) + behind
+        return lag
+
+
+class Idle:
+    """Since when a consumer that has caught up had nothing to read.
+
+    One that gets no partition, having more members beside it than there are, is idle too, after
+    PATIENCE_SECONDS; so is one held up by another producer's open transaction.
+    """
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._since = self._waits_since = time.monotonic()
+
+    def ended(self) -> None:
+        """There was something to do until now."""
+        self._since = self._waits_since = time.monotonic()
+
+    def lasts(self, seconds: float) -> bool:
+        """Whether it had nothing for so long. Call it after a poll that gave nothing."""
+        now = time.monotonic()
+        if self._consumer.caught_up():
+            self._waits_since = now
+        elif now - self._waits_since < PATIENCE_SECONDS:
+            self._since = now
+            return False
+        return now - self._since >= seconds
+
 
 def consumer(settings: Settings, *topics: str, group: str | None, **config: Any) -> Consumer:
     """A read-committed consumer of raw bytes that never commits by itself.
@@ -132,6 +183,13 @@ def consumer(settings: Settings, *topics: str, group: str | None, **config: Any)
     client: Consumer = _connect(Consumer, settings, **(defaults | config))
     if topics:
         client.subscribe(list(topics))
+        # Who joins before it knows its topics' partitions, and leads the group, gives nobody any.
+        try:
+            for topic in topics:
+                client.partitions_for_topic(topic)
+        except KafkaError as error:
+            client.close(autocommit=False)
+            raise ServiceUnavailable(f"Kafka does not tell its topics: {error}") from error
     return client
 
 

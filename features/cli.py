@@ -8,7 +8,11 @@ from covla.console import json_option, result, say, window_option
 
 
 @click.command()
-@click.option("--until-idle", type=click.FloatRange(min=0), help="End after so many quiet seconds.")
+@click.option(
+    "--until-idle",
+    type=click.FloatRange(min=0),
+    help="End when all is read and nothing came for so many seconds.",
+)
 @click.option("--max", "maximum", type=click.IntRange(min=1), help="End after so many messages.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics.")
 @json_option

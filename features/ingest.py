@@ -109,7 +109,7 @@ class Ingest:
         maximum: int | None,
     ) -> None:
         taken, ahead = 0, None
-        first, quiet_since = None, time.monotonic()
+        first, idle = None, kafka.Idle(consumer)
         while True:
             room = BATCH if maximum is None else min(BATCH, maximum - taken)
             batch = None
@@ -124,14 +124,12 @@ class Ingest:
             if ahead:
                 self._finish(ahead, consumer, producer)
                 self.totals.seconds = time.monotonic() - (first or 0)
-                quiet_since = time.monotonic()
+                idle.ended()
             elif batch is None:
                 if self.stop.is_set() or room <= 0:
                     return
                 self._when_quiet()
-                if not consumer.assignment():
-                    quiet_since = time.monotonic()  # still joining the group
-                if until_idle is not None and time.monotonic() - quiet_since >= until_idle:
+                if until_idle is not None and idle.lasts(until_idle):
                     return
             ahead = batch
 
@@ -155,7 +153,7 @@ class Ingest:
         self.totals.dead_letters += len(dead)
         if self.on_batch:
             kinds = {"post": len(posts), "label": len(labels), "dead_letter": len(dead)}
-            self.on_batch(kinds, _lag(consumer))
+            self.on_batch(kinds, consumer.lag())
 
     def _write(self, posts: Sequence[Post], labels: Sequence[Label]) -> None:
         deadline = time.monotonic() + ONLINE_STORE_PATIENCE
@@ -198,16 +196,6 @@ class Ingest:
         ]
         for future in sent:
             future.get(timeout=60)  # a failed send is an exception here (kafka-python#1347)
-
-
-def _lag(consumer: Any) -> dict[str, int]:
-    lag: dict[str, int] = {}
-    for where in consumer.assignment():
-        end = consumer.highwater(where)  # known since the last fetch: no request
-        if end is not None:
-            behind = max(end - consumer.position(where, timeout_ms=1000), 0)
-            lag[where.topic] = lag.get(where.topic, 0) + behind
-    return lag
 
 
 @contextmanager

@@ -47,7 +47,11 @@ def serve(model: str, host: str | None, port: int | None, as_json: bool) -> None
 @_model
 @click.option("--group", default="predict", show_default=True, help="Kafka consumer group.")
 @click.option("--worker", default="0", show_default=True, help="This worker's name in the group.")
-@click.option("--until-idle", type=click.FloatRange(min=0), help="End after S idle seconds.")
+@click.option(
+    "--until-idle",
+    type=click.FloatRange(min=0),
+    help="End when all is read and nothing came for S seconds.",
+)
 @click.option("--max", "limit", type=click.IntRange(min=1), help="End after N posts.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics.")
 @json_option

@@ -32,7 +32,6 @@ BATCH_POSTS = 64
 POLL_MS = 500
 SEND_SECONDS = 60
 SESSION_MS = 15_000
-JOIN_SECONDS = 30.0
 CLOSE_SECONDS = 10
 # A batch takes a second; ten minutes without a poll means that the worker hangs.
 MAX_POLL_INTERVAL_MS = 600_000
@@ -218,22 +217,18 @@ class Worker:
                 reader.close(autocommit=False, timeout_ms=CLOSE_SECONDS * 1000)
 
     def _work(self, reader: Any, writer: Any, until_idle: float | None, limit: int | None) -> None:
-        idle_since = time.monotonic()
-        waited_for_partitions = time.monotonic()
+        idle = kafka.Idle(reader)
         while not self.stop.is_set():
             room = BATCH_POSTS if limit is None else min(BATCH_POSTS, limit - self.done.posts)
             if room <= 0:
                 return
             batches = reader.poll(timeout_ms=POLL_MS, max_records=room)
-            now = time.monotonic()
             if batches:
-                self._first = self._first or now
+                self._first = self._first or time.monotonic()
                 self._batch(batches, reader.group_metadata(), writer)
                 self.done.seconds = time.monotonic() - self._first
-                idle_since = time.monotonic()
-            elif not reader.assignment() and now - waited_for_partitions < JOIN_SECONDS:
-                idle_since = now  # still joining
-            elif until_idle is not None and now - idle_since > until_idle:
+                idle.ended()
+            elif until_idle is not None and idle.lasts(until_idle):
                 return
 
     def _batch(self, batches: dict[Any, list[Any]], member: Any, writer: Any) -> None:

@@ -49,6 +49,46 @@ def test_a_join_that_outlasts_a_poll_still_ends_with_the_partitions(settings: Se
         reader.close(autocommit=False)
 
 
+@pytest.mark.slow
+def test_a_consumer_is_idle_after_all_is_read_and_not_while_it_joins(settings: Settings) -> None:
+    topics = kafka.ensure_topics(settings)
+    producer = kafka.producer(settings)
+    for i in range(50):
+        producer.send(topics.posts, key=b"%d" % i, value=b"x")
+    producer.close()
+    reader = kafka.consumer(settings, topics.posts, group="idle", max_poll_records=7)
+    try:
+        idle, read = kafka.Idle(reader), 0
+        while not idle.lasts(0):
+            read += sum(map(len, reader.poll(timeout_ms=1).values()))
+        assert read == 50
+        assert reader.lag() == {topics.posts: 0}
+    finally:
+        reader.close(autocommit=False)
+
+
+@pytest.mark.slow
+def test_a_member_without_a_partition_is_idle_in_the_end(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "PATIENCE_SECONDS", 3.0)
+    topics = kafka.ensure_topics(settings.model_copy(update={"topic_partitions": 1}))
+    readers = [kafka.consumer(settings, topics.posts, group="many") for _ in range(2)]
+    try:
+        deadline = time.monotonic() + 60
+        idle = [kafka.Idle(reader) for reader in readers]
+        done = [False, False]
+        while not all(done) and time.monotonic() < deadline:
+            for reader in readers:
+                reader.poll(timeout_ms=200)
+            done = [one.lasts(1) for one in idle]
+        assert all(done)
+        assert sorted(len(reader.assignment()) for reader in readers) == [0, 1]
+    finally:
+        for reader in readers:
+            reader.close(autocommit=False)
+
+
 def test_without_a_broker_it_says_how_to_get_one(offline_settings: Settings) -> None:
     with pytest.raises(ServiceUnavailable, match="covla up"):
         kafka.bootstrap(offline_settings)
