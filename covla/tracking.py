@@ -1,7 +1,6 @@
 """MLflow made quiet and bounded: one client per process and address, errors a person can act on."""
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,8 +91,6 @@ def experiment_id(settings: Settings) -> str:
 
 
 def _mlflow() -> Any:
-    # Set before the import, which would start MLflow's reporting of usage to its makers.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     import mlflow

@@ -74,7 +74,6 @@ def _config(home: Path, dags: Path, port: int, address: str) -> dict[str, str]:
         ("dag_processor", "bundle_refresh_check_interval"): "2",
         ("dag_processor", "min_file_process_interval"): "30",
         ("dag_processor", "dag_bundle_storage_path"): str(home / "bundles"),
-        ("usage_data_collection", "enabled"): "False",
     }
     named = {f"AIRFLOW__{part}__{name}".upper(): value for (part, name), value in options.items()}
     return {"AIRFLOW_HOME": str(home), **named}

@@ -34,7 +34,6 @@ def start(settings: Settings) -> Process:
     command += ["--default-artifact-root", artifacts.as_uri()]
     command += ["--artifacts-destination", artifacts.as_uri()]
     env = pages.environment(settings) | {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         # Its job queue for model judging is four processes that nothing here uses.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }

@@ -18,9 +18,8 @@ def answers(url: str) -> bool:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """For a child: our settings, our programs first on the PATH, usage statistics off."""
+    """For a child: our settings, our programs first on the PATH."""
     kept = settings.environment()
     bin_folder = str(Path(sys.executable).parent)
     kept["PATH"] = os.pathsep.join([bin_folder, kept.get("PATH", os.defpath)])
-    kept["DO_NOT_TRACK"] = "1"
     return kept
