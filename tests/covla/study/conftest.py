@@ -9,6 +9,7 @@ import pytest
 from covla.posts_folder import write_folder
 from covla.settings import Settings
 from covla.synthetic.generate import generate
+from tests.conftest import FreshState
 
 LABELS = ["home", "school", "beach_coast"]
 
@@ -29,6 +30,6 @@ def posts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def study_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def study_settings(tmp_path_factory: pytest.TempPathFactory, fresh_state: FreshState) -> Settings:
     """One state folder for the tests of studies: posts are encoded once."""
-    return Settings(state=tmp_path_factory.mktemp("study-state"), device="cpu")
+    return Settings(state=fresh_state(tmp_path_factory.mktemp("study-state")), device="cpu")

@@ -37,8 +37,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(state=tmp_path / "state", device="cpu")
+def settings(state: Path) -> Settings:
+    return Settings(state=state, device="cpu")
 
 
 @pytest.fixture
@@ -114,9 +114,9 @@ def test_the_verbs_train_and_evaluate(folder: Path, tmp_path: Path, run_verb: An
 
 @pytest.mark.slow
 def test_a_teacher_speaks_of_every_post_and_is_asked_once(
-    folder: Path, tmp_path: Path, run_verb: Any
+    folder: Path, state: Path, run_verb: Any
 ) -> None:
-    settings = Settings(state=tmp_path / "state")
+    settings = Settings(state=state)
     first = run_verb(settings, "teach", "--posts", folder, "--unlabelled", "all", "--json")
     assert first.returncode == 0, first.stderr
     rows = from_folder(folder, "train", settings, unlabelled=None)
