@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from transformers import PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 
 from covla.errors import CovlaError
 
@@ -128,3 +128,6 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         """Rows and columns of the regions; regions that fill no square are one row."""
         side = round(self.regions**0.5)
         return (side, side) if side * side == self.regions else (1, self.regions)
+
+
+AutoConfig.register("covla", CovlaConfig)  # AutoTokenizer asks for it in a model folder

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoModel, PreTrainedModel
 
 from covla.model.configuration import CovlaConfig
 from covla.model.modeling import Covla
@@ -38,5 +38,4 @@ class CovlaModel(Covla, PreTrainedModel):  # type: ignore[misc]
                 getattr(module, name).copy_(torch.tensor(module.spec[name]).view(1, 3, 1, 1))
 
 
-AutoConfig.register("covla", CovlaConfig)
 AutoModel.register(CovlaConfig, CovlaModel)
