@@ -13,6 +13,7 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
 
     from covla.labels import load_taxonomy
     from covla.model.configuration import CONTEXT_NODES, CovlaConfig
+    from covla.model.described import weights_id
     from covla.model.pretrained import CovlaModel
     from covla.model.towers import tiny
     from covla.model_folder import seal
@@ -41,6 +42,7 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
     )
     assert model.towers is not None
     model.towers.load_state_dict(towers.state_dict())
+    model.config.encoder_id = weights_id(towers)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "metrics.json").write_text('{"accuracy": 0.1}')
