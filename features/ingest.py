@@ -17,6 +17,7 @@ from kafka.errors import CommitFailedError, KafkaError
 from covla import kafka
 from covla.dead_letters import DeadLetter
 from covla.errors import ServiceUnavailable
+from covla.kafka_consumer import Idle
 from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders, load_encoders
 from covla.settings import Settings
@@ -109,7 +110,7 @@ class Ingest:
         maximum: int | None,
     ) -> None:
         taken, ahead = 0, None
-        first, idle = None, kafka.Idle(consumer)
+        first, idle = None, Idle(consumer)
         while True:
             room = BATCH if maximum is None else min(BATCH, maximum - taken)
             batch = None

@@ -19,6 +19,7 @@ from kafka.structs import OffsetAndMetadata
 from covla import kafka
 from covla.dead_letters import DeadLetter, make
 from covla.errors import CovlaError, PostError, Refused, ServiceUnavailable
+from covla.kafka_consumer import Idle
 from covla.post import Prediction, SocialPost, parse_post
 from covla.settings import Settings
 from services.models import Current, Model, serving
@@ -217,7 +218,7 @@ class Worker:
                 reader.close(autocommit=False, timeout_ms=CLOSE_SECONDS * 1000)
 
     def _work(self, reader: Any, writer: Any, until_idle: float | None, limit: int | None) -> None:
-        idle = kafka.Idle(reader)
+        idle = Idle(reader)
         while not self.stop.is_set():
             room = BATCH_POSTS if limit is None else min(BATCH_POSTS, limit - self.done.posts)
             if room <= 0:

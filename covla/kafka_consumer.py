@@ -1,0 +1,72 @@
+"""A Kafka consumer that knows whether it has read everything, and how long there was nothing."""
+
+import time
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+PATIENCE_SECONDS = 30.0
+
+
+class Consumer(KafkaConsumer):  # type: ignore[misc]
+    """A KafkaConsumer that does not forget a join which one poll began and did not see the end of.
+
+    kafka-python 3.0.12 does when it was a change of the topics' metadata that asked for the join,
+    as it is when a new member knows its topics before their partitions: the next poll finds no
+    reason to join, and the member holds partitions that it never reads, without a heartbeat, until
+    it is restarted. (The same flag was handled in kafka-python#1695, before the join was a task.)
+    """
+
+    def poll(self, *arguments: Any, **options: Any) -> Any:
+        """As KafkaConsumer's."""
+        if self._coordinator.rejoining:
+            self._coordinator.request_rejoin()
+        return super().poll(*arguments, **options)
+
+    def caught_up(self) -> bool:
+        """Whether this member has read all that the broker has told of its partitions.
+
+        Before the broker has told, a poll without messages means nothing: a join, a look-up of
+        the committed offsets and a first fetch may each take a second of a busy one.
+        """
+        held = self.assignment()
+        return bool(held) and all(self._behind(where) == 0 for where in held)
+
+    def _behind(self, where: TopicPartition) -> int | None:
+        end = self.highwater(where)  # known since the last fetch: no request
+        at = None if end is None else self.position(where, timeout_ms=1000)
+        return None if end is None or at is None else max(end - at, 0)
+
+    def lag(self) -> dict[str, int]:
+        """Messages not yet read by topic, of the partitions of which the broker has told."""
+        lag: dict[str, int] = {}
+        for where in self.assignment():
+            if (behind := self._behind(where)) is not None:
+                lag[where.topic] = lag.get(where.topic, 0) + behind
+        return lag
+
+
+class Idle:
+    """Since when a consumer that has caught up had nothing to read.
+
+    One that gets no partition, having more members beside it than there are, is idle too, after
+    PATIENCE_SECONDS; so is one held up by another producer's open transaction.
+    """
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._since = self._waits_since = time.monotonic()
+
+    def ended(self) -> None:
+        """There was something to do until now."""
+        self._since = self._waits_since = time.monotonic()
+
+    def lasts(self, seconds: float) -> bool:
+        """Whether it had nothing for so long. Call it after a poll that gave nothing."""
+        now = time.monotonic()
+        if self._consumer.caught_up():
+            self._waits_since = now
+        elif now - self._waits_since < PATIENCE_SECONDS:
+            self._since = now
+            return False
+        return now - self._since >= seconds
