@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import sys
 import tempfile
 import warnings
@@ -31,7 +30,6 @@ def openvino_int8(network: ov.Model, items: Sequence[Arrays], *, transformer: bo
         transformer: attention and LayerNorm stay f32, and SmoothQuant is applied; for a
             convolutional network, asymmetric activations.
     """
-    os.environ.setdefault("NNCF_CI", "1")  # else it sends usage statistics
     with _quiet():
         import nncf
 
