@@ -6,20 +6,18 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from covla.settings import Settings
 
-if TYPE_CHECKING:
-    from services.stack.airflow_api import AirflowClient
-
 # The developer's own settings must not reach a test, nor a test the developer's state.
 for _name in [name for name in os.environ if name.startswith("COVLA_")]:
     del os.environ[_name]
+# Threads of test processes side by side must not spin for a core that another one needs.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 class Verb(subprocess.CompletedProcess[str]):
@@ -93,9 +91,11 @@ def offline_settings(state: Path) -> Settings:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """One real broker for the whole run; `kafka_bootstrap` is its address."""
     from services.stack import kafka as broker
+    from services.stack import ports
 
     state = tmp_path_factory.mktemp("kafka")
-    process = broker.start(Settings(state=state))
+    # Test processes side by side must not race for the default port.
+    process = broker.start(Settings(state=state, kafka_port=ports.any_free()))
     try:
         yield Settings(state=state, kafka_bootstrap=process.address)
     finally:
@@ -110,40 +110,6 @@ def settings(kafka: Settings, state: Path) -> Settings:
         kafka_bootstrap=kafka.kafka_bootstrap,
         topic_prefix=f"t-{uuid.uuid4().hex[:12]}",
     )
-
-
-@dataclass(frozen=True)
-class Airflow:
-    """A running Airflow: the settings its tasks get, and a client of its API."""
-
-    settings: Settings
-    client: "AirflowClient"
-
-
-@pytest.fixture(scope="session")
-def airflow(
-    kafka: Settings, tmp_path_factory: pytest.TempPathFactory, fresh_state: FreshState
-) -> Iterator[Airflow]:
-    """A real `airflow standalone` on the repository's dags, for the whole run.
-
-    Its tasks run on `airflow.settings`: a state folder and topics of their own.
-    """
-    from services.stack import airflow as server
-    from services.stack import ports, processes
-    from services.stack.airflow_api import AirflowClient
-
-    settings = Settings(
-        state=fresh_state(tmp_path_factory.mktemp("airflow")),
-        kafka_bootstrap=kafka.kafka_bootstrap,
-        topic_prefix=f"t-{uuid.uuid4().hex[:12]}",
-        airflow_port=ports.any_free(),
-    )
-    process = server.start(settings, schedule="none")  # no run by the clock beside a test
-    try:
-        with AirflowClient(process.address) as client:
-            yield Airflow(settings, client)
-    finally:
-        processes.stop(settings, "airflow")
 
 
 @pytest.fixture(scope="session")

@@ -27,9 +27,8 @@ def _of_state(state: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_up_status_ui_down(run_verb: RunVerb, tmp_path: Path) -> None:
-    settings = Settings(
-        state=tmp_path, mlflow_port=ports.any_free(), evidently_port=ports.any_free()
-    )
+    free = {f"{part}_port": ports.any_free() for part in ("kafka", "mlflow", "evidently")}
+    settings = Settings(state=tmp_path, **free)
     try:
         up = run_verb(settings, "up", "--json")
         assert up.returncode == 0, up.stderr
