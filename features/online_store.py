@@ -2,9 +2,11 @@
 
 Feast 0.67 lets a late row overwrite a newer one in SQLite (feast#5163), and on Redis refuses a
 corrected row that has the same time (feast#2795). Here an older row never lands, and an equally
-old one does, on both.
+old one does, on both, however many workers write: what is there is read and replaced in one
+transaction (SQLite) or under a lock of the view (Redis).
 """
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -13,6 +15,7 @@ from feast.infra.online_stores import redis as feast_redis
 from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import LockNotOwnedError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -31,7 +34,9 @@ from features.feast_api import (
 from features.feast_api import serialize_entity_key
 
 Row = tuple[Any, dict[str, Any], datetime, datetime | None]
-UNREACHABLE = (RedisConnectionError, RedisTimeoutError)
+# A writer that was held up until its lock ran out has to write again.
+UNREACHABLE = (RedisConnectionError, RedisTimeoutError, LockNotOwnedError)
+LOCK_SECONDS = 20  # what a killed writer holds up the others; a batch takes a fraction of one
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -90,22 +95,15 @@ class SqliteOnlineStore(FeastSqlite):  # type: ignore[misc]
         version = config.entity_key_serialization_version
         keys = [serialize_entity_key(row[0], version) for row in data]
         connection = self._get_conn(config)
-        stored: dict[bytes, int] = {}
-        for first in range(0, len(keys), 500):
-            part = keys[first : first + 500]
-            marks = ",".join("?" * len(part))
-            query = (
-                "SELECT entity_key, microseconds FROM covla_event_times "  # noqa: S608
-                f"WHERE view = ? AND entity_key IN ({marks})"
-            )
-            stored |= dict(connection.execute(query, [table.name, *part]))
-        kept = newest(data, keys, stored)
-        super().online_write_batch(config, table, list(kept.values()), progress)
         with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            kept = newest(data, keys, _stored(connection, table.name, keys))
             connection.executemany(
                 "INSERT OR REPLACE INTO covla_event_times VALUES (?, ?, ?)",
                 [(table.name, key, microseconds(row[2])) for key, row in kept.items()],
             )
+            # Feast's rows join the transaction, and Feast commits it.
+            super().online_write_batch(config, table, list(kept.values()), progress)
 
     def update(self, config: Any, tables_to_delete: Sequence[Any], *args: Any, **kw: Any) -> None:
         """As Feast's; the event times of removed views go with them."""
@@ -115,6 +113,19 @@ class SqliteOnlineStore(FeastSqlite):  # type: ignore[misc]
                 "DELETE FROM covla_event_times WHERE view = ?",
                 [(t.name,) for t in tables_to_delete],
             )
+
+
+def _stored(connection: sqlite3.Connection, view: str, keys: Sequence[bytes]) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    for first in range(0, len(keys), 500):
+        part = keys[first : first + 500]
+        marks = ",".join("?" * len(part))
+        query = (
+            "SELECT entity_key, microseconds FROM covla_event_times "  # noqa: S608
+            f"WHERE view = ? AND entity_key IN ({marks})"
+        )
+        found |= dict(connection.execute(query, [view, *part]))
+    return found
 
 
 class RedisOnlineStoreConfig(FeastRedisConfig):  # type: ignore[misc]
@@ -145,13 +156,15 @@ class RedisOnlineStore(FeastRedis):  # type: ignore[misc]
             for row in data
         ]
         field = f"_ts:{feast_redis._versioned_fv_name(table, config)}"
-        with self._get_client(config.online_store).pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.hget(key, field)
-            found = pipe.execute()
-        stored = {key: _time(raw) for key, raw in zip(keys, found, strict=True) if raw}
-        kept = newest(data, keys, stored)
-        super().online_write_batch(config, table, list(kept.values()), progress)
+        client = self._get_client(config.online_store)
+        with client.lock(f"{config.project}:{table.name}:writer", timeout=LOCK_SECONDS):
+            with client.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.hget(key, field)
+                found = pipe.execute()
+            stored = {key: _time(raw) for key, raw in zip(keys, found, strict=True) if raw}
+            kept = newest(data, keys, stored)
+            super().online_write_batch(config, table, list(kept.values()), progress)
 
 
 def _time(raw: bytes) -> int:

@@ -1,5 +1,6 @@
 """The newest event time of a key wins, in any order, with any repetition, on both stores."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -18,13 +19,19 @@ EVENTS = [(f"p{key}", version) for key in range(3) for version in range(4)]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "redis"])
-def feast_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """An applied store of each kind."""
-    state = tmp_path_factory.mktemp("state")
+def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings on each kind of online store."""
+    settings = Settings(state=tmp_path_factory.mktemp("state"))
     if request.param == "sqlite":
-        return feature_store(Settings(state=state))
+        return settings
     address = request.getfixturevalue("valkey")
-    return feature_store(Settings(state=state, online_store="redis", redis_url=address))
+    return settings.model_copy(update={"online_store": "redis", "redis_url": address})
+
+
+@pytest.fixture(scope="module")
+def feast_store(stores: Settings) -> Any:
+    """An applied store of each kind."""
+    return feature_store(stores)
 
 
 def write(store: Any, events: list[tuple[str, int]], run: int, text: str = "version") -> None:
@@ -74,3 +81,27 @@ def test_a_corrected_row_of_the_same_time_lands(feast_store: Any) -> None:
     write(feast_store, EVENTS, run)
     write(feast_store, [("p1", 3)], run, text="corrected")
     assert read(feast_store, run) == ["version3", "corrected3", "version3"]
+
+
+def test_two_writers_at_once_end_with_the_newest(stores: Settings, feast_store: Any) -> None:
+    """Each as a worker of its own has it: its own connection."""
+    together, failed = threading.Barrier(2), []
+    runs = [next(_runs) for _ in range(60)]
+
+    def worker(version: int) -> None:
+        own = feature_store.__wrapped__(stores)
+        try:
+            for run in runs:
+                together.wait(timeout=60)
+                write(own, [(f"p{key}", version) for key in range(3)], run)
+        except Exception as error:  # noqa: BLE001 - shown by the test
+            failed.append(error)
+            together.abort()
+
+    threads = [threading.Thread(target=worker, args=(version,)) for version in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert [read(feast_store, run) for run in runs] == [["version1"] * 3] * len(runs)
