@@ -11,6 +11,10 @@ from covla.errors import ServiceUnavailable
 from covla.kafka_consumer import Consumer
 from covla.settings import Settings
 
+# A killed worker's partitions go to another one after so long; what that one reads again is
+# written or sent once all the same.
+SESSION_MS = 15_000
+
 
 @dataclass(frozen=True)
 class Topics:
@@ -113,6 +117,8 @@ def consumer(settings: Settings, *topics: str, group: str | None, **config: Any)
         "isolation_level": "read_committed",
         "auto_offset_reset": "earliest",
         "max_poll_records": 256,
+        "session_timeout_ms": SESSION_MS,
+        "heartbeat_interval_ms": SESSION_MS // 5,
     }
     client: Consumer = _connect(Consumer, settings, **(defaults | config))
     if topics:

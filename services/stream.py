@@ -32,7 +32,6 @@ WORKER = "0"
 BATCH_POSTS = 64
 POLL_MS = 500
 SEND_SECONDS = 60
-SESSION_MS = 15_000
 CLOSE_SECONDS = 10
 # A batch takes a second; ten minutes without a poll means that the worker hangs.
 MAX_POLL_INTERVAL_MS = 600_000
@@ -205,8 +204,6 @@ class Worker:
                 group=f"{self.settings.topic_prefix}.{self.group}",
                 # A restarted worker takes its partitions over at once; no wait for a time-out.
                 group_instance_id=self.name,
-                session_timeout_ms=SESSION_MS,
-                heartbeat_interval_ms=SESSION_MS // 5,
                 max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             )
             self._work(reader, writer, until_idle, limit)

@@ -40,7 +40,7 @@ def processes_of(state: Path) -> list[psutil.Process]:
 def test_the_demo_tells_the_whole_story(run_verb: RunVerb, tmp_path: Path) -> None:
     settings = Settings(state=tmp_path, kafka_port=KAFKA_PORT)
     # Fewer posts than `make demo`, the same story.
-    done = run_verb(settings, "demo", "--exit", "--json", "--scale", 0.6, timeout=1500)
+    done = run_verb(settings, "demo", "--exit", "--json", "--scale", 0.5, timeout=1500)
     assert done.returncode == 0, done.stderr[-3000:]
     told = done.json
     assert set(told) == FIELDS
