@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One BLAS and OpenMP thread pool as large as the machine; quiet third-party start-up.
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
-# Two test processes, a file to each in the order of testpaths; half of a test's time is waiting.
+# Two test processes, a file to each in the order of tests/conftest.py; half of a test's time is waiting.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: install demo test check lint lock chromium clean
