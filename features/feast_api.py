@@ -37,6 +37,7 @@ with warnings.catch_warnings():
         ValueType,
     )
     from feast.infra.key_encoding_utils import serialize_entity_key
+    from feast.infra.online_stores import redis as feast_redis
     from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
     from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
     from feast.on_demand_feature_view import on_demand_feature_view
@@ -68,6 +69,7 @@ __all__ = [
     "SqliteOnlineStoreConfig",
     "String",
     "ValueType",
+    "feast_redis",
     "on_demand_feature_view",
     "serialize_entity_key",
 ]

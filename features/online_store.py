@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from feast.infra.online_stores import redis as feast_redis
 from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -31,7 +30,7 @@ from features.feast_api import (
 from features.feast_api import (
     SqliteOnlineStoreConfig as FeastSqliteConfig,
 )
-from features.feast_api import serialize_entity_key
+from features.feast_api import feast_redis, serialize_entity_key
 
 Row = tuple[Any, dict[str, Any], datetime, datetime | None]
 # A writer that was held up until its lock ran out has to write again.

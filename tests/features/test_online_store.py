@@ -1,17 +1,24 @@
 """The newest event time of a key wins, in any order, with any repetition, on both stores."""
 
 import threading
+import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from covla.errors import ServiceUnavailable
 from covla.settings import Settings
+from features import online_store
 from features.feature_store import feature_store
+from features.sink import write_online
+from features.tables import LABELS
 from tests.features.posts import START
 
 pytestmark = pytest.mark.slow
@@ -105,3 +112,26 @@ def test_two_writers_at_once_end_with_the_newest(stores: Settings, feast_store: 
         thread.join()
     assert not failed
     assert [read(feast_store, run) for run in runs] == [["version1"] * 3] * len(runs)
+
+
+def test_a_writer_that_outlasts_its_lock_is_told_to_write_again(
+    valkey: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = feature_store(Settings(state=tmp_path, online_store="redis", redis_url=valkey))
+    row = {
+        "post_id": "slow", "event_timestamp": START, "created_timestamp": START,
+        "label": "beach", "source": "test",
+    }  # fmt: skip
+    rows = pa.Table.from_pylist([row], schema=LABELS).select(list(row))
+    whole = online_store.FeastRedis.online_write_batch
+
+    def held_up(*arguments: Any) -> None:
+        time.sleep(0.5)
+        whole(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(online_store, "LOCK_SECONDS", 0.1)
+        patch.setattr(online_store.FeastRedis, "online_write_batch", held_up)
+        with pytest.raises(ServiceUnavailable, match="lock"):
+            write_online(store, "post_label", rows)
+    write_online(store, "post_label", rows)  # as ingest does, and the lock is free
