@@ -7,8 +7,9 @@ from typing import BinaryIO
 import orjson
 
 from covla.errors import CovlaError, PostError
-from covla.post import SocialPost, parse_post
-from covla.posts_folder import parse_line
+from covla.json_lines import json_lines
+from covla.post import SocialPost
+from covla.posts_folder import folder_lines, parse_record, post_of
 from covla.predictor import Predictor
 from covla.settings import Settings
 
@@ -17,48 +18,36 @@ BATCH = 64
 Numbered = tuple[int, SocialPost | PostError]
 
 
-def read_lines(stream: BinaryIO, settings: Settings) -> Iterator[Numbered]:
+def read_lines(stream: BinaryIO, folder: Path, settings: Settings) -> Iterator[Numbered]:
     """Posts, or what is wrong with them, by line number; blank lines are passed over.
 
-    A line beyond the size limit is skipped without ever being held in memory.
+    Lines are those of a posts folder too: `image` may be a path inside `folder`, relative to it.
+
+    Raises:
+        CovlaError: the stream is not UTF-8.
     """
-    number = 0
-    limit = settings.max_message_bytes + 1
-    while line := stream.readline(limit + 1):
-        number += 1
-        if len(line) > limit and not line.endswith(b"\n"):
-            while (rest := stream.readline(1 << 20)) and not rest.endswith(b"\n"):
-                pass
-            text = f"more than {settings.max_message_bytes} bytes in one line"
-            yield number, PostError("message", "too_large", text)
-        elif line.strip():
-            try:
-                yield number, parse_post(line.rstrip(b"\r\n"), settings)
-            except PostError as error:
-                yield number, error
+    for number, line in json_lines(stream, settings.max_message_bytes, "stdin"):
+        try:
+            if isinstance(line, PostError):
+                raise line
+            yield number, post_of(folder, parse_record(line), settings)
+        except PostError as error:
+            yield number, error
 
 
 def read_folder_lines(folder: Path, split: str, settings: Settings) -> Iterator[Numbered]:
     """The posts of a folder's split, or what is wrong with them, by line number.
 
     Raises:
-        CovlaError: no posts.jsonl.
+        CovlaError: no posts.jsonl, or no line of that split.
     """
-    source = folder / "posts.jsonl"
-    if not source.is_file():
-        raise CovlaError(f"no posts.jsonl in {folder}", hint="Give a posts folder")
-    wanted = f'"{split}"'.encode()
-    with source.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if wanted not in line:
-                continue  # of another split: not even parsed
-            try:
-                item = parse_line(folder, line, settings)
-            except PostError as error:
-                yield number, error
-            else:
-                if item.split == split:
-                    yield number, item.post
+    count = 0
+    for count, (number, item) in enumerate(folder_lines(folder, split, settings), 1):  # noqa: B007
+        yield number, item if isinstance(item, PostError) else item.post
+    if not count:
+        raise CovlaError(
+            f"no post of split {split!r} in {folder}", hint="Look at the `split` field of its lines"
+        )
 
 
 def predict_lines(predictor: Predictor, posts: Iterable[Numbered]) -> Iterator[tuple[bytes, bool]]:

@@ -146,9 +146,16 @@ def _table(rows: list[dict[str, Any]]) -> None:
 def predict(ref: str, posts: Path | None, split: str, as_json: bool) -> None:
     """Predict posts, one JSON object a line from stdin or a posts folder; one line out for each.
 
+    Lines are messages, or lines of a posts folder whose pictures lie in the working folder:
+
+    \b
+    covla predict --model model < posts.jsonl
+
     A post that cannot be used becomes {"error", "field", "code", "line"} in its place. Ends with 2
-    when no post could be used.
+    when no post could be used, and when more than half of them could not.
     """
+    import orjson
+
     from covla.backfill import predict_lines, read_folder_lines, read_lines
     from covla.errors import CovlaError
     from covla.predictor import Predictor
@@ -159,17 +166,27 @@ def predict(ref: str, posts: Path | None, split: str, as_json: bool) -> None:
     if posts is not None:
         lines = read_folder_lines(posts, split, settings)
     else:
-        lines = read_lines(sys.stdin.buffer, settings)
+        lines = read_lines(sys.stdin.buffer, Path.cwd(), settings)
     counts = {True: 0, False: 0}
+    first: dict[str, Any] = {}
     with progress_bar("posts") as progress:
         for line, good in predict_lines(predictor, lines):
             sys.stdout.buffer.write(line)
             counts[good] += 1
+            if not good and not first:
+                first = orjson.loads(line)
             progress(1)
     sys.stdout.flush()
     say(f"{counts[True]} predicted, {counts[False]} refused, by version {predictor.version}")
     if as_json:
         done = {"predicted": counts[True], "refused": counts[False], "version": predictor.version}
         result(done, as_json=True)
-    if not counts[True]:
-        raise CovlaError("no post could be predicted", hint="Each line above says why")
+    if not sum(counts.values()):
+        raise CovlaError("no post could be predicted: there is no line", hint="Give posts on stdin")
+    if counts[False] > counts[True]:
+        what = (
+            "no post could be predicted"
+            if not counts[True]
+            else (f"{counts[False]} of {sum(counts.values())} posts could not be predicted")
+        )
+        raise CovlaError(f"{what}; the first is line {first['line']}: {first['error']}")

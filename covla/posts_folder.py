@@ -1,6 +1,9 @@
 """A posts folder: `posts.jsonl` and the pictures beside it. Files in, no Kafka needed."""
 
 import base64
+import hashlib
+import logging
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +12,13 @@ from typing import Any
 import orjson
 
 from covla.errors import CovlaError, PostError
+from covla.json_lines import json_lines
 from covla.post import SocialPost
 from covla.settings import Settings, get_settings
+
+OF_A_FOLDER = ("label", "split", "pair_type")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,24 +31,56 @@ class FolderPost:
     pair_type: str | None
 
 
-def _inline(folder: Path, value: str, settings: Settings) -> dict[str, str]:
-    path = (folder / value).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise PostError("image", "outside_folder", f"{value} is not inside the posts folder")
+@dataclass
+class Reading:
+    """What `read_folder` has found so far: usable posts, lines that cannot be used, posts that were
+    there before, and the first line that cannot be used."""
+
+    posts: int = 0
+    unusable: int = 0
+    repeats: int = 0
+    first: str = ""
+
+    def __str__(self) -> str:
+        parts = []
+        if self.unusable:
+            parts.append(f"{self.unusable} lines cannot be used, the first is {self.first}")
+        if self.repeats:
+            parts.append(f"{self.repeats} lines repeat a post and are left out")
+        return "; ".join(parts)
+
+    def as_dict(self) -> dict[str, int]:
+        """For a JSON result."""
+        return {"unusable_lines": self.unusable, "repeated_lines": self.repeats}
+
+
+def _read_image(folder: Path, value: str, settings: Settings) -> dict[str, str]:
+    shown = value if len(value) <= 100 else f"{value[:100]}..."
+    limit = settings.max_image_bytes * 3 // 4  # as base64 it has a third more
     try:
-        size = path.stat().st_size
-        if size * 4 / 3 > settings.max_image_bytes:
-            raise PostError("image", "too_large", f"{value} has {size} bytes")
-        return {"data": base64.b64encode(path.read_bytes()).decode()}
+        path = (folder / value).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise PostError("image", "outside_folder", f"{shown} is not inside the posts folder")
+        # A pipe or a device would be waited for, or never end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise PostError("image", "missing_file", f"{shown} is not a file")
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
     except OSError as error:
-        raise PostError("image", "missing_file", f"cannot read {value}: {error.strerror}") from None
+        reason = error.strerror or type(error).__name__
+        raise PostError("image", "missing_file", f"cannot read {shown}: {reason}") from None
+    except (ValueError, RuntimeError) as error:  # a null byte; links in a circle
+        raise PostError("image", "missing_file", f"{shown!r} is no path: {error}") from None
+    if len(content) > limit:
+        raise PostError("image", "too_large", f"{shown} has more than {limit} bytes")
+    return {"data": base64.b64encode(content).decode()}
 
 
-def parse_line(folder: Path, line: bytes, settings: Settings) -> FolderPost:
-    """One line of a folder's posts.jsonl; `image` is a path relative to the folder, or an object.
+def parse_record(line: bytes) -> dict[str, Any]:
+    """The JSON object of a line.
 
     Raises:
-        PostError: it names the field.
+        PostError: it is none.
     """
     try:
         record: Any = orjson.loads(line)
@@ -48,49 +88,151 @@ def parse_line(folder: Path, line: bytes, settings: Settings) -> FolderPost:
         raise PostError("message", "not_json", f"is no valid JSON: {error}") from None
     if not isinstance(record, dict):
         raise PostError("message", "not_an_object", "expected a JSON object")
-    extra = {key: record.pop(key, None) for key in ("label", "split", "pair_type")}
-    for key, value in extra.items():
-        if value is not None and not isinstance(value, str):
-            raise PostError(key, "string_type", "must be a text or null")
-    if isinstance(record.get("image"), str):
-        record["image"] = _inline(folder, record["image"], settings)
-    return FolderPost(SocialPost.from_dict(record).check_limits(settings), **extra)
+    return record
 
 
-def read_folder(
-    folder: Path, *, split: str | None = None, settings: Settings | None = None
-) -> Iterator[FolderPost]:
-    """The posts of a folder, those of `split` alone when it is given.
+def post_of(folder: Path, record: dict[str, Any], settings: Settings) -> SocialPost:
+    """The post of a line; `image` is a path relative to the folder and inside it, or an object.
 
     Raises:
-        CovlaError: no posts.jsonl, no post in `split`, or a bad line (named by its number).
+        PostError: it names the field.
     """
-    settings = settings or get_settings()
+    if isinstance(record.get("image"), str):
+        record = record | {"image": _read_image(folder, record["image"], settings)}
+    return SocialPost.from_dict(record).check_limits(settings)
+
+
+def _own_fields(record: dict[str, Any]) -> dict[str, str | None]:
+    fields = {key: record.get(key) for key in OF_A_FOLDER}
+    for key, value in fields.items():
+        if value is not None and not isinstance(value, str):
+            raise PostError(key, "string_type", "must be a text or null")
+    return fields
+
+
+def parse_line(folder: Path, line: bytes, settings: Settings) -> FolderPost:
+    """One line of a folder's posts.jsonl.
+
+    Raises:
+        PostError: it names the field.
+    """
+    record = parse_record(line)
+    return FolderPost(post_of(folder, record, settings), **_own_fields(record))
+
+
+def folder_lines(
+    folder: Path, split: str | None, settings: Settings
+) -> Iterator[tuple[int, FolderPost | PostError]]:
+    """Every post of a folder's split, or what is wrong with it, by line number.
+
+    All posts are taken when `split` is None, and when no line of the folder has a split.
+
+    Raises:
+        CovlaError: no posts.jsonl, or it is not UTF-8.
+    """
     source = Path(folder) / "posts.jsonl"
     if not source.is_file():
         raise CovlaError(
             f"no posts.jsonl in {folder}",
             hint="Give a posts folder: posts.jsonl with one post a line, pictures beside it",
         )
-    wanted = None if split is None else f'"{split}"'.encode()
-    seen = 0
-    with source.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            # Cheap look before parsing: most lines of another split are never decoded.
-            if not line.strip() or (wanted and wanted not in line):
+    if split is not None and not has_splits(source, settings):
+        split = None
+    with source.open("rb") as file:
+        for number, line in json_lines(file, settings.max_message_bytes, str(source)):
+            try:
+                if isinstance(line, PostError):
+                    raise line
+                record = parse_record(line)
+                fields = _own_fields(record)
+                if split is None or fields["split"] == split:
+                    yield number, FolderPost(post_of(Path(folder), record, settings), **fields)
+            except PostError as error:
+                yield number, error
+
+
+def has_splits(source: Path, settings: Settings) -> bool:
+    """Whether any line of a posts.jsonl names a split."""
+    with source.open("rb") as file:
+        for _, line in json_lines(file, settings.max_message_bytes, str(source)):
+            if isinstance(line, PostError):
                 continue
             try:
-                item = parse_line(Path(folder), line, settings)
-            except PostError as error:
-                raise CovlaError(f"{source}, line {number}: {error}") from error
-            if split is None or item.split == split:
-                seen += 1
-                yield item
-    if not seen:
+                if parse_record(line).get("split") is not None:
+                    return True
+            except PostError:
+                continue  # who reads the posts counts it
+    return False
+
+
+def read_folder(
+    folder: Path,
+    *,
+    split: str | None = None,
+    settings: Settings | None = None,
+    reading: Reading | None = None,
+) -> Iterator[FolderPost]:
+    """The usable posts of a folder, those of `split` alone when it is given, each once.
+
+    A line that cannot be used is passed over and counted, and so is one that repeats a post.
+
+    Args:
+        folder: holds posts.jsonl.
+        split: None for all; all are taken too when no line has a split.
+        settings: what posts are held against; default: the process's.
+        reading: takes the counts; without it they are logged as a warning at the end.
+
+    Raises:
+        CovlaError: no posts.jsonl, no post in `split`, more than half of the lines cannot be used
+            (the first is named by its number), or two lines say different things of one post.
+    """
+    settings = settings or get_settings()
+    found = reading if reading is not None else Reading()
+    source = Path(folder) / "posts.jsonl"
+    seen: dict[str, tuple[int, bytes, str | None, str | None]] = {}
+    for number, item in folder_lines(folder, split, settings):
+        if isinstance(item, PostError):
+            found.unusable += 1
+            found.first = found.first or f"line {number}: {item}"
+            continue
+        content = hashlib.sha256(item.post.to_json()).digest()
+        about = (number, content, item.label, item.split)
+        before = seen.setdefault(item.post.post_id, about)
+        if before == about:
+            found.posts += 1
+            yield item
+        elif before[1:] == about[1:]:
+            found.repeats += 1
+        else:
+            raise _contradiction(source, item.post.post_id, before, about)
+    if found.unusable > found.posts + found.repeats:
+        raise CovlaError(
+            f"{source}, {found.first}",
+            hint=f"{found.unusable} of {found.unusable + found.posts + found.repeats} lines cannot "
+            "be used",
+        )
+    if not found.posts:
         raise CovlaError(
             f"no post{f' of split {split!r}' if split else ''} in {source}",
             hint="Look at the `split` field of its lines",
         )
+    if reading is None and str(found):
+        log.warning("%s: %s", source, found)
+
+
+def _contradiction(
+    source: Path, post_id: str, before: tuple[Any, ...], after: tuple[Any, ...]
+) -> CovlaError:
+    what = "other content"
+    for place, field in ((2, "label"), (3, "split")):
+        if before[place] != after[place]:
+            what = f"another {field} ({before[place]!r} and {after[place]!r})"
+            break
+    return CovlaError(
+        f"{source}, lines {before[0]} and {after[0]}: post_id: {post_id!r} is there twice, "
+        f"with {what}",
+        hint="Keep one of the two lines",
+    )
 
 
 def write_folder(folder: Path, items: list[tuple[FolderPost, bytes | None]]) -> None:

@@ -1,11 +1,14 @@
 """promote, releases, rollback and predict as a person runs them."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from covla.posts_folder import write_folder
@@ -58,19 +61,26 @@ def test_predict_answers_every_line_in_order(
 ) -> None:
     good = '{"post_id": "a", "created_at": "2026-03-01T10:00:00Z", "text": "At the beach"}'
     url = good.replace('"a"', '"b"')[:-1] + ', "image": {"uri": "https://example.org/x.png"}}'
-    lines = [good, "not json", "", url, "x" * 1_000_002, good.replace('"a"', '"c"')]
+    lines = [good, "not json", "", url, "x" * 1_000_002, good.replace('"a"', '"c"'), good]
     done = run_verb(
         offline_settings, "predict", "--model", tiny_folder, stdin="\n".join(lines) + "\n"
     )
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [a.get("post_id") for a in answers] == ["a", None, None, None, "c"]
+    assert [a.get("post_id") for a in answers] == ["a", None, None, None, "c", "a"]
     errors = [(a["line"], a["field"], a["code"]) for a in answers if "error" in a]
     assert errors == [
         (2, "message", "not_json"), (4, "image", "image_url"), (5, "message", "too_large"),
     ]  # fmt: skip
     (said,) = done.stderr.splitlines()  # and no library's words
-    assert "2 predicted, 3 refused" in said
+    assert "3 predicted, 3 refused" in said
+
+    most = run_verb(
+        offline_settings, "predict", "--model", tiny_folder, stdin="\n".join(lines[:6]) + "\n"
+    )
+    assert most.returncode == 2
+    assert len(most.stdout.splitlines()) == 5
+    assert "3 of 5 posts could not be predicted; the first is line 2: message" in most.stderr
 
     none = run_verb(offline_settings, "predict", "--model", tiny_folder, stdin="{}\n")
     assert none.returncode == 2
@@ -81,3 +91,40 @@ def test_predict_answers_every_line_in_order(
     )
     assert split.json["predicted"] == 60
     assert len(split.stdout.splitlines()) == 61
+
+
+def test_the_readmes_line_predicts_the_lines_of_a_folder(
+    tiny_folder: Path,
+    folder: Path,
+    offline_settings: Settings,
+    run_verb: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(folder, tmp_path / "posts")
+    os.mkfifo(tmp_path / "posts" / "pipe")
+    bad = [
+        orjson.dumps({"post_id": name, "created_at": "2026-03-01T10:00:00Z", "image": name})
+        for name in ("pipe", "images", "/dev/zero", "../model.safetensors")
+    ]
+    lines = (folder / "posts.jsonl").read_bytes() + b"\n".join(bad)
+    monkeypatch.chdir(tmp_path / "posts")
+    done = run_verb(
+        offline_settings, "predict", "--model", tiny_folder, "--json", stdin=lines.decode()
+    )
+    assert done.returncode == 0, done.stderr
+    assert (done.json["predicted"], done.json["refused"]) == (60, 4)
+    *answers, _ = map(json.loads, done.stdout.splitlines())
+    assert [answer["code"] for answer in answers[60:]] == [
+        "missing_file", "missing_file", "outside_folder", "outside_folder",
+    ]  # fmt: skip
+    of_folder = run_verb(
+        offline_settings, "predict", "--model", tiny_folder, "--posts", tmp_path / "posts"
+    )
+    for line, same in zip(answers, map(json.loads, of_folder.stdout.splitlines()), strict=False):
+        assert line["probabilities"] == same["probabilities"]
+
+    monkeypatch.chdir(tmp_path)  # where the pictures are not
+    lost = run_verb(offline_settings, "predict", "--model", tiny_folder, stdin=lines.decode())
+    assert lost.returncode == 2
+    assert "could not be predicted; the first is line 1: image: cannot read" in lost.stderr
