@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sklearn.model_selection import StratifiedGroupKFold
 
 from bench import arguments, report
 from covla.console import say
@@ -35,14 +36,14 @@ from covla.training.teachers.vectors import teacher_vectors
 DEFAULT_POSTS = "../shared/data/realposts"
 
 
-def folds_of(labels: torch.Tensor, folds: int) -> torch.Tensor:
-    """A fold per post, balanced over labels; -1 for posts without one."""
+def folds_of(labels: torch.Tensor, groups: list[str], folds: int) -> torch.Tensor:
+    """A fold per post, balanced over labels, whole groups in one; -1 for posts without a label."""
     found = torch.full_like(labels, -1)
-    draw = torch.Generator().manual_seed(0)
-    for label in sorted(set(labels.tolist()) - {-1}):
-        rows = torch.nonzero(labels == label).flatten()
-        rows = rows[torch.randperm(len(rows), generator=draw)]
-        found[rows] = torch.arange(len(rows)) % folds
+    rows = torch.nonzero(labels >= 0).flatten()
+    draw = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+    of_rows = [groups[i] for i in rows.tolist()]
+    for fold, (_, held) in enumerate(draw.split(rows, labels[rows].numpy(), of_rows)):
+        found[rows[torch.from_numpy(held)]] = fold
     return found
 
 
@@ -81,15 +82,15 @@ def main() -> None:
     towers, tokenizer = load_towers("base")
     shape = TowerShape.of(towers.eval())
     encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
-    folds = folds_of(data.labels, args.folds)
+    groups = [row.group for row in data.posts]
+    folds = folds_of(data.labels, groups, args.folds)
     said = torch.zeros(len(plans), len(data.posts), len(taxonomy.names))
     for fold in range(args.folds):
         say(f"fold {fold + 1} of {args.folds}")
         held = (folds == fold).tolist()
-        posts = [
-            replace(row, split="holdout" if out else "train")
-            for row, out in zip(data.posts, held, strict=True)
-        ]
+        # A post without a label that repeats a judged one teaches no fold that it is judged in.
+        copied = {group for group, out in zip(groups, held, strict=True) if out}
+        posts = [replace(r, split="holdout" if r.group in copied else "train") for r in data.posts]
         part = Prepped(posts, data.prepared, data.labels, data.skipped)
         for found, plan in zip(said, plans, strict=True):
             seeded = replace(plan, recipe=replace(plan.recipe, seed=fold))

@@ -15,21 +15,21 @@ from bench import arguments, report
 from covla.labels import load_taxonomy
 from covla.settings import get_settings
 from covla.synthetic import generate
-from covla.training.data import TrainingPost, split_of
+from covla.training.data import TrainingPost
 from covla.training.judge import judge
 from covla.training.plan import Plan
 from covla.training.recipe import Recipe
 from covla.training.run import train
+from covla.training.splits import grouped, hold_out
 
 START, END = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 8, tzinfo=UTC)
 
 
 def posts(count: int, seed: int) -> list[TrainingPost]:
     """Labelled synthetic posts."""
-    return [
-        TrainingPost(item.post, item.label, split_of(item.post.post_id), item.pair_type)
-        for item, _ in generate(count, seed, START, END)
-    ]
+    made = generate(count, seed, START, END)
+    rows = [TrainingPost(item.post, item.label, pair_type=item.pair_type) for item, _ in made]
+    return hold_out(grouped(rows, get_settings()), 0.2)
 
 
 def main() -> None:

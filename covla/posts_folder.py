@@ -33,12 +33,14 @@ class FolderPost:
 
 @dataclass
 class Reading:
-    """What `read_folder` has found so far: usable posts, lines that cannot be used, posts that were
-    there before, and the first line that cannot be used."""
+    """What a reader of a folder has found so far: usable posts, lines that cannot be used and the
+    first of them, lines that repeat an earlier one, and posts that were left out of training
+    because they repeat the content of held-out ones."""
 
     posts: int = 0
     unusable: int = 0
     repeats: int = 0
+    copies: int = 0
     first: str = ""
 
     def __str__(self) -> str:
@@ -47,11 +49,14 @@ class Reading:
             parts.append(f"{self.unusable} lines cannot be used, the first is {self.first}")
         if self.repeats:
             parts.append(f"{self.repeats} lines repeat a post and are left out")
+        if self.copies:
+            parts.append(f"{self.copies} posts repeat held-out ones and are left out of training")
         return "; ".join(parts)
 
     def as_dict(self) -> dict[str, int]:
         """For a JSON result."""
-        return {"unusable_lines": self.unusable, "repeated_lines": self.repeats}
+        counts = {"unusable_lines": self.unusable, "repeated_lines": self.repeats}
+        return counts | {"left_out": self.copies}
 
 
 def _read_image(folder: Path, value: str, settings: Settings) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """From a candidate to the champion: register, hold against the gate, move the aliases."""
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,17 @@ from covla.predictor import Predictor
 from covla.registry import ALIASES, Registry
 from covla.settings import Settings
 from covla.training.data import TrainingPost, from_window
+from covla.training.seen import unseen
 from covla.window import Window
+
+log = logging.getLogger(__name__)
 
 
 def holdout(
     settings: Settings, window: Window | None, folder: Path | None, split: str
 ) -> list[TrainingPost]:
-    """Labelled posts that no model has trained on: the holdout of a window, or a folder's split.
+    """Labelled posts to judge by: the holdout of a window, or a folder's split. `promote` leaves
+    out those that a model has trained on all the same.
 
     Raises:
         CovlaError: both or none of window and folder are given, or there is no such post.
@@ -70,8 +75,8 @@ def promote(
     verdict = None
     if posts is not None:
         registry.challenge(version)
-        verdict = _judge(registry, version, before, posts, settings, progress)
-        done |= verdict.as_dict()
+        verdict, left_out = _judge(registry, version, before, posts, settings, progress)
+        done |= verdict.as_dict() | {"left_out": left_out}
         if not verdict.passed and not force:
             return done | {"promoted": False}
     registry.promote(version, force=force)
@@ -86,17 +91,24 @@ def _judge(
     posts: Sequence[TrainingPost],
     settings: Settings,
     progress: Callable[[int], None],
-) -> Verdict:
+) -> tuple[Verdict, int]:
+    """The verdict, and how many posts had no part in it: they repeat what a model trained on."""
+    folders = [registry.resolve(name)[1] for name in (version, champion) if name]
+    fresh, silent = unseen(posts, folders, settings)
+    if left_out := len(posts) - len(fresh):
+        log.warning("%d posts share content with what was trained on: left out", left_out)
+    if silent:
+        log.warning("%d models do not say what they trained on: an older version made them", silent)
     challenger = Predictor.load(version, settings)
     challenger.warm_up()
     against = Predictor.load(champion, settings) if champion else None
     if against is not None:
         against.warm_up()
-    verdict = gate(challenger, against, posts, settings, progress=progress)
+    verdict = gate(challenger, against, fresh, settings, progress=progress)
     registry.tag(
         version,
         gate="passed" if verdict.passed else "failed",
         gate_report=verdict.report,
         gate_posts=verdict.posts,
     )
-    return verdict
+    return verdict, left_out

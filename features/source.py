@@ -11,11 +11,14 @@ import pyarrow as pa
 from covla.model.context import HashtagPrior
 from covla.post import Image, SocialPost, now
 from covla.settings import Settings
-from covla.training.data import TrainingPost, split_of
+from covla.training.data import TrainingPost
+from covla.training.splits import grouped, hold_out
 from covla.window import Window
 from features.lake import Lake
 from features.tables import TEACHER
 from features.training_set import training_set
+
+HELD_OUT = 0.2  # of a window's posts
 
 Vector = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -23,10 +26,12 @@ Vector = np.ndarray[Any, np.dtype[np.float32]]
 def load_window(window: Window, settings: Settings) -> list[TrainingPost]:
     """The posts of a window with what was known of them, labelled or not; [] for none.
 
-    Pictures are addresses in the blob store. Posts that validation put aside are left out.
+    Pictures are addresses in the blob store. Posts that validation put aside are left out. A fifth
+    is held out, by content.
     """
     frame = training_set(window, settings)
-    return [_training_post(row) for row in frame.to_dict("records")]
+    posts = [_training_post(row) for row in frame.to_dict("records")]
+    return hold_out(grouped(posts, settings), HELD_OUT)
 
 
 def _training_post(row: Mapping[Any, Any]) -> TrainingPost:
@@ -41,7 +46,6 @@ def _training_post(row: Mapping[Any, Any]) -> TrainingPost:
     return TrainingPost(
         post=post,
         label=None if pd.isna(label) else label,
-        split=split_of(post.post_id),
         priors=as_priors(row["hashtag_priors"]),
         teacher=None if teacher is None else np.asarray(teacher, dtype=np.float32),
         teacher_id=None if teacher is None else row["teacher_id"],

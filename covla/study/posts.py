@@ -2,35 +2,41 @@
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from covla.errors import CovlaError
 from covla.labels import Taxonomy
-from covla.posts_folder import read_folder
+from covla.posts_folder import Reading, read_folder
 from covla.settings import Settings
-from covla.training.data import TrainingPost, check_labels, split_of
+from covla.training.data import TrainingPost, check_labels
 from covla.training.examples import Prepped
+from covla.training.splits import grouped, hold_out, repeats, without_copies
 
 TRAIN = "train"
 CALIBRATE = 0.1  # of split train, where the folder has no other split to calibrate on
+JUDGE = 0.2  # of a folder without splits
 
 
 @dataclass
 class StudyPosts:
     """`train` holds posts that learn, labelled or not, and those that calibrate (split `holdout`);
-    `judged` are seen by nothing but the evaluation. `digest` is the identity of both."""
+    `judged` are seen by nothing but the evaluation. `digest` is the identity of both, `counts` says
+    how many groups by content and repeats there are, and what was left out."""
 
     train: list[TrainingPost]
     judged: list[TrainingPost]
     digest: str
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def read_posts(
     folder: Path, split: str, taxonomy: Taxonomy, settings: Settings, *, unlabelled: int | None
 ) -> StudyPosts:
     """Read a posts folder. Models learn from split train; temperatures are fitted on split val,
-    or, when that is the judged one or not there, on a tenth of train by hash of the id.
+    or, when that is the judged one or not there, on a tenth of train by content. Posts that repeat
+    the content of judged or calibrating ones are left out. Of a folder without any split a fifth is
+    judged, by content.
 
     Args:
         split: the labelled posts to judge on; any but train.
@@ -43,31 +49,47 @@ def read_posts(
     """
     if split == TRAIN:
         raise CovlaError("split: models learn from split train", hint="Judge on another split")
-    labelled, judged, held, others = [], [], [], []
-    for item in read_folder(folder, settings=settings):
+    reading = Reading()
+    items = list(read_folder(folder, settings=settings, reading=reading))
+    known = any(item.split is not None for item in items)
+    sorted_out: dict[str, list[TrainingPost]] = {TRAIN: [], split: [], "val": [], "others": []}
+    for item in items:
         row = TrainingPost(item.post, item.label, pair_type=item.pair_type)
         if item.label is None:
-            if item.split in {TRAIN, "unlabelled"}:
-                others.append(row)
-        elif item.split == split:
-            judged.append(replace(row, split="holdout"))
-        elif item.split == TRAIN:
-            labelled.append(row)
-        elif item.split == "val":
-            held.append(replace(row, split="holdout"))
-    for name, rows in ((TRAIN, labelled), (split, judged)):
-        if not rows:
+            if not known or item.split in {TRAIN, "unlabelled"}:
+                sorted_out["others"].append(row)
+        elif not known:
+            sorted_out[TRAIN].append(row)
+        elif item.split in {TRAIN, split, "val"}:
+            sorted_out[item.split].append(row)
+    others = sorted_out["others"]
+    others.sort(key=lambda row: hashlib.sha256(row.post_id.encode()).digest())
+    sorted_out["others"] = others if unlabelled is None else others[:unlabelled]
+    parts = _grouped(sorted_out, settings)
+    if not known:
+        drawn = hold_out(parts[TRAIN], JUDGE, "judged")
+        parts[TRAIN] = [row for row in drawn if row.split == TRAIN]
+        parts[split] = [row for row in drawn if row.split != TRAIN]
+    for name in (TRAIN, split):
+        if not parts[name]:
             raise CovlaError(
                 f"no labelled post of split {name!r} in {folder}",
                 hint="See the `split` field of posts.jsonl",
             )
+    judged = [replace(row, split="holdout") for row in parts[split]]
+    every = sum(map(len, parts.values()))
+    held = [] if split == "val" else without_copies(parts["val"], judged)
+    held = [replace(row, split="holdout") for row in held]
+    labelled = without_copies(parts[TRAIN], judged + held)
     if not held:
-        labelled = [replace(row, split=split_of(row.post_id, CALIBRATE)) for row in labelled]
-    others.sort(key=lambda row: hashlib.sha256(row.post_id.encode()).digest())
-    train = labelled + held + (others if unlabelled is None else others[:unlabelled])
+        labelled = hold_out(labelled, CALIBRATE)
+        held = [row for row in labelled if row.split == "holdout"]
+        labelled = [row for row in labelled if row.split == "train"]
+    train = labelled + held + without_copies(parts["others"], judged + held)
+    reading.copies = every - len(train) - len(judged)
     check_labels(train, taxonomy)
     check_labels([replace(row, split="train") for row in judged], taxonomy)
-    learned = {row.label for row in labelled if row.split == TRAIN}
+    learned = {row.label for row in labelled}
     there = {row.label for row in judged}
     for label in sorted(map(str, learned ^ there)):
         has, lacks = (TRAIN, split) if label in learned else (split, TRAIN)
@@ -75,7 +97,15 @@ def read_posts(
             f"label {label!r} is in split {has!r} and not in split {lacks!r}",
             hint="Give every label posts in both, or take it out of posts.jsonl",
         )
-    return StudyPosts(train, judged, _digest(train, judged))
+    counts = repeats([*train, *judged]) | reading.as_dict()
+    return StudyPosts(train, judged, _digest(train, judged), counts)
+
+
+def _grouped(
+    parts: dict[str, list[TrainingPost]], settings: Settings
+) -> dict[str, list[TrainingPost]]:
+    rows = iter(grouped([row for part in parts.values() for row in part], settings))
+    return {name: [next(rows) for _ in part] for name, part in parts.items()}
 
 
 def _digest(*parts: list[TrainingPost]) -> str:
@@ -104,13 +134,15 @@ def with_unlabelled(data: Prepped, number: int | None) -> Prepped:
 def with_share(data: Prepped, share: float, seed: int) -> Prepped:
     """`data` with `share` of the labels that train, at least one of each; the rest lose theirs.
 
-    Drawn per label from `seed` and post id: what a small share keeps, a larger one keeps too.
+    Drawn per label from `seed` and the group by content, so that copies are known together: what a
+    small share keeps, a larger one keeps too.
     """
     if share >= 1:
         return data
     learns = data.learns.tolist()
     rows = [i for i, yes in enumerate(learns) if yes and data.labels[i] >= 0]
-    rows.sort(key=lambda i: hashlib.sha256(f"{seed}\0{data.posts[i].post_id}".encode()).digest())
+    names = [row.group or row.post_id for row in data.posts]
+    rows.sort(key=lambda i: hashlib.sha256(f"{seed}\0{names[i]}".encode()).digest())
     seen: Counter[str] = Counter()
     total = Counter(str(data.posts[i].label) for i in rows)
     posts, labels = list(data.posts), data.labels.clone()

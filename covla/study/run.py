@@ -102,7 +102,7 @@ def study(
                 "calibration": int((~inputs.train.learns & (inputs.train.labels >= 0)).sum()),
                 "unlabelled": int((inputs.usual.labels < 0).sum()),
                 "unlabelled_in_all": int((inputs.train.labels < 0).sum()),
-                "skipped": inputs.train.skipped, "encoder_id": encoders.id,
+                "skipped": inputs.train.skipped, **posts.counts, "encoder_id": encoders.id,
                 "cpu_seconds": round(sum(one.cpu_seconds for one in chain(*outcomes.values()))),
                 "seconds": round(time.monotonic() - started, 1), "reused": runner.reused,
             }  # fmt: skip

@@ -61,7 +61,8 @@ class Teaching:
         order = [i for i, last in enumerate(judged) if not last]
         order += [i for i, last in enumerate(judged) if last]
         nothing = torch.full((len(order),), -1)
-        return cls(Pooled(text[order], [image[order], more[order]], nothing, len(taxonomy.names)))
+        images, groups = [image[order], more[order]], data.groups[order]
+        return cls(Pooled(text[order], images, nothing, len(taxonomy.names), groups))
 
     def vectors(self, data: Prepped, seed: int) -> Array | None:
         """Standardised vectors of the training posts `data`, taught from the labels it has. The
@@ -74,6 +75,7 @@ class Teaching:
             text=self.seen.text[:n],
             images=[side[:n] for side in self.seen.images],
             labels=data.taught_from,
+            groups=None if self.seen.groups is None else self.seen.groups[:n],
         )
         return standardise(ensemble(seen, seed), data.learns.numpy())
 

@@ -101,7 +101,10 @@ def label_nodes_alone(inputs: Inputs, seed: int) -> Outcome:
     )
     labels = torch.full((len(text),), -1)
     labels[: len(data.posts)] = data.taught_from
-    said = fit_label_nodes(LabelNodes(config), text, image, labels, support).sum(1).numpy()
+    # Only the groups of what it is fitted to matter; no other row is in one of them.
+    groups = torch.cat([data.groups, torch.arange(len(data.posts), len(text))])
+    nodes = LabelNodes(config)
+    said = fit_label_nodes(nodes, text, image, labels, support, groups=groups).sum(1).numpy()
     clean, *noisy = np.split(said[len(data.posts) :], 1 + len(inputs.noisy))
     outcome = _without_gate(clean)
     outcome.temperature = _temperature(inputs, said[_held(data)])

@@ -54,8 +54,13 @@ def _source(
     if (posts is None) == (window is None):
         raise click.UsageError("give one of --posts and --window")
     if posts is not None:
-        rows = from_folder(posts, split, settings, unlabelled=unlabelled)
-        return rows, {"posts_folder": posts.name, "split": split}
+        from covla.posts_folder import Reading
+
+        reading = Reading()
+        rows = from_folder(posts, split, settings, unlabelled=unlabelled, reading=reading)
+        if str(reading):
+            say(f"{posts}: {reading}")
+        return rows, {"posts_folder": posts.resolve().name, "split": split, **reading.as_dict()}
     rows = from_window(window, settings)
     others = [row for row in rows if row.label is None]
     kept = {id(row) for row in (others if unlabelled is None else others[:unlabelled])}
@@ -152,7 +157,10 @@ def train(
             rows, plan, folder, taxonomy, settings, about=about, resume=resume,
             progress=progress, callbacks=tracker(settings),
         )  # fmt: skip
-    say(f"{done['folder']}: {done['posts']} posts, {done['seconds']} s")
+    say(
+        f"{done['folder']}: {done['posts']} posts and {done['holdout']} held out, in "
+        f"{done['groups']} groups by content, {done['repeats']} repeats; {done['seconds']} s"
+    )
     result(done, as_json=as_json)
 
 
@@ -253,12 +261,21 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Score a model on labelled posts, by the same Predictor that serves."""
+    from covla.posts_folder import Reading
     from covla.settings import get_settings
     from covla.training.judge import judge, labelled_posts
 
     settings = get_settings()
     if (posts is None) == (window is None):
         raise click.UsageError("give one of --posts and --window")
-    rows = labelled_posts(posts, window, split, settings)
+    reading = Reading()
+    rows = labelled_posts(posts, window, split, settings, reading)
+    if str(reading):
+        say(f"{posts}: {reading}")
     found = judge(rows, ref, settings, modality=modality, noise=kind, level=level, seed=seed)
+    if repeats := found["repeats_of_training"]:
+        say(f"{repeats} of the posts share their content with what the model trained on")
+    if posts is not None:
+        counts = reading.as_dict()
+        found |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
     result(found, as_json=as_json)

@@ -5,19 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from covla.content_groups import Content
 from covla.errors import CovlaError
 from covla.labels import Taxonomy
 from covla.model.context import HashtagPrior
 from covla.post import SocialPost
-from covla.posts_folder import read_folder
+from covla.posts_folder import Reading, read_folder
 from covla.settings import Settings
+from covla.training.splits import Split, grouped, hold_out, without_copies
+from covla.training.splits import split_of as split_of  # noqa: PLC0414
 from covla.window import Window
 
-Split = Literal["train", "holdout"]
+HELD_OUT = 0.1  # of a folder without a split "val"
 
 
 @dataclass
@@ -27,7 +30,8 @@ class TrainingPost:
     post: text, and a picture as base64 or as an address in the blob store. label: a name of the
     taxonomy, or None. priors: hashtag -> what was known of it before the post. teacher: a
     teacher's vector, or None; teacher_id: whose, None for whoever is asked. split: `holdout` posts
-    never train, they measure and calibrate.
+    never train, they measure and calibrate. content, group: what `covla.training.splits.grouped`
+    has found.
     """
 
     post: SocialPost
@@ -37,6 +41,8 @@ class TrainingPost:
     priors: Mapping[str, HashtagPrior] = field(default_factory=dict)
     teacher: np.ndarray[Any, np.dtype[np.float32]] | None = None
     teacher_id: str | None = None
+    content: Content | None = field(default=None, compare=False, repr=False)
+    group: str = ""
 
     @property
     def post_id(self) -> str:
@@ -44,19 +50,19 @@ class TrainingPost:
         return self.post.post_id
 
 
-def split_of(post_id: str, share: float = 0.2) -> Split:
-    """`holdout` for about `share` of all ids; a post is always on the same side."""
-    draw = int.from_bytes(hashlib.sha256(f"holdout\0{post_id}".encode()).digest()[:8], "big")
-    return "holdout" if draw < share * 2**64 else "train"
-
-
 def from_folder(
-    folder: Path, split: str | None, settings: Settings, *, unlabelled: int | None = 0
+    folder: Path,
+    split: str | None,
+    settings: Settings,
+    *,
+    unlabelled: int | None = 0,
+    reading: Reading | None = None,
 ) -> list[TrainingPost]:
     """Posts of a posts folder.
 
     The holdout is the folder's split "val" where it has one and `split` is another, else a tenth
-    of the labelled posts by hash of their id. `split` None takes every post of the folder.
+    of the labelled posts by content. `split` None takes every post of the folder, and so does any
+    `split` when no line has one. A post that repeats the content of a held-out one is left out.
 
     Args:
         folder: holds posts.jsonl.
@@ -64,12 +70,17 @@ def from_folder(
         settings: sizes that posts are held against.
         unlabelled: how many posts without a label to add, those with the smallest hash of their
             id; None for all. They may be of any split but `split` "test".
+        reading: takes the counts of lines and posts that were left out.
 
     Raises:
-        CovlaError: a bad line, or no labelled post in `split`.
+        CovlaError: a folder that cannot be used, or no labelled post in `split`.
     """
+    reading = reading if reading is not None else Reading()
+    items = list(read_folder(folder, settings=settings, reading=reading))
+    if all(item.split is None for item in items):
+        split = None
     labelled, validation, others = [], [], []
-    for item in read_folder(folder, settings=settings):
+    for item in items:
         wanted = split is None or item.split == split
         if item.label is None and (wanted or item.split == "unlabelled"):
             others.append(TrainingPost(item.post, None))
@@ -82,11 +93,26 @@ def from_folder(
             f"no labelled post of split {split!r} in {folder}",
             hint="Give a --split that has labels; see the `split` field of posts.jsonl",
         )
-    if not validation:
-        for row in labelled:
-            row.split = split_of(row.post_id, 0.1)
     others.sort(key=lambda row: hashlib.sha256(row.post_id.encode()).digest())
-    return labelled + validation + (others if unlabelled is None else others[:unlabelled])
+    rows = labelled + validation + (others if unlabelled is None else others[:unlabelled])
+    return _by_content(rows, len(labelled), len(validation), reading, settings)
+
+
+def _by_content(
+    rows: list[TrainingPost], labelled: int, validation: int, reading: Reading, settings: Settings
+) -> list[TrainingPost]:
+    """Labelled posts, those of split "val", and others, in this order, with a holdout that shares
+    no content with what trains."""
+    rows = grouped(rows, settings)
+    learn, held = rows[:labelled], rows[labelled : labelled + validation]
+    others = rows[labelled + validation :]
+    if not held:
+        learn = hold_out(learn, HELD_OUT)
+        held = [row for row in learn if row.split == "holdout"]
+        learn = [row for row in learn if row.split == "train"]
+    kept = without_copies(learn, held), without_copies(others, held)
+    reading.copies += len(learn) + len(others) - len(kept[0]) - len(kept[1])
+    return kept[0] + held + kept[1]
 
 
 def from_window(window: Window, settings: Settings) -> list[TrainingPost]:

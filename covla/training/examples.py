@@ -67,6 +67,13 @@ class Prepped:
         """n label indices, -1 where a teacher may not learn the label."""
         return torch.where(self.learns, self.labels, -1)
 
+    @property
+    def groups(self) -> Tensor:
+        """n numbers: posts with the same one share their content."""
+        names: dict[str, int] = {}
+        found = [names.setdefault(row.group or row.post_id, len(names)) for row in self.posts]
+        return torch.tensor(found)
+
     def all_rows(self) -> "Prepped":
         """The posts, and the copies as posts after them; no copies beside them."""
         return Prepped(

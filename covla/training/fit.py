@@ -117,8 +117,8 @@ def fit(
         if model.label_nodes is not None:
             text, image = pooled(features, (shape.text_width, shape.image_width))
             origin = torch.tensor([*range(len(data.posts)), *data.origin])
-            labels = rows.taught_from
-            said = list(fit_label_nodes(model.label_nodes, text, image, labels, support, origin))
+            given = text, image, rows.taught_from, support, origin, rows.groups
+            said = list(fit_label_nodes(model.label_nodes, *given))
         reduction = reduction or Reduction()
         reduction.fit(model.image, features, rows)
         features = reduction(model.image, features, rows.prepared)

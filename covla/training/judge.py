@@ -8,16 +8,23 @@ import numpy as np
 
 from covla.errors import CovlaError, PostError
 from covla.noise import IMAGE_KINDS, TEXT_KINDS
+from covla.posts_folder import Reading, read_folder
+from covla.registry import Registry
 from covla.settings import Settings
 from covla.training.data import TrainingPost, from_window
 from covla.training.evaluation import scores
+from covla.training.seen import unseen
 from covla.window import Window
 
 CHUNK = 64
 
 
 def labelled_posts(
-    folder: Path | None, window: Window | None, split: str, settings: Settings
+    folder: Path | None,
+    window: Window | None,
+    split: str,
+    settings: Settings,
+    reading: Reading | None = None,
 ) -> list[TrainingPost]:
     """Posts with a label, of a folder's split or of a window.
 
@@ -25,9 +32,7 @@ def labelled_posts(
         CovlaError: there is none.
     """
     if folder is not None:
-        from covla.posts_folder import read_folder
-
-        items = read_folder(folder, split=split, settings=settings)
+        items = read_folder(folder, split=split, settings=settings, reading=reading)
         rows = [TrainingPost(i.post, i.label, pair_type=i.pair_type) for i in items]
     else:
         assert window is not None
@@ -62,8 +67,9 @@ def judge(
     level: float = 0.0,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """accuracy, macro_f1, weighted_f1, ece, per_label, per_pair_type, n, mean gate, and how many
-    posts could not be used (they count as wrong nowhere, and are named in `failed`).
+    """accuracy, macro_f1, weighted_f1, ece, per_label, per_pair_type, n, mean gate, how many posts
+    could not be used (they count as wrong nowhere, and are named in `failed`), and how many share
+    their content with what the model trained on (`repeats_of_training`; they do count).
 
     Args:
         ref: champion, challenger, previous, a version, or a model folder.
@@ -85,6 +91,7 @@ def judge(
                 f"post {row.post_id}: label {row.label!r} is not one of the model's",
                 hint="Evaluate on posts of the taxonomy that it was trained on",
             )
+    fresh, _ = unseen(rows, [Registry(settings).resolve(ref)[1]], settings)
     said, truth, kinds, gates, failed = [], [], [], [], 0
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
@@ -117,6 +124,7 @@ def judge(
     return found | {
         "mean_gate": float(np.mean(gates)),
         "failed": failed,
+        "repeats_of_training": len(rows) - len(fresh),
         "model_version": predictor.version,
         "modality": modality,
         "noise": noise,

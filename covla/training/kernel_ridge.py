@@ -17,12 +17,14 @@ SCALES = np.geomspace(0.25, 32, 43)  # from ridge scores to logits
 @dataclass(frozen=True)
 class KernelRidge:
     """scores = exp(-inverse_width * squared distance to the m posts) @ weights (m x C); logits are
-    scale * scores. inverse: m x m, of kernel and ridge."""
+    scale * scores. inverse: m x m, of kernel and ridge. together: the posts that are left out as
+    one, lists of indices in 0..m."""
 
     inverse_width: float
     scale: float
     weights: Tensor
     inverse: Tensor
+    together: list[Tensor]
 
     def scores(self, distance: Tensor) -> Tensor:
         """n x m squared distances to n x C."""
@@ -30,14 +32,32 @@ class KernelRidge:
 
     def scores_without(self, distance: Tensor, left_out: Tensor) -> Tensor:
         """n x C as if row i had been fitted without post left_out[i], which may be the row's own or
-        the one that it is a copy of. The rest's weights have a closed form.
+        the one that it is a copy of, and without the posts that share its content. The rest's
+        weights have a closed form.
 
         Args:
             distance: n x m. left_out: n, indices in 0..m.
         """
         kernel = torch.exp(-self.inverse_width * distance)
         pull = (kernel * self.inverse[left_out]).sum(1) / self.inverse.diagonal()[left_out]
-        return kernel @ self.weights - pull[:, None] * self.weights[left_out]
+        scores = kernel @ self.weights - pull[:, None] * self.weights[left_out]
+        for members in self.together:
+            rows = torch.nonzero(torch.isin(left_out, members)).flatten()
+            lost = _left_out_together(self.inverse, self.weights, members)
+            scores[rows] = kernel[rows] @ (self.weights - self.inverse[:, members] @ lost)
+        return scores
+
+
+def _left_out_together(inverse: Tensor, weights: Tensor, members: Tensor) -> Tensor:
+    """What the targets of `members` are above what a fit without them says of them."""
+    return torch.linalg.solve(inverse[members][:, members], weights[members])
+
+
+def groups_together(groups: Tensor) -> list[Tensor]:
+    """Indices of each group that has several members; groups: m numbers."""
+    order = torch.argsort(groups, stable=True)
+    parts = torch.split(order, torch.unique(groups, return_counts=True)[1].tolist())
+    return [part.sort().values for part in parts if len(part) > 1]
 
 
 def support_of(labelled: Tensor, seed: int, others: Tensor | None = None) -> Tensor:
@@ -68,6 +88,7 @@ def fit_kernel_ridge(
     classes: int,
     guesses: Tensor | None = None,
     inverse_width: float | None = None,
+    groups: Tensor | None = None,
 ) -> KernelRidge:
     """Width, ridge and scale are those with the least cross-entropy on the labelled posts left out,
     which has a closed form (Cawley and Talbot 2004).
@@ -77,7 +98,9 @@ def fit_kernel_ridge(
         labels: m, -1 for none.
         guesses: m x C probabilities, of the posts without a label; None when all have one.
         inverse_width: the kernel's, where it is known: most of the time goes into its choice.
+        groups: m numbers; posts of one group share content and are left out together.
     """
+    together = [] if groups is None else groups_together(groups)
     known = labels >= 0
     target = F.one_hot(labels.clamp(min=0), classes).to(distance.dtype)
     if guesses is not None:
@@ -92,9 +115,12 @@ def fit_kernel_ridge(
             scaled = vectors / (values.clamp(min=0) + ridge)
             weights = scaled @ (vectors.T @ target)
             left_out = target - weights / (scaled * vectors).sum(1, keepdim=True)
+            for members in together:
+                block = scaled[members] @ vectors[members].T
+                left_out[members] = target[members] - torch.linalg.solve(block, weights[members])
             loss, scale = best_scale(left_out[known], labels[known])
             if best is None or loss < best[0]:
                 best = loss, width, scale, weights, scaled, vectors
     assert best is not None
     _, width, scale, weights, scaled, vectors = best
-    return KernelRidge(width, scale, weights, scaled @ vectors.T)
+    return KernelRidge(width, scale, weights, scaled @ vectors.T, together)

@@ -21,10 +21,11 @@ def fit_label_nodes(
     labels: Tensor,
     support: Tensor,
     origin: Tensor | None = None,
+    groups: Tensor | None = None,
 ) -> Tensor:
     """Fit in place; what the nodes say of every row, n x 3 x C, of a post of `support` and of its
-    noisy copies as if it had been left out: else the model would learn to believe nodes that know
-    the answer.
+    noisy copies as if it and its repeats had been left out: else the model would learn to believe
+    nodes that know the answer.
 
     Posts of `support` without a label get the one that nodes of the labelled posts give them, as
     probabilities (self-training, Scudder 1965): with few labels they are most of what is known.
@@ -34,14 +35,16 @@ def fit_label_nodes(
         labels: n, -1 for none. support: m indices of posts that train.
         origin: n, the row that a row is a copy of, its own for posts; None when there are no
             copies.
+        groups: n numbers, the group by content; None when no post repeats another.
     """
     origin = torch.arange(len(labels)) if origin is None else origin
+    groups = torch.arange(len(labels)) if groups is None else groups
     given = hashlib.sha256(str(nodes.weights.shape).encode())
-    for tensor in (text, image, labels, support, origin):
+    for tensor in (text, image, labels, support, origin, groups):
         given.update(tensor.contiguous().numpy().tobytes())
     key = given.hexdigest()
     if key not in _LATELY:
-        said = _fit_twice(nodes, text, roots(image), labels, support, origin)
+        said = _fit_twice(nodes, text, roots(image), labels, support, origin, groups)
         while len(_LATELY) >= KEPT:
             del _LATELY[next(iter(_LATELY))]
         _LATELY[key] = {name: each.clone() for name, each in nodes.named_buffers()}, said
@@ -52,19 +55,26 @@ def fit_label_nodes(
 
 
 def _fit_twice(
-    nodes: LabelNodes, text: Tensor, image: Tensor, labels: Tensor, support: Tensor, origin: Tensor
+    nodes: LabelNodes,
+    text: Tensor,
+    image: Tensor,
+    labels: Tensor,
+    support: Tensor,
+    origin: Tensor,
+    groups: Tensor,
 ) -> Tensor:
     told = labels[support]
     labelled = torch.nonzero(told >= 0).flatten()
     if len(labelled) == len(support):
-        return _fit(nodes, text, image, labels, support, origin, None)
+        return _fit(nodes, text, image, labels, support, origin, groups, None)
     # The first fit is asked about the support alone.
     every = torch.arange(len(support))
-    product = _fit(nodes, text[support], image[support], told, labelled, every, None).sum(1)
+    among = groups[support]
+    product = _fit(nodes, text[support], image[support], told, labelled, every, among, None).sum(1)
     scale = best_scale(product[labelled], told[labelled])[1]
     guesses = torch.zeros(len(labels), product.shape[1])
     guesses[support] = (scale * product).softmax(-1)
-    return _fit(nodes, text, image, labels, support, origin, guesses)
+    return _fit(nodes, text, image, labels, support, origin, groups, guesses)
 
 
 def _fit(
@@ -74,6 +84,7 @@ def _fit(
     labels: Tensor,
     support: Tensor,
     origin: Tensor,
+    groups: Tensor,
     guesses: Tensor | None,
 ) -> Tensor:
     """One fit. guesses: n x C probabilities, used where `support` has no label."""
@@ -94,10 +105,12 @@ def _fit(
             continue  # it says nothing: no weights
         told = labels[rows]
         if guesses is None:
-            ridge = fit_kernel_ridge(distance[rows], told, classes)
+            ridge = fit_kernel_ridge(distance[rows], told, classes, groups=groups[rows])
         else:
             width = float(nodes.inverse_width[k])  # of the first fit
-            ridge = fit_kernel_ridge(distance[rows], told, classes, guesses[rows], width)
+            ridge = fit_kernel_ridge(
+                distance[rows], told, classes, guesses[rows], width, groups[rows]
+            )
         nodes.weights[k, usable] = ridge.weights.float()
         nodes.inverse_width[k], nodes.scale[k] = ridge.inverse_width, ridge.scale
         scores = ridge.scores(distance)

@@ -32,6 +32,8 @@ from covla.training.plan import Plan
 from covla.training.progress import quiet
 from covla.training.recipe import describe
 from covla.training.reference import write_reference
+from covla.training.seen import write_contents
+from covla.training.splits import grouped, repeats
 from covla.training.teachers.vectors import check_teacher, teacher_vectors
 
 
@@ -70,7 +72,7 @@ def train(
         return _existing(out, digest)
     work = out.with_name(f"{out.name}.work")
     _open_work(work, digest, resume=resume)
-    data = prepare_posts(posts, taxonomy, settings, progress)
+    data = prepare_posts(grouped(posts, settings), taxonomy, settings, progress)
     check_labels(data.posts, taxonomy)
     data = with_copies(data, plan.recipe.noisy_copies)
     towers, tokenizer = _towers(plan, data)
@@ -107,10 +109,12 @@ def train(
         "labelled": int((data.taught_from >= 0).sum()),
         "holdout": len(fitted.held),
         "skipped": data.skipped,
+        **repeats(data.posts),
     }
     for name, value in (("metrics.json", metrics), ("training.json", story)):
         (draft / name).write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
     write_reference(draft / "reference.parquet", data, features, learns)
+    write_contents(draft, [data.posts[i] for i in learns])
     sealed = model_folder.seal(draft)
     draft.rename(out)
     shutil.rmtree(work)
@@ -121,7 +125,7 @@ def train(
 def _existing(out: Path, digest: str) -> dict[str, Any]:
     sealed = model_folder.verify(out)
     story = orjson.loads((out / "training.json").read_bytes())
-    if story["plan"] != digest:
+    if story.get("plan") != digest:
         raise CovlaError(
             f"{out} holds a model of other posts or another plan",
             hint="Give another --out, or delete the folder",
@@ -133,13 +137,16 @@ def _existing(out: Path, digest: str) -> dict[str, Any]:
 def _result(
     out: Path, sealed: str, metrics: dict[str, Any], story: dict[str, Any]
 ) -> dict[str, Any]:
-    shown = ("preset", "arch", "teacher", "seed", "posts", "labelled", "holdout", "skipped")
+    shown = (
+        "preset", "arch", "teacher", "seed", "posts", "labelled", "holdout", "skipped", "groups",
+        "repeats", "left_out", "unusable_lines", "repeated_lines",
+    )  # fmt: skip
     return {
         "folder": str(out.absolute()),
         "digest": sealed,
         "accuracy": metrics.get("accuracy"),
         "macro_f1": metrics.get("macro_f1"),
-    } | {name: story[name] for name in shown}
+    } | {name: story[name] for name in shown if name in story}
 
 
 def _open_work(work: Path, digest: str, *, resume: bool) -> None:

@@ -86,7 +86,7 @@ def test_lines_that_cannot_be_used_are_passed_over_and_counted(
     caplog.clear()
     list(read_folder(folder, settings=SETTINGS, reading=reading))
     assert not caplog.text
-    assert reading.as_dict() == {"unusable_lines": 4, "repeated_lines": 0}
+    assert reading.as_dict() == {"unusable_lines": 4, "repeated_lines": 0, "left_out": 0}
 
 
 def test_more_bad_lines_than_good_ones_are_an_error(tmp_path: Path) -> None:

@@ -31,22 +31,24 @@ class Pooled:
     """What a teacher sees: pooled embeddings per post (zeros where missing), and the labels.
 
     text n x d_T, images: one n x d_V per image tower, labels n (-1: none, or not for training),
-    classes C.
+    classes C, groups n numbers, the same for posts that share content; None when none do.
     """
 
     text: Tensor
     images: list[Tensor]
     labels: Tensor
     classes: int
+    groups: Tensor | None = None
 
 
-def expert(features: Tensor, labels: Tensor, classes: int, seed: int) -> Tensor:
-    """Log-probabilities, n x C; of a post that it is made of as if that post had been left out.
+def expert(features: Tensor, labels: Tensor, groups: Tensor, classes: int, seed: int) -> Tensor:
+    """Log-probabilities, n x C; of a post that it is made of as if that post and its repeats had
+    been left out.
 
     Without two labels it says nothing: zeros. A post without these features (zeros) gets zeros.
 
     Args:
-        features: n x d, rows of length 1 or zero. labels: n, -1 for none.
+        features: n x d, rows of length 1 or zero. labels: n, -1 for none. groups: n.
     """
     there = features.abs().sum(1) > 0
     support = support_of(there & (labels >= 0), seed)
@@ -55,7 +57,7 @@ def expert(features: Tensor, labels: Tensor, classes: int, seed: int) -> Tensor:
         return said
     rows = features.double()
     distance = squared_distance(rows, rows[support])
-    ridge = fit_kernel_ridge(distance[support], labels[support], classes)
+    ridge = fit_kernel_ridge(distance[support], labels[support], classes, groups=groups[support])
     scores = ridge.scores(distance)
     scores[support] = ridge.scores_without(distance[support], torch.arange(len(support)))
     said[there] = (ridge.scale * scores[there]).log_softmax(-1).float()
@@ -69,7 +71,9 @@ def ensemble(pooled: Pooled, seed: int) -> Array:
     both = torch.cat([text, image], 1)
     both[(text.abs().sum(1) == 0) | (image.abs().sum(1) == 0)] = 0
     sides = [F.normalize(side, dim=-1) for side in (text, image, both)]
-    experts = [expert(side, pooled.labels, pooled.classes, seed) for side in sides]
+    groups = torch.arange(len(text)) if pooled.groups is None else pooled.groups
+    given = pooled.labels, groups, pooled.classes, seed
+    experts = [expert(side, *given) for side in sides]
     said = torch.stack(experts).sum(0)
     known = pooled.labels >= 0
     scale = best_scale(said[known], pooled.labels[known])[1]

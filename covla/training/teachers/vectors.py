@@ -30,8 +30,9 @@ def standardise(vectors: Array, known: np.ndarray[Any, Any]) -> Array:
     """Zero mean and unit variance per dimension, over the rows that `known` marks (MODEL.md).
 
     A row of NaN stays one: the teacher is silent. Where a row has numbers and NaN (a dual encoder
-    on a post with one modality), NaN becomes the mean, 0.
+    on a post with one modality), NaN becomes the mean, 0. An infinite number counts as NaN.
     """
+    vectors = np.where(np.isfinite(vectors), vectors, np.float32(np.nan))
     seen = np.ma.masked_invalid(vectors[known])
     mean = np.ma.filled(seen.mean(0), 0.0)
     std = np.maximum(np.ma.filled(seen.std(0), 1.0), 1e-6)
@@ -52,7 +53,8 @@ def ensemble_id(
     total.update(repr([encoder, labels, seed]).encode())
     for row, item in zip(posts, prepared, strict=True):
         label = row.label if row.split == "train" else None
-        total.update(f"{row.post_id}\0{item.text_hash}\0{item.image_hash}\0{label}\n".encode())
+        about = row.post_id, item.text_hash, item.image_hash, label, row.group
+        total.update(("\0".join(map(str, about)) + "\n").encode())
     return f"ensemble-{total.hexdigest()[:16]}"
 
 
@@ -74,7 +76,7 @@ def ensemble_vectors(
     features = encode(data.without_copies(), encoders, settings, progress)
     text, image = pooled(features, (encoders.text_width, encoders.image_width))
     more = lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
-    seen = Pooled(text, [image, more], data.taught_from, len(taxonomy.names))
+    seen = Pooled(text, [image, more], data.taught_from, len(taxonomy.names), data.groups)
     vectors = ensemble(seen, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.part")

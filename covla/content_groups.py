@@ -1,0 +1,180 @@
+"""Which posts show the same content: reposts, cross-posts, re-encoded and slightly cut pictures.
+
+Every split goes by these groups, so that no post is judged on what its own copy taught. What is
+caught, and what is not, was measured: docs/adr/0017-splits-by-content.md.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps
+
+from covla.blobs import BlobStore
+from covla.errors import PostError
+from covla.post import SocialPost
+from covla.prepare import decode_image
+from covla.settings import Settings
+
+LEAST_TEXT = 25  # characters; "good morning" is said by many who have nothing else in common
+# Hamming distances of 64 bits, both at most. Of 16 million pairs of unrelated photos none is near.
+PHASH, DHASH = 8, 12
+FLAT = 4.0  # standard deviation of the grey levels; less has no shape to be known by
+COMMON = 10  # posts; what more than these and more than half of all posts share tells nothing
+SIDE = 128  # pixels of the picture that is hashed
+# Cuts (left, top, right, bottom) under which a picture is looked for.
+CUTS = (
+    (0, 0, 0, 0), (0.05,) * 4, (0.1,) * 4, (0.1, 0, 0, 0), (0, 0.1, 0, 0), (0, 0, 0.1, 0),
+    (0, 0, 0, 0.1), (0.1, 0, 0.1, 0), (0, 0.1, 0, 0.1),
+)  # fmt: skip
+LOOKS = len(CUTS) + 1  # and mirrored
+_ADDRESS = re.compile(r"(?:https?://|www\.)\S+")
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What is known of a post's content.
+
+    whole: hash of text and image together. text: hash of the normalised text; "" when it is too
+    short to tell posts apart. image: SHA-256 of the image's bytes; "" when there is none, or when
+    it is flat. looks: uint64, `LOOKS` x 2, perceptual and difference hash of the picture as it is,
+    cut, and mirrored; None when there is no picture to look at.
+    """
+
+    whole: str
+    text: str
+    image: str
+    looks: Array | None
+
+
+def normal_text(text: str) -> str:
+    """`text` without what a repost changes: web addresses, case, blanks, Unicode spelling."""
+    plain = unicodedata.normalize("NFKC", _ADDRESS.sub(" ", text)).casefold()
+    return " ".join("".join(c for c in plain if unicodedata.category(c) != "Cf").split())
+
+
+def looks_of(pixels: Array) -> Array | None:
+    """uint8 RGB, H x W x 3, to uint64, `LOOKS` x 2; None for a flat picture."""
+    import imagehash
+
+    whole = Pillow.fromarray(pixels).convert("L").resize((SIDE, SIDE), Pillow.Resampling.LANCZOS)
+    if np.asarray(whole).std() < FLAT:
+        return None
+    cuts = [[round(SIDE * share) for share in cut] for cut in CUTS]
+    shown = [whole.crop((a, b, SIDE - c, SIDE - d)) for a, b, c, d in cuts]
+    hashes = [
+        [kind(one).hash for kind in (imagehash.phash, imagehash.dhash)]
+        for one in (*shown, ImageOps.mirror(whole))
+    ]
+    bits = np.asarray(hashes).reshape(LOOKS, 2, 64)
+    return np.packbits(bits, axis=-1).view(np.uint64)[..., 0]
+
+
+def contents_of(posts: Iterable[SocialPost], settings: Settings) -> list[Content]:
+    """Look at every post. A picture that cannot be read is known by its bytes or address alone.
+
+    Raises:
+        OSError: the image store cannot be read.
+    """
+    blobs = BlobStore(settings)
+    return [_content(post, settings, blobs) for post in posts]
+
+
+def _content(post: SocialPost, settings: Settings, blobs: BlobStore) -> Content:
+    text = normal_text(post.text)
+    image, looks = "", None
+    if post.image is not None:
+        source = post.image.data or post.image.uri or ""
+        image = hashlib.sha256(source.encode()).hexdigest()
+        try:
+            if post.image.uri is not None:
+                content = blobs.read(post.image.uri, derivative=True)
+                image = post.image.uri.rsplit("/", 1)[-1]
+            else:
+                content = base64.b64decode(source, validate=True)
+                image = hashlib.sha256(content).hexdigest()
+            looks = looks_of(decode_image(content, settings))
+        except (PostError, binascii.Error):
+            pass  # whoever prepares the post says what is wrong with it
+    return Content(
+        _hash(f"{text}\0{image}"),
+        _hash(text) if len(text) >= LEAST_TEXT else "",
+        image if looks is not None else "",
+        looks,
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def groups_of(contents: Sequence[Content]) -> list[str]:
+    """The group of each post: the smallest `whole` of those that are joined with it.
+
+    Posts are joined that have an equal text, an equal image or pictures that look alike, and so
+    are those that are joined with the same third. A text or a picture that most posts have, such
+    as a frame or a placeholder, joins none.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(contents)
+
+    def components(pairs: list[tuple[int, int]]) -> Array:
+        rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        graph = coo_matrix((np.ones(len(rows)), (rows[:, 0], rows[:, 1])), shape=(n, n))
+        found: Array = connected_components(graph, directed=False)[1]
+        return found
+
+    alike = components(_equal([c.image for c in contents]) + _near(contents))
+    seen = [int(group) if c.image else "" for group, c in zip(alike, contents, strict=True)]
+    few = max(COMMON, n // 2)
+    joined = components(
+        _equal([c.whole for c in contents])
+        + _equal([c.text for c in contents], few)
+        + _equal(seen, few)
+    )
+    names: dict[int, str] = {}
+    for group, content in zip(joined.tolist(), contents, strict=True):
+        names[group] = min(names.get(group, content.whole), content.whole)
+    return [names[group] for group in joined.tolist()]
+
+
+def _equal(keys: Sequence[Hashable], most: int | None = None) -> list[tuple[int, int]]:
+    """Pairs that link all rows of one key, unless it is empty or has more than `most` rows."""
+    rows = defaultdict(list)
+    for i, key in enumerate(keys):
+        if key != "":
+            rows[key].append(i)
+    chosen = (same for same in rows.values() if most is None or len(same) <= most)
+    return [(same[0], other) for same in chosen for other in same[1:]]
+
+
+def _near(contents: Sequence[Content], chunk: int = 4_000_000) -> list[tuple[int, int]]:
+    """Pairs of pictures that look alike: one as it is, the other as it is, cut or mirrored."""
+    first = {c.image: i for i, c in reversed(list(enumerate(contents))) if c.looks is not None}
+    rows = np.array(sorted(first.values()), dtype=np.int64)
+    if len(rows) < 2:
+        return []
+    looks = np.stack([contents[i].looks for i in rows])  # type: ignore[misc]
+    pairs: list[tuple[int, int]] = []
+    step = max(1, chunk // len(rows))
+    for start in range(0, len(rows), step):
+        part = looks[start : start + step]
+        for k in range(LOOKS):
+            near = np.bitwise_count(part[:, k, 0, None] ^ looks[None, :, 0, 0]) <= PHASH
+            a, b = np.nonzero(near)
+            sure = np.bitwise_count(part[a, k, 1] ^ looks[b, 0, 1]) <= DHASH
+            a, b = a[sure] + start, b[sure]
+            pairs += zip(rows[a[a != b]].tolist(), rows[b[a != b]].tolist(), strict=True)
+    return pairs
