@@ -13,7 +13,7 @@ from covla.console import json_option, result, say
     "--posts",
     type=click.Path(path_type=Path, file_okay=False),
     help="A posts folder in place of synthetic posts: split train is the labelled history, "
-    "split val the live stream.",
+    "split val the stream, a third of it before the drift.",
 )
 @click.option("--preset", default="base", show_default=True, help="base, tiny, or a hub id.")
 @click.option(

@@ -43,7 +43,7 @@ class Story:
         self.acts: dict[str, Act] = (
             stream_posts.from_folder(times, posts, settings)
             if posts
-            else stream_posts.synthetic(times, seed, scale)
+            else stream_posts.synthetic(times, seed, scale, settings)
         )
         self.everything = f"{times['history'].start.isoformat()}/{times['after'].end.isoformat()}"
         self.published = 0

@@ -1,4 +1,5 @@
-"""The posts of the demo, in four acts: history, a live stream, the same after drift, and more."""
+"""The posts of the demo, in four acts that share no content: history, a live stream, posts after
+drift for a retrain to learn from, and others that judge it."""
 
 import base64
 from collections.abc import Sequence
@@ -10,14 +11,19 @@ from typing import Any
 import cv2
 import orjson
 
+from covla.content_groups import contents_of, groups_of
 from covla.errors import CovlaError
+from covla.gate import Rules
 from covla.post import Image
 from covla.posts_folder import FolderPost, read_folder
 from covla.prepare import decode_image
 from covla.settings import Settings
 from covla.synthetic import generate
 from covla.synthetic.camera import camera_filter
+from covla.training.data import TrainingPost
+from covla.training.splits import grouped, hold_out
 from covla.window import Window
+from features.source import HELD_OUT
 from services.publish import restamp
 
 SIZES = {"history": 520, "live": 160, "drifted": 220, "after": 160}
@@ -58,43 +64,89 @@ def windows(settings: Settings) -> dict[str, Window]:
     return found
 
 
-def synthetic(times: dict[str, Window], seed: int, scale: float) -> dict[str, Act]:
+def synthetic(
+    times: dict[str, Window], seed: int, scale: float, settings: Settings
+) -> dict[str, Act]:
     """Generated posts; after the drift every picture went through a new camera filter."""
-    acts = {}
+    made: dict[str, list[FolderPost]] = {}
     for number, (name, window) in enumerate(times.items()):
         drift = "image" if name in {"drifted", "after"} else None
-        count = max(60, round(SIZES[name] * scale))
-        made = generate(count, seed * 10 + number, *window, drift=drift)  # type: ignore[arg-type]
-        acts[name] = Act(window, [item for item, _ in made])
-    return acts
+        # Some to spare: drawn scenes are sometimes too much alike.
+        count = round(_count(name, scale) * 1.2)
+        items = generate(count, seed * 10 + number, *window, drift=drift)  # type: ignore[arg-type]
+        made[name] = [item for item, _ in items]
+    kept = _disjoint(made, settings)
+    return _acts(times, {name: kept[name][: _count(name, scale)] for name in times})
+
+
+def _count(act: str, scale: float) -> int:
+    return max(60, round(SIZES[act] * scale))
 
 
 def from_folder(times: dict[str, Window], folder: Path, settings: Settings) -> dict[str, Act]:
     """A posts folder: `train` is the labelled history, `val` the live stream.
 
-    After the drift the pictures of `val` come through the same new camera filter: every second
-    post in the act that a retrain may learn from, the others in the act that judges it.
+    A third of `val` comes as it is. After the drift the rest comes through the same new camera
+    filter: a third in the act that a retrain may learn from, a third in the act that judges it. A
+    post of `val` that repeats one of an earlier act is left out.
 
     Raises:
-        CovlaError: the folder, or one of the two splits, is not there.
+        CovlaError: the folder, or one of the two splits, is not there, has a post without a label,
+            or `val` has too few posts for the gate.
     """
     history = list(read_folder(folder, split="train", settings=settings))
     live = list(read_folder(folder, split="val", settings=settings))
+    if any(item.split is None for item in history):
+        raise CovlaError(f"{folder}: no line has a split", hint="The demo needs train and val")
     if any(item.label is None for item in history + live):
         raise CovlaError(
             f"{folder}: a post of split train or val has no label",
             hint="The demo measures accuracy, so both splits must be labelled",
         )
-    filtered = [_filtered(item, settings) for item in live]
-    posts = {
-        "history": history,
-        "live": live,
-        "drifted": filtered[0::2],
-        "after": filtered[1::2],
-    }
+    groups = groups_of(contents_of((item.post for item in live), settings))
+    thirds = {group: i % 3 for i, group in enumerate(dict.fromkeys(groups))}
+    parts: list[list[FolderPost]] = [[], [], []]
+    for item, group in zip(live, groups, strict=True):
+        parts[thirds[group]].append(item)
+    names = ("live", "drifted", "after")
+    # By content as it was before the filter, which changes it beyond what a hash knows.
+    kept = _disjoint({"history": history, **dict(zip(names, parts, strict=True))}, settings)
+    for name in ("drifted", "after"):
+        kept[name] = [_filtered(item, settings) for item in kept[name]]
+    judging = _held_out([*kept["live"], *kept["drifted"]], settings)
+    if judging < Rules().fewest:
+        raise CovlaError(
+            f"{folder}: split val has {len(live)} posts, and {judging} of them would judge the "
+            f"retrained model; the gate needs {Rules().fewest}",
+            hint="About 350 posts of split val are enough",
+        )
+    return _acts(times, kept)
+
+
+def _disjoint(acts: dict[str, list[FolderPost]], settings: Settings) -> dict[str, list[FolderPost]]:
+    """Every act without the posts that share their content with one of an act before it."""
+    rows = [(name, item) for name, items in acts.items() for item in items]
+    groups = groups_of(contents_of((item.post for _, item in rows), settings))
+    first: dict[str, str] = {}
+    for (name, _), group in zip(rows, groups, strict=True):
+        first.setdefault(group, name)
+    kept: dict[str, list[FolderPost]] = {name: [] for name in acts}
+    for (name, item), group in zip(rows, groups, strict=True):
+        if first[group] == name:
+            kept[name].append(item)
+    return kept
+
+
+def _held_out(items: list[FolderPost], settings: Settings) -> int:
+    rows = [TrainingPost(item.post, item.label) for item in items]
+    held = hold_out(grouped(rows, settings), HELD_OUT)
+    return sum(row.split == "holdout" for row in held)
+
+
+def _acts(times: dict[str, Window], posts: dict[str, list[FolderPost]]) -> dict[str, Act]:
     return {
-        name: Act(times[name], list(restamp(items, times[name], len(items))))
-        for name, items in posts.items()
+        name: Act(window, list(restamp(posts[name], window, len(posts[name]))))
+        for name, window in times.items()
     }
 
 

@@ -1,0 +1,99 @@
+"""The acts of the demo share no content."""
+
+import base64
+import io
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from covla.content_groups import contents_of, groups_of
+from covla.errors import CovlaError
+from covla.posts_folder import FolderPost, read_folder, write_folder
+from covla.settings import Settings
+from covla.synthetic import generate
+from services.demo.stream_posts import Act, from_folder, synthetic, windows
+
+WEEK = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC)
+
+
+def share_nothing(acts: dict[str, Act], settings: Settings) -> None:
+    rows = [(name, item) for name, act in acts.items() for item in act.posts]
+    groups = groups_of(contents_of((item.post for _, item in rows), settings))
+    of: dict[str, set[str]] = {}
+    for (name, _), group in zip(rows, groups, strict=True):
+        of.setdefault(group, set()).add(name)
+    assert all(len(names) == 1 for names in of.values())
+    assert len({item.post.post_id for _, item in rows}) == len(rows)
+    for act in acts.values():
+        assert all(act.window.start <= i.post.created_at < act.window.end for i in act.posts)
+
+
+def test_synthetic_acts_share_no_content(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path)
+    acts = synthetic(windows(settings), 7, 0.5, settings)
+    assert {name: len(act.posts) for name, act in acts.items()} == {
+        "history": 260, "live": 80, "drifted": 110, "after": 80,
+    }  # fmt: skip
+    share_nothing(acts, settings)
+
+
+def smaller(picture: bytes) -> bytes:
+    with Pillow.open(io.BytesIO(picture)) as whole:
+        half = whole.resize((whole.width // 2, whole.height // 2))
+    file = io.BytesIO()
+    half.save(file, "JPEG", quality=60)
+    return file.getvalue()
+
+
+def folder_of(folder: Path, val: int, *, repost: bool = False) -> Path:
+    items: list[tuple[FolderPost, bytes | None]] = []
+    for i, (item, picture) in enumerate(generate(80 + val, 11, *WEEK)):
+        split = "train" if i < 80 else "val"
+        items.append((replace(item, split=split), picture))
+        if repost and i % 4 == 0 and picture is not None:
+            post = item.post.model_copy(
+                update={"post_id": f"{item.post.post_id}~", "text": "again"}
+            )
+            items.append((replace(item, post=post, split="val"), smaller(picture)))
+    write_folder(folder, items)
+    return folder
+
+
+def test_acts_of_a_folder_share_no_content_and_no_twin(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path / "state")
+    folder = folder_of(tmp_path / "posts", 320, repost=True)
+    acts = from_folder(windows(settings), folder, settings)
+    share_nothing(acts, settings)
+    assert all(len(act.posts) > 70 for act in acts.values())
+    # As they were before the filter, which hides a twin from any hash.
+    origin = {item.post.post_id: item.post for item in read_folder(folder, settings=settings)}
+    names = [(name, i.post.post_id.removesuffix("~filtered"))
+             for name, act in acts.items() for i in act.posts]  # fmt: skip
+    assert len({post_id for _, post_id in names}) == len(names)
+    groups = groups_of(contents_of((origin[post_id] for _, post_id in names), settings))
+    acts_of: dict[str, set[str]] = {}
+    for (name, _), group in zip(names, groups, strict=True):
+        acts_of.setdefault(group, set()).add(name)
+    assert all(len(found) == 1 for found in acts_of.values())
+    # And what comes after the drift is filtered.
+    for name, act in acts.items():
+        filtered = [i for i in act.posts if i.post.post_id.endswith("~filtered")]
+        assert len(filtered) == (len(act.posts) if name in {"drifted", "after"} else 0)
+        for item in filtered:
+            image, before = item.post.image, origin[item.post.post_id.removesuffix("~filtered")]
+            assert (image is None) == (before.image is None)
+            if image is not None and before.image is not None:
+                assert base64.b64decode(image.data or "") != base64.b64decode(
+                    before.image.data or ""
+                )
+
+
+def test_a_folder_with_too_few_posts_is_refused_at_once(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path / "state")
+    with pytest.raises(
+        CovlaError, match=r"split val has 90 posts, and 1\d of them .* the gate needs 30"
+    ):
+        from_folder(windows(settings), folder_of(tmp_path / "few", 90), settings)
