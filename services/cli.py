@@ -143,9 +143,10 @@ def publish(
     """Send the posts of the posts folder DIR, or synthetic ones, to Kafka.
 
     Posts go to the posts topic and their labels to the labels topic, both keyed by post_id. A
-    folder is read through first: a bad line sends nothing. Synthetic posts need --synthetic and
-    --window, in which their created_at are evenly spread; `covla synthesize` writes them to a
-    folder instead.
+    folder is read through first: a label outside the taxonomy, or more than half of the lines that
+    cannot be used, sends nothing; fewer such lines are left out and counted. Synthetic posts need
+    --synthetic and --window, in which their created_at are evenly spread; `covla synthesize` writes
+    them to a folder instead.
 
     \b
     covla publish posts --split train --restamp 2026-05-01T00:00:00Z/2026-05-02T00:00:00Z
@@ -162,20 +163,25 @@ def publish(
     from datetime import timedelta
     from itertools import islice
 
-    from covla.posts_folder import read_folder
+    from covla.posts_folder import Reading, read_folder
     from covla.settings import get_settings
     from covla.synthetic import iter_posts
     from services import publish as sender
 
     settings = get_settings()
     items: Iterable[FolderPost]
+    reading = Reading()
     if folder is not None:
         total = sender.look_through(
-            islice(read_folder(folder, split=split, settings=settings), limit),
+            read_folder(folder, split=split, settings=settings, reading=reading),
             settings,
             labels=labels,
+            limit=limit,
         )
-        items = islice(read_folder(folder, split=split, settings=settings), limit)
+        if str(reading):
+            say(f"{folder}: {reading}")
+        again = read_folder(folder, split=split, settings=settings, reading=Reading())
+        items = islice(again, total)
         if restamp:
             items = sender.restamp(items, restamp, total)
     else:
@@ -191,6 +197,9 @@ def publish(
         label_delay=timedelta(seconds=label_delay),
         source="synthetic" if folder is None else "folder",
     )
+    if folder is not None:
+        counts = reading.as_dict()
+        sent |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
     result(sent, as_json=as_json)
 
 

@@ -107,17 +107,23 @@ def publish(
     }
 
 
-def look_through(items: Iterable[FolderPost], settings: Settings, *, labels: bool) -> int:
-    """Count the posts and check every label before anything is sent.
+def look_through(
+    items: Iterable[FolderPost], settings: Settings, *, labels: bool, limit: int | None = None
+) -> int:
+    """Count the posts, at most `limit`, and check their labels before anything is sent.
 
-    Reading a folder checks each line, so a bad one stops the verb while no reader has seen a post.
+    All items are read, also those beyond `limit`: a folder that cannot be used is found while no
+    reader has seen a post.
 
     Raises:
-        CovlaError: a bad line, or a label that the taxonomy does not have.
+        CovlaError: the folder cannot be used, or a label that the taxonomy does not have.
     """
     taxonomy = load_taxonomy(settings=settings)
     count = 0
-    for count, item in enumerate(items, 1):  # noqa: B007
+    for item in items:
+        if limit is not None and count == limit:
+            continue
+        count += 1
         if labels and item.label is not None:
             try:
                 taxonomy.check(item.label)

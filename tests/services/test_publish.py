@@ -112,15 +112,33 @@ def test_a_folder_is_published_by_split_limit_and_new_times(settings, run_verb, 
 
 
 @pytest.mark.slow
-def test_a_bad_line_is_named_and_nothing_is_sent(settings, run_verb, tmp_path):
+def test_a_bad_line_is_left_out_and_counted(settings, run_verb, tmp_path):
+    same = line("a", label="home")
+    bad = line("b", created_at="0001-01-01"), b'{"post_id": "c", oops'
+    folder = text_folder(tmp_path / "posts", *bad, same, line("d"), same)
+    done = run_verb(settings, "publish", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    assert (done.json["posts_published"], done.json["labels_published"]) == (2, 1)
+    assert (done.json["unusable_lines"], done.json["repeated_lines"]) == (2, 1)
+    assert "2 lines cannot be used, the first is line 1: created_at:" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_mostly_bad_or_contradicts_itself_sends_nothing(
+    settings, run_verb, tmp_path
+):
     bad_lines = {
         "line 2: message": b'{"post_id": "b", oops',
         "line 2: created_at": {"post_id": "b", "created_at": "yesterday", "text": "x"},
         "line 2: image": line("b", image="no-such.jpg"),
         "post b: label: 'moon'": line("b", label="moon"),
+        "lines 1 and 2: post_id: 'a' is there twice": line("a", label="home"),
     }
     for number, (named, bad) in enumerate(bad_lines.items()):
-        folder = text_folder(tmp_path / f"posts-{number}", line("a"), bad)
+        # Of the first three kinds, two lines of three; one label is enough.
+        more = line("c", image="no-such.jpg") if number < 3 else line("c")
+        folder = text_folder(tmp_path / f"posts-{number}", line("a"), bad, more)
         done = run_verb(settings, "publish", folder, "--json")
         assert done.returncode == 2
         assert named in done.stderr
