@@ -166,7 +166,7 @@ def _near(contents: Sequence[Content], chunk: int = 4_000_000) -> list[tuple[int
     rows = np.array(sorted(first.values()), dtype=np.int64)
     if len(rows) < 2:
         return []
-    looks = np.stack([contents[i].looks for i in rows])  # type: ignore[misc]
+    looks = np.stack([contents[i].looks for i in rows])
     pairs: list[tuple[int, int]] = []
     step = max(1, chunk // len(rows))
     for start in range(0, len(rows), step):

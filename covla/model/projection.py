@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+LEAST = 1e-3  # standard deviation of features that differ, in units of their own LayerNorm
+
 
 class Projection(nn.Module):
     """LayerNorm, principal components of the training posts where they are asked for, Linear.
@@ -28,14 +30,16 @@ class Projection(nn.Module):
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
-        """Find the components of n x wide features, scaled to unit variance over all of them."""
+        """Find the components of n x wide features, scaled to unit variance over all of them;
+        features that do not differ are not scaled, as there is only rounding to be blown up."""
         normed = F.layer_norm(features, (self.wide,))
         mean = normed.mean(0)
         values, vectors = torch.linalg.eigh((normed - mean).T @ (normed - mean) / len(normed))
         kept = values[-self.components :].clamp(min=0)
+        scale = kept.mean().sqrt()
         self.mean.copy_(mean)
         self.basis.copy_(
-            vectors[:, -self.components :].flip(-1) / kept.mean().sqrt().clamp(min=1e-6)
+            vectors[:, -self.components :].flip(-1) / torch.where(scale > LEAST, scale, 1)
         )
 
     def reduce(self, features: Tensor) -> Tensor:

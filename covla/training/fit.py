@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from covla.errors import CovlaError
 from covla.labels import Taxonomy
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
@@ -97,6 +98,9 @@ def fit(
         device: cpu, cuda, or auto: a GPU where there is one. The model stays there.
         work: checkpoints and finished stages are kept here, and taken up; None keeps nothing.
         callbacks: transformers.TrainerCallback objects.
+
+    Raises:
+        CovlaError: the loss or the weights left the numbers; it says when.
     """
     torch.manual_seed(plan.recipe.seed)
     width = 0 if vectors is None else vectors.shape[1]
@@ -135,6 +139,7 @@ def fit(
     )
     share = int(data.learns.sum()) / len(learns)
     _stages(model, learns, plan.recipe, share, device, work, progress, callbacks or [])
+    _check_numbers(model)
     if model.towers is not None:
         model.towers.image.to(memory_format=torch.contiguous_format)
     held = torch.nonzero(~data.learns & (data.labels >= 0)).flatten().tolist()
@@ -143,6 +148,16 @@ def fit(
     logits, _ = answers(model, [examples[i] for i in held])
     model.config.softmax_temperature = fit_temperature(logits, data.labels[held])
     return Fitted(model, examples, held, logits)
+
+
+def _check_numbers(model: CovlaModel) -> None:
+    """The last step may have left the numbers after its loss; so may what is fitted, not learnt."""
+    for name, tensor in model.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise CovlaError(
+                f"training: {name} is no number after the last step",
+                hint="Nothing was written. Lower the learning rate, or look at the posts",
+            )
 
 
 def configure(

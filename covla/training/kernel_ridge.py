@@ -50,7 +50,8 @@ class KernelRidge:
 
 def _left_out_together(inverse: Tensor, weights: Tensor, members: Tensor) -> Tensor:
     """What the targets of `members` are above what a fit without them says of them."""
-    return torch.linalg.solve(inverse[members][:, members], weights[members])
+    lost: Tensor = torch.linalg.solve(inverse[members][:, members], weights[members])
+    return lost
 
 
 def groups_together(groups: Tensor) -> list[Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from covla.errors import CovlaError
 from covla.model.engine import pick_device
 from covla.model.pretrained import CovlaModel
 from covla.training.collate import Collator
@@ -29,9 +30,24 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
 class StageTrainer(Trainer):  # type: ignore[misc]
     """Logs each part of the loss beside the sum."""
 
+    stage = ""
+
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """The model's own loss; its parts are averaged until the next log line."""
+        """The model's own loss; its parts are averaged until the next log line.
+
+        Raises:
+            CovlaError: it is no number.
+        """
         out = model(**inputs)
+        if not torch.isfinite(out.loss):
+            parts = [name for name, value in (out.losses or {}).items() if not value.isfinite()]
+            raise CovlaError(
+                f"training: the loss is no number in stage {self.stage}, step "
+                f"{self.state.global_step + 1} of {self.state.max_steps} "
+                f"({', '.join(parts) or 'the sum of its parts'})",
+                hint="Nothing was written. Lower the learning rate, or look at the posts and the "
+                "teacher's vectors",
+            )
         for name, value in (out.losses or {}).items():
             self._parts.setdefault(name, []).append(value.detach())
         return (out.loss, out) if kwargs.get("return_outputs") else out.loss
@@ -71,6 +87,9 @@ def run_stage(
         examples: those that this stage learns from, of which `share` are not copies: an epoch is
             as many steps as these take.
         device: cpu, cuda, or auto: a GPU where there is one. `model` stays there.
+
+    Raises:
+        CovlaError: the loss is no number; it says at which step.
     """
     done = None if work is None else work / f"{name}.safetensors"
     if done is not None and done.exists():
@@ -93,6 +112,7 @@ def run_stage(
         save_steps=steps,
         save_total_limit=1,
         logging_steps=steps,
+        logging_nan_inf_filter=False,  # StageTrainer stops at the first such step
         report_to=[],
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -107,6 +127,7 @@ def run_stage(
         data_collator=Collator(model, pretraining=pretraining),
         callbacks=[_Steps(name, progress), *callbacks],
     )
+    trainer.stage = name
     trainer.remove_callback(_printer())
     begun = work is not None and Path(folder).is_dir()
     trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if begun else None)

@@ -32,7 +32,8 @@ def standardise(vectors: Array, known: np.ndarray[Any, Any]) -> Array:
     A row of NaN stays one: the teacher is silent. Where a row has numbers and NaN (a dual encoder
     on a post with one modality), NaN becomes the mean, 0. An infinite number counts as NaN.
     """
-    vectors = np.where(np.isfinite(vectors), vectors, np.float32(np.nan))
+    # In float64, where the squares of large numbers are numbers too.
+    vectors = np.where(np.isfinite(vectors), vectors, np.float32(np.nan)).astype(np.float64)
     seen = np.ma.masked_invalid(vectors[known])
     mean = np.ma.filled(seen.mean(0), 0.0)
     std = np.maximum(np.ma.filled(seen.std(0), 1.0), 1e-6)
