@@ -9,6 +9,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 
 from covla.errors import ServiceUnavailable
 from covla.kafka_consumer import Consumer
+from covla.kafka_records import check_codecs
 from covla.settings import Settings
 
 # A killed worker's partitions go to another one after so long; what that one reads again is
@@ -109,8 +110,10 @@ def consumer(settings: Settings, *topics: str, group: str | None, **config: Any)
     bad record for ever (kafka-python#1141).
 
     Raises:
+        CovlaError: a package is missing without which some producers' batches cannot be read.
         ServiceUnavailable: no broker answers.
     """
+    check_codecs()
     defaults = {
         "group_id": group,
         "enable_auto_commit": False,

@@ -5,17 +5,26 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
+from covla.kafka_records import PartitionRecords
+
 PATIENCE_SECONDS = 30.0
 
 
 class Consumer(KafkaConsumer):  # type: ignore[misc]
-    """A KafkaConsumer that does not forget a join which one poll began and did not see the end of.
+    """A KafkaConsumer that passes what it cannot read, and forgets no join.
 
-    kafka-python 3.0.12 does when it was a change of the topics' metadata that asked for the join,
-    as it is when a new member knows its topics before their partitions: the next poll finds no
-    reason to join, and the member holds partitions that it never reads, without a heartbeat, until
+    A record that cannot be read is there with its offset: `kafka_records.content` says why.
+
+    A join which one poll began and did not see the end of goes on with the next:
+    kafka-python 3.0.12 forgets it when a change of the topics' metadata asked for the join, as it
+    does when a new member knows its topics before their partitions: the next poll finds no reason
+    to join, and the member holds partitions that it never reads, without a heartbeat, until
     it is restarted. (The same flag was handled in kafka-python#1695, before the join was a task.)
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._fetcher.PartitionRecords = PartitionRecords
 
     def poll(self, *arguments: Any, **options: Any) -> Any:
         """As KafkaConsumer's."""
