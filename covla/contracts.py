@@ -12,7 +12,8 @@ from covla.post import PostLabel, Prediction, SocialPost
 DEAD_LETTER_HEADERS = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "DeadLetterHeaders",
-    "description": "Headers of a dead letter; its key and value are the original record's bytes.",
+    "description": "Headers of a dead letter; its key and value are the original record's bytes, "
+    "unless left-out says how many bytes of value only lie at the source.",
     "type": "object",
     "properties": {
         "source-topic": {"type": "string"},
@@ -24,6 +25,7 @@ DEAD_LETTER_HEADERS = {
         "stage": {"enum": ["parse", "decode", "label", "predict", "store"]},
         "code-version": {"type": "string"},
         "replays": {"type": "string", "pattern": "^[0-9]+$"},
+        "left-out": {"type": "string", "pattern": "^[0-9]+$"},
     },
     "required": [
         "source-topic",

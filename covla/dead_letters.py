@@ -1,10 +1,20 @@
 """Dead letters: the original bytes untouched, and headers that say what happened and where."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from covla import __version__
 from covla.errors import PostError
+from covla.kafka_records import Unreadable
+
+# What Kafka adds to a record's key, value and headers, and to the batch of one record.
+_FRAME_BYTES = 200
+# A key longer than this goes with a value that is too long.
+_KEY_BYTES = 1000
+_NAME_CHARACTERS = 200
+_COUNT_DIGITS = 10
+MESSAGE_CHARACTERS = 1000
 
 
 class Record(Protocol):
@@ -15,7 +25,10 @@ class Record(Protocol):
     offset: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Names and values; the values of other programs' headers may be null."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,9 @@ class DeadLetter:
     """A dead letter as it lies on its topic.
 
     `key` and `value` are those of the record that failed, byte for byte. `stage` is where it
-    failed: "parse", "decode", "label", "predict" or "store".
+    failed: "parse", "decode", "label", "predict" or "store". `left_out` is the size in bytes of a
+    value that is not in the letter (0 where the record could not be read at all): the original lies
+    where the letter says.
     """
 
     key: bytes | None
@@ -37,6 +52,34 @@ class DeadLetter:
     stage: str
     code_version: str
     replays: int = 0
+    left_out: int | None = None
+
+    @property
+    def message_key(self) -> bytes | None:
+        """The key to send: a Kafka client takes no record that lacks both key and value."""
+        return b"" if self.key is None and self.value is None else self.key
+
+    def size(self) -> int:
+        """Bytes that it takes on its topic, at most."""
+        headers = sum(len(name) + len(value) + 4 for name, value in self.headers())
+        return len(self.key or b"") + len(self.value or b"") + headers + _FRAME_BYTES
+
+    def within(self, limit: int) -> "DeadLetter":
+        """This letter, without its value where it would be larger than `limit` bytes."""
+        return self if self.size() <= limit else self.without_value()
+
+    def without_value(self) -> "DeadLetter":
+        """It names the size and the place of the original instead."""
+        size = len(self.value or b"")
+        place = ":".join(str(part) for part in self.identity)
+        note = f"; the value of {size:,} bytes is left out, the original is {place}"
+        return replace(
+            self,
+            key=self.key if len(self.key or b"") <= _KEY_BYTES else None,
+            value=None,
+            error_message=self.error_message[: MESSAGE_CHARACTERS - len(note)] + note,
+            left_out=size,
+        )
 
     @property
     def identity(self) -> tuple[str, int, int]:
@@ -50,22 +93,25 @@ class DeadLetter:
             "source-partition": str(self.source_partition),
             "source-offset": str(self.source_offset),
             "error-class": self.error_class,
-            "error-field": self.error_field,
-            "error-message": self.error_message[:1000],
+            "error-field": self.error_field[:_NAME_CHARACTERS],
+            "error-message": self.error_message[:MESSAGE_CHARACTERS],
             "stage": self.stage,
             "code-version": self.code_version,
             "replays": str(self.replays),
         }
-        return [(key, value.encode()) for key, value in values.items()]
+        if self.left_out is not None:
+            values["left-out"] = str(self.left_out)
+        # A message may quote a lone surrogate out of the record.
+        return [(key, value.encode("utf-8", "backslashreplace")) for key, value in values.items()]
 
 
 def make(record: Record, error: Exception, *, stage: str) -> DeadLetter:
     """The dead letter of a consumed record that failed with `error` at `stage`."""
-    headers = dict(record.headers or [])
     post_error = isinstance(error, PostError)
+    unreadable = isinstance(record.value, Unreadable)
     return DeadLetter(
         key=record.key,
-        value=record.value,
+        value=None if unreadable else record.value,
         source_topic=record.topic,
         source_partition=record.partition,
         source_offset=record.offset,
@@ -74,7 +120,8 @@ def make(record: Record, error: Exception, *, stage: str) -> DeadLetter:
         error_message=str(error) if post_error else f"{type(error).__name__}: {error}",
         stage=stage,
         code_version=__version__,
-        replays=int(headers.get("replays", b"0")),
+        replays=_replays(record),
+        left_out=0 if unreadable else None,
     )
 
 
@@ -84,7 +131,7 @@ def read(record: Record) -> DeadLetter:
     Raises:
         PostError: the record lacks the headers, so it was not written by `make`.
     """
-    headers = {key: value.decode("utf-8", "replace") for key, value in record.headers or []}
+    headers = _texts(record)
     try:
         return DeadLetter(
             key=record.key,
@@ -97,7 +144,22 @@ def read(record: Record) -> DeadLetter:
             error_message=headers["error-message"],
             stage=headers["stage"],
             code_version=headers["code-version"],
-            replays=int(headers.get("replays", "0")),
+            replays=_replays(record),
+            left_out=int(headers["left-out"]) if "left-out" in headers else None,
         )
     except (KeyError, ValueError) as error:
         raise PostError("headers", "not_a_dead_letter", f"missing or bad: {error}") from None
+
+
+def _texts(record: Record) -> dict[str, str]:
+    return {
+        name: value.decode("utf-8", "replace")
+        for name, value in record.headers or []
+        if value is not None
+    }
+
+
+def _replays(record: Record) -> int:
+    """How often `covla dlq replay` sent it back; a header of another program counts as absent."""
+    count = _texts(record).get("replays", "")
+    return int(count) if count.isascii() and count.isdigit() and len(count) < _COUNT_DIGITS else 0

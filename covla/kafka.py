@@ -96,7 +96,7 @@ def producer(settings: Settings, *, transactional_id: str | None = None) -> Kafk
         "enable_idempotence": True,
         "compression_type": None,
         "linger_ms": 5,
-        "max_request_size": _dead_letter_bytes(settings),
+        "max_request_size": dead_letter_bytes(settings),
     }
     if transactional_id:
         config["transactional_id"] = transactional_id
@@ -136,7 +136,8 @@ def consumer(settings: Settings, *topics: str, group: str | None, **config: Any)
     return client
 
 
-def _dead_letter_bytes(settings: Settings) -> int:
+def dead_letter_bytes(settings: Settings) -> int:
+    """The largest dead letter that a producer sends, with its key and headers."""
     return settings.max_message_bytes * 3
 
 
@@ -157,7 +158,7 @@ def ensure_topics(settings: Settings) -> Topics:
         # A post over our limit must still fit where producers send it, to be refused by name; and
         # as a dead letter, which adds headers to the same bytes.
         sizes = dict.fromkeys(topics.all(), settings.max_message_bytes * 2)
-        sizes[topics.dead_letters] = _dead_letter_bytes(settings)
+        sizes[topics.dead_letters] = dead_letter_bytes(settings)
         for name in sorted(missing):
             configs = {"max.message.bytes": str(sizes[name])}
             try:

@@ -4,10 +4,37 @@ import time
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import (
+    CommitFailedError,
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    FencedMemberEpochError,
+    IllegalGenerationError,
+    NotCoordinatorError,
+    RebalanceInProgressError,
+    StaleMemberEpochError,
+    UnknownMemberIdError,
+)
 
 from covla.kafka_records import PartitionRecords
 
 PATIENCE_SECONDS = 30.0
+
+# Ordinary life of a group: the partitions go to whoever is a member next.
+REBALANCED = (
+    CommitFailedError,
+    FencedMemberEpochError,
+    IllegalGenerationError,
+    RebalanceInProgressError,
+    StaleMemberEpochError,
+    UnknownMemberIdError,
+)
+# The group's coordinator is on its way to another broker.
+COORDINATOR_MOVED = (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    NotCoordinatorError,
+)
 
 
 class Consumer(KafkaConsumer):  # type: ignore[misc]

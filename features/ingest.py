@@ -8,19 +8,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from kafka import OffsetAndMetadata, TopicPartition
-from kafka.errors import CommitFailedError, KafkaError
+from kafka.errors import KafkaError
 
-from covla import kafka
+from covla import dead_letters, kafka
+from covla.dead_letter_writer import DeadLetterWriter
 from covla.dead_letters import DeadLetter
-from covla.errors import ServiceUnavailable
-from covla.kafka_consumer import Idle
+from covla.errors import CovlaError, ServiceUnavailable
+from covla.kafka_consumer import REBALANCED, Idle
 from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders, load_encoders
 from covla.settings import Settings
+from features.offsets import Offsets
 from features.records import Label, Post, Reader
 from features.sink import Sink
 
@@ -38,6 +39,7 @@ class Totals:
     posts_ingested: int = 0
     labels_ingested: int = 0
     dead_letters: int = 0
+    set_aside: int = 0
     seconds: float = 0.0
 
     def result(self) -> dict[str, Any]:
@@ -49,14 +51,17 @@ class Totals:
 @dataclass
 class _Batch:
     records: list[Any]
-    pending: list[Future[Post | Label | DeadLetter]] = field(default_factory=list)
+    pending: list[Future[Post | Label | DeadLetter]]
 
-    def offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
-        last: dict[TopicPartition, int] = {}
-        for record in self.records:
-            where = TopicPartition(record.topic, record.partition)
-            last[where] = max(last.get(where, -1), record.offset)
-        return {where: OffsetAndMetadata(at + 1, "", -1) for where, at in last.items()}
+
+@dataclass
+class _Session:
+    """One membership of the consumer group."""
+
+    consumer: Any
+    offsets: Offsets
+    dead_letters: DeadLetterWriter
+    decoders: ThreadPoolExecutor
 
 
 class Ingest:
@@ -69,7 +74,6 @@ class Ingest:
         self.sink = Sink(settings, encoders or load_encoders("base", settings))
         self.totals = Totals()
         self.stop = threading.Event()
-        self._written: dict[TopicPartition, OffsetAndMetadata] = {}
         # Called after each commit with counts by kind and the lag by topic.
         self.on_batch: Callable[[dict[str, int], dict[str, int]], None] | None = None
 
@@ -81,49 +85,54 @@ class Ingest:
             maximum: end after so many messages.
 
         Raises:
-            ServiceUnavailable: Kafka or the online store does not answer; nothing is lost, the
-                next run begins where the last commit was.
-            CovlaError: the disk is full.
+            ServiceUnavailable: Kafka, a store or the encoders fail, or the disk is full; nothing is
+                lost, the next run begins where the last commit was.
         """
         group = f"{self.settings.topic_prefix}.{GROUP}"
         consumer = kafka.consumer(self.settings, self.topics.posts, self.topics.labels, group=group)
         producer = kafka.producer(self.settings)
-        pool = ThreadPoolExecutor(2, thread_name_prefix="decode")
+        decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
+        session = _Session(
+            consumer,
+            Offsets(consumer),
+            DeadLetterWriter(self.settings, group, producer),
+            decoders,
+        )
         try:
-            self._loop(consumer, producer, pool, until_idle, maximum)
-            self._commit(consumer, must=True)
+            self._loop(session, until_idle, maximum)
+            session.offsets.commit_last()
             self.sink.refresh_hashtags(force=True)
         except KafkaError as error:
             raise ServiceUnavailable(f"Kafka failed: {error}") from error
+        except MemoryError as error:
+            raise ServiceUnavailable(
+                "this machine is out of memory", hint="What was not committed is read again"
+            ) from error
+        except OSError as error:
+            raise ServiceUnavailable(
+                f"a file cannot be written: {error}", hint="Free some space, or correct COVLA_STATE"
+            ) from error
         finally:
-            pool.shutdown(cancel_futures=True)
+            decoders.shutdown(cancel_futures=True)
             producer.close(timeout=10)
             consumer.close(autocommit=False)
         return self.totals
 
-    def _loop(
-        self,
-        consumer: Any,
-        producer: Any,
-        pool: ThreadPoolExecutor,
-        until_idle: float | None,
-        maximum: int | None,
-    ) -> None:
+    def _loop(self, session: _Session, until_idle: float | None, maximum: int | None) -> None:
         taken, ahead = 0, None
-        first, idle = None, Idle(consumer)
+        first, idle = None, Idle(session.consumer)
         while True:
             room = BATCH if maximum is None else min(BATCH, maximum - taken)
             batch = None
             if room > 0 and not self.stop.is_set():
-                wait = 0 if ahead else POLL_MS
-                polled = consumer.poll(timeout_ms=wait, max_records=room)
-                records = [record for part in polled.values() for record in part]
+                records = _poll(session.consumer, 0 if ahead else POLL_MS, room)
                 if records:
                     first = first or time.monotonic()
                     taken += len(records)
-                    batch = _Batch(records, [pool.submit(self.reader.read, r) for r in records])
+                    read = self.reader.read
+                    batch = _Batch(records, [session.decoders.submit(read, r) for r in records])
             if ahead:
-                self._finish(ahead, consumer, producer)
+                self._finish(ahead, session)
                 self.totals.seconds = time.monotonic() - (first or 0)
                 idle.ended()
             elif batch is None:
@@ -140,23 +149,56 @@ class Ingest:
         except ServiceUnavailable:
             self.sink.forget()  # tried again at the next quiet moment
 
-    def _finish(self, batch: _Batch, consumer: Any, producer: Any) -> None:
+    def _finish(self, batch: _Batch, session: _Session) -> None:
         done = [future.result() for future in batch.pending]
-        posts = [item for item in done if isinstance(item, Post)]
-        labels = [item for item in done if isinstance(item, Label)]
-        dead = [item for item in done if isinstance(item, DeadLetter)]
-        self._write(posts, labels)
-        self._bury(dead, producer)
-        self._written |= batch.offsets()
-        self._commit(consumer)
-        self.totals.posts_ingested += len(posts)
-        self.totals.labels_ingested += len(labels)
-        self.totals.dead_letters += len(dead)
+        letters = [item for item in done if isinstance(item, DeadLetter)]
+        items = [item for item in done if not isinstance(item, DeadLetter)]
+        failed = self._failures(items)
+        if failed:
+            self.sink.check()
+            # Now that the machine is known to work, what fails again fails by itself.
+            failed = [again for item, _ in failed for again in self._failures([item])]
+            letters += [dead_letters.make(i.record, e, stage="store") for i, e in failed]
+        aside = session.dead_letters.write(letters)
+        session.offsets.commit(batch.records)
+        lost = {id(item) for item, _ in failed}
+        posts = sum(isinstance(item, Post) for item in items if id(item) not in lost)
+        kinds = {
+            "post": posts,
+            "label": len(items) - len(failed) - posts,
+            "dead_letter": len(letters) - aside,
+            "set_aside": aside,
+        }
+        self.totals.posts_ingested += kinds["post"]
+        self.totals.labels_ingested += kinds["label"]
+        self.totals.dead_letters += kinds["dead_letter"]
+        self.totals.set_aside += kinds["set_aside"]
         if self.on_batch:
-            kinds = {"post": len(posts), "label": len(labels), "dead_letter": len(dead)}
-            self.on_batch(kinds, consumer.lag())
+            self.on_batch(kinds, session.consumer.lag())
 
-    def _write(self, posts: Sequence[Post], labels: Sequence[Label]) -> None:
+    def _failures(self, items: Sequence[Post | Label]) -> list[tuple[Post | Label, Exception]]:
+        """Write all at once; where that fails, each half alone: those that fail by themselves.
+
+        Raises:
+            CovlaError, MemoryError: the machine failed, and no record is the reason.
+        """
+        if not items:
+            return []
+        try:
+            self._write(items)
+        except (CovlaError, MemoryError, OSError):
+            raise
+        except Exception as error:
+            if len(items) == 1:
+                log.exception("a record cannot be stored")
+                return [(items[0], error)]
+            half = len(items) // 2
+            return self._failures(items[:half]) + self._failures(items[half:])
+        return []
+
+    def _write(self, items: Sequence[Post | Label]) -> None:
+        posts = [item for item in items if isinstance(item, Post)]
+        labels = [item for item in items if isinstance(item, Label)]
         deadline = time.monotonic() + ONLINE_STORE_PATIENCE
         while True:
             try:
@@ -168,35 +210,14 @@ class Ingest:
                 if time.monotonic() > deadline or self.stop.wait(1.0):
                     raise
 
-    def _commit(self, consumer: Any, *, must: bool = False) -> None:
-        """Commit what is written. While the broker is away, later commits do it; the last must."""
-        if not self._written:
-            return
-        try:
-            consumer.commit(self._written)
-        except CommitFailedError:
-            # The partitions went to another worker, which reads these records again; what was
-            # written meets its own rows there.
-            log.warning("the group was rebalanced before a commit: some records are read twice")
-        except KafkaError as error:
-            if must:
-                raise
-            log.warning("cannot commit yet: %s", error)
-            return
-        self._written = {}
 
-    def _bury(self, letters: Sequence[DeadLetter], producer: Any) -> None:
-        sent = [
-            producer.send(
-                self.topics.dead_letters,
-                key=letter.key,
-                value=letter.value,
-                headers=letter.headers(),
-            )
-            for letter in letters
-        ]
-        for future in sent:
-            future.get(timeout=60)  # a failed send is an exception here (kafka-python#1347)
+def _poll(consumer: Any, wait_ms: int, most: int) -> list[Any]:
+    try:
+        polled = consumer.poll(timeout_ms=wait_ms, max_records=most)
+    except REBALANCED as error:
+        log.warning("rebalanced during a poll: %s", error)
+        return []
+    return [record for part in polled.values() for record in part]
 
 
 @contextmanager

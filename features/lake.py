@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from covla.errors import CovlaError
+from covla.errors import ServiceUnavailable
 from covla.settings import Settings
 from covla.window import Window
 from features.tables import SCHEMAS
@@ -49,7 +49,8 @@ class Lake:
         """Write rows that came from Kafka, by topic, partition, offset; returns files written.
 
         Raises:
-            CovlaError: the disk is full or the folder cannot be written; no half file is left.
+            ServiceUnavailable: the disk is full, the folder cannot be written, or a file of it
+                cannot be read; no half file is left.
         """
         groups: dict[tuple[str, str], list[int]] = defaultdict(list)
         hours = rows["event_timestamp"].to_pylist()
@@ -62,7 +63,7 @@ class Lake:
                 path = self.root / table / hour / name
                 new = rows.take(indices)
                 if path.exists():
-                    new = _merged(pq.read_table(path, schema=SCHEMAS[table]), new)
+                    new = _merged(_present(path, SCHEMAS[table]), new)
                 write_parquet(new.sort_by("offset"), path)
         return len(groups)
 
@@ -70,7 +71,7 @@ class Lake:
         """Write rows that a step made, one file `name` an hour; a second run overwrites its own.
 
         Raises:
-            CovlaError: as `append`.
+            ServiceUnavailable: as `append`.
         """
         hours = pa.array([hour_of(at) for at in rows["event_timestamp"].to_pylist()], pa.string())
         with self._locked(table):
@@ -135,7 +136,7 @@ def write_parquet(rows: pa.Table, path: Path) -> None:
     """Written aside and renamed.
 
     Raises:
-        CovlaError: it cannot be written; nothing is left behind.
+        ServiceUnavailable: it cannot be written; nothing is left behind.
     """
     draft = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     try:
@@ -144,9 +145,19 @@ def write_parquet(rows: pa.Table, path: Path) -> None:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise CovlaError(
+        raise ServiceUnavailable(
             f"cannot write to the lake at {path.parent}: {error}",
             hint="Free some space, or correct COVLA_STATE",
+        ) from error
+
+
+def _present(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=schema)
+    except (pa.ArrowException, OSError) as error:
+        raise ServiceUnavailable(
+            f"the lake's file {path} cannot be read: {error}",
+            hint="Move it away: `covla ingest` writes it anew when its posts are read again",
         ) from error
 
 

@@ -1,19 +1,25 @@
 """One Kafka record to a prepared post, a label, or a dead letter; bad data never raise."""
 
 import io
+import logging
 from dataclasses import dataclass
+from typing import Literal
 
 from PIL import Image as Pillow
 
 from covla import dead_letters
 from covla.blobs import DERIVATIVE_PIXELS, BlobStore
 from covla.dead_letters import DeadLetter, Record
-from covla.errors import CovlaError, PostError
+from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.kafka import Topics
+from covla.kafka_records import content
 from covla.labels import Taxonomy
 from covla.post import PostLabel, parse_post
 from covla.prepare import FORMATS, Prepared, prepare
 from covla.settings import Settings
+
+Stage = Literal["parse", "decode", "label"]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,24 +52,32 @@ class Reader:
         """What the record is.
 
         Raises:
-            CovlaError, OSError: the blob store failed, which is no fault of the record.
+            ServiceUnavailable: the blob store failed, which is no fault of the record.
+            MemoryError: nor is this.
         """
-        stage = "parse"
+        stage: list[Stage] = ["parse"]
         try:
-            if record.topic == self.topics.labels:
-                label = PostLabel.from_json(record.value)
-                stage = "label"
-                self._check(label)
-                return Label(record, label)
-            post = parse_post(record.value, self.settings)
-            stage = "decode"
-            prepared = prepare(post, self.settings, self.blobs)
+            return self._read(record, stage)
         except PostError as error:
-            return dead_letters.make(record, error, stage=stage)
-        except OSError:
+            return dead_letters.make(record, error, stage=stage[-1])
+        except (CovlaError, MemoryError):
             raise
-        except Exception as error:  # noqa: BLE001  # one record must not stop its partition for ever
-            return dead_letters.make(record, error, stage=stage)
+        except OSError as error:
+            raise ServiceUnavailable(f"the blob store does not answer: {error}") from error
+        except Exception as error:  # one record must not stop its partition for ever
+            log.exception("a record cannot be read")
+            return dead_letters.make(record, error, stage=stage[-1])
+
+    def _read(self, record: Record, stage: list[Stage]) -> Post | Label:
+        raw = content(record)
+        if record.topic == self.topics.labels:
+            label = PostLabel.from_json(raw)
+            stage.append("label")
+            self._check(label)
+            return Label(record, label)
+        post = parse_post(raw, self.settings)
+        stage.append("decode")
+        prepared = prepare(post, self.settings, self.blobs)
         uri = None
         if prepared.image_bytes is not None:
             # A small picture decodes to the very pixels that its derivative would hold.

@@ -3,21 +3,25 @@
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from redis.exceptions import RedisError
 
-from covla.errors import CovlaError, ServiceUnavailable
+from covla.blobs import BlobStore
+from covla.errors import ServiceUnavailable
 from covla.model.encoders import Encoders
-from covla.post import now
+from covla.post import SocialPost, now
+from covla.prepare import prepare
 from covla.settings import Settings
 from features.definitions import HASHTAG, POST_VIEWS
 from features.extract import extract
 from features.feature_store import feature_store
 from features.hashtags import history
 from features.lake import Lake, write_parquet
-from features.online_store import UNREACHABLE
 from features.records import Label, Post
 from features.tables import LABELS
 
@@ -43,8 +47,7 @@ class Sink:
         """Encode and write; it is in both stores when this returns.
 
         Raises:
-            CovlaError: the disk is full.
-            ServiceUnavailable: the online store does not answer.
+            ServiceUnavailable: a store does not answer or is full.
         """
         created = now()
         if posts:
@@ -62,6 +65,23 @@ class Sink:
             self.lake.append("labels", rows)
             self._online("labels", rows)
         self._stale |= bool(posts or labels)
+
+    def check(self) -> None:
+        """Encode a post that is known to be good: where that fails, no record is to blame.
+
+        Raises:
+            ServiceUnavailable: the encoders do not work on this machine now.
+        """
+        post = SocialPost(post_id="check", created_at=now(), text="a place")
+        image = np.full((64, 64, 3), 127, np.uint8)
+        try:
+            good = replace(prepare(post, self.settings, BlobStore(self.settings)), image=image)
+            extract([good], self.encoders, now(), secret=self.secret, image_uris=[None])
+        except Exception as error:
+            raise ServiceUnavailable(
+                f"the encoders fail on every post: {type(error).__name__}: {error}",
+                hint="What was not committed is read again",
+            ) from error
 
     def refresh_hashtags(self, *, force: bool = False) -> None:
         """Bring the hashtag table and the online hashtags up to the lake, now and then."""
@@ -102,19 +122,20 @@ def write_online(store: Any, view: str, rows: pa.Table) -> None:
     """Write rows to a view of the online store.
 
     Raises:
-        ServiceUnavailable: Redis does not answer.
-        CovlaError: the SQLite file cannot be written.
+        ServiceUnavailable: Redis does not answer or is full, or the SQLite file cannot be written.
     """
     try:
         store.write_to_online_store(view, rows.to_pandas())
-    except sqlite3.OperationalError as error:
-        raise CovlaError(
+    except (sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.IntegrityError):
+        raise  # of the rows
+    except sqlite3.DatabaseError as error:
+        raise ServiceUnavailable(
             f"cannot write the online store: {error}", hint="Free some space, or stop its writers"
         ) from error
-    except UNREACHABLE as error:
+    except (RedisError, OSError) as error:
         raise ServiceUnavailable(
-            f"the online store does not answer: {error}",
-            hint="Start Redis, or correct COVLA_REDIS_URL",
+            f"the online store takes no rows: {error}",
+            hint="Start Redis, give it more memory, or correct COVLA_REDIS_URL",
         ) from error
 
 

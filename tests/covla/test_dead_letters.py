@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from covla import dead_letters
 from covla.errors import PostError
+from covla.kafka_records import Unreadable
 
 
 @dataclass
@@ -17,14 +18,14 @@ class Record:
     offset: int = 41
     key: bytes | None = b"a"
     value: bytes | None = b"\xff not json"
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    headers: list[tuple[str, bytes | None]] = field(default_factory=list)
 
 
 @given(st.none() | st.binary(), st.none() | st.binary(), st.text(), st.integers(0, 2**60))
 def test_round_trip(key: bytes | None, value: bytes | None, message: str, offset: int) -> None:
     record = Record(key=key, value=value, offset=offset)
     letter = dead_letters.make(record, PostError("text", "too_large", message), stage="parse")
-    stored = Record("covla.dead-letters", 0, 7, letter.key, letter.value, letter.headers())
+    stored = Record("covla.dead-letters", 0, 7, letter.key, letter.value, [*letter.headers()])
     back = dead_letters.read(stored)
     assert (back.key, back.value) == (key, value)
     assert back.identity == ("covla.posts", 2, offset)
@@ -42,6 +43,42 @@ def test_replays_are_counted() -> None:
         Record(headers=[("replays", b"2")]), PostError("a", "b", "c"), stage="parse"
     )
     assert letter.replays == 2
+
+
+@pytest.mark.parametrize(
+    "value", [b"first try", b"", b"-1", b"1.0", b"\xff", "\u0663".encode(), b"9" * 5000, None]
+)
+def test_a_header_of_another_program_counts_as_absent(value: bytes | None) -> None:
+    record = Record(headers=[("replays", value), ("x", None)])
+    assert dead_letters.make(record, PostError("a", "b", "c"), stage="parse").replays == 0
+
+
+def test_a_letter_that_is_too_large_says_the_size_and_the_place() -> None:
+    record = Record(key=b"k" * 5000, value=b"x" * 4_300_000)
+    letter = dead_letters.make(record, PostError("message", "too_large", "no"), stage="parse")
+    assert letter.within(10_000_000) is letter
+    short = letter.within(3_000_000)
+    assert (short.key, short.value, short.left_out) == (None, None, 4_300_000)
+    assert short.message_key == b""
+    assert "4,300,000 bytes" in short.error_message
+    assert "covla.posts:2:41" in short.error_message
+    assert short.size() < 3000
+    stored = Record("covla.dead-letters", 0, 7, b"", None, [*short.headers()])
+    assert dead_letters.read(stored).left_out == 4_300_000
+
+
+def test_an_error_that_quotes_the_record_can_be_written() -> None:
+    error = PostError("a\ud800" * 500, "b", "\ud800" + "x" * 5000)
+    letter = dead_letters.make(Record(), error, stage="parse")
+    assert letter.size() < 20_000
+    assert dict(letter.headers())["error-message"].startswith(b"a\\ud800")
+
+
+def test_a_record_of_a_batch_that_cannot_be_read_has_no_value() -> None:
+    value = Unreadable()
+    value.reason = "its batch cannot be read"
+    letter = dead_letters.make(Record(value=value), PostError("a", "b", "c"), stage="parse")
+    assert (letter.value, letter.left_out) == (None, 0)
 
 
 def test_a_foreign_record_is_refused() -> None:

@@ -1,0 +1,95 @@
+"""Writes dead letters, whatever they hold: without the value where they are too large for their
+topic, and to a file where the topic takes them in no form."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from kafka.errors import (
+    InvalidRecordError,
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
+
+from covla import kafka
+from covla.dead_letters import DeadLetter
+from covla.set_aside import set_aside
+from covla.settings import Settings
+
+# What a client or a broker says of one message; everything else is said of the broker.
+REFUSED = (
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    InvalidRecordError,
+    InvalidTimestampError,
+    AssertionError,
+    TypeError,
+    ValueError,
+)
+SEND_SECONDS = 60
+
+log = logging.getLogger(__name__)
+
+
+def send(producer: Any, topic: str, letter: DeadLetter) -> Any:
+    """The future of a dead letter on its way."""
+    return producer.send(
+        topic, key=letter.message_key, value=letter.value, headers=letter.headers()
+    )
+
+
+class DeadLetterWriter:
+    """The dead-letter topic of one worker that writes without transactions."""
+
+    def __init__(self, settings: Settings, group: str, producer: Any) -> None:
+        self._settings = settings
+        self._group = group
+        self._producer = producer
+        self._topic = kafka.Topics.of(settings).dead_letters
+        self._limit = kafka.dead_letter_bytes(settings)
+
+    def write(self, letters: Sequence[DeadLetter]) -> int:
+        """Write all of them; returns how many had to be set aside in a file.
+
+        Raises:
+            KafkaError: the broker did not take them; some may be there already.
+            ServiceUnavailable: nor could the file be written.
+        """
+        sent = [self._send(letter.within(self._limit)) for letter in letters]
+        refused, failed = [], []
+        for letter, future in zip(letters, sent, strict=True):
+            try:
+                if isinstance(future, BaseException):
+                    raise future
+                future.get(timeout=SEND_SECONDS)  # a failed send raises here (kafka-python#1347)
+            except REFUSED as error:
+                refused.append(letter)
+                log.warning("a dead letter was refused: %s", error)
+            except KafkaError as error:
+                failed.append((letter, error))
+        if failed and not refused:
+            raise failed[0][1]
+        # A refused message takes with it what was on its way beside it.
+        return sum(self._alone(letter) for letter in [*refused, *(pair[0] for pair in failed)])
+
+    def _alone(self, letter: DeadLetter) -> bool:
+        """Whether it had to be set aside."""
+        refusal: BaseException | None = None
+        for form in (letter.within(self._limit), letter.without_value()):
+            try:
+                send(self._producer, self._topic, form).get(timeout=SEND_SECONDS)
+            except REFUSED as error:
+                refusal = error
+            else:
+                return False
+        assert refusal is not None
+        set_aside(self._settings, self._group, letter, refusal)
+        return True
+
+    def _send(self, letter: DeadLetter) -> Any:
+        try:
+            return send(self._producer, self._topic, letter)
+        except REFUSED as error:
+            return error

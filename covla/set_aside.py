@@ -1,0 +1,61 @@
+"""The last place of a record: a line of a file, where not even its dead letter can be written.
+
+So it is when the dead-letter topic takes no message of the letter's size, for example. The worker
+goes on; the line says where the original lies and what was wrong with it.
+"""
+
+import fcntl
+from pathlib import Path
+
+import orjson
+
+from covla.dead_letters import DeadLetter
+from covla.errors import ServiceUnavailable
+from covla.post import now
+from covla.settings import Settings
+
+
+def path(settings: Settings) -> Path:
+    """JSON Lines, one a record. A record that was read again has a line more."""
+    return settings.state.absolute() / "set-aside.jsonl"
+
+
+def set_aside(settings: Settings, group: str, letter: DeadLetter, refusal: BaseException) -> None:
+    """Append the record's line; it is on the disk when this returns.
+
+    Args:
+        settings: whose state folder.
+        group: the consumer group that passed the record.
+        letter: what could not be written.
+        refusal: why it could not.
+
+    Raises:
+        ServiceUnavailable: the disk is full or the folder cannot be written.
+    """
+    topic, partition, offset = letter.identity
+    line = orjson.dumps(
+        {
+            "at": now(),
+            "group": group,
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "stage": letter.stage,
+            "error_class": letter.error_class,
+            "error_field": letter.error_field.encode("utf-8", "backslashreplace").decode(),
+            "reason": letter.error_message.encode("utf-8", "backslashreplace").decode(),
+            "refusal": f"{type(refusal).__name__}: {refusal}",
+        },
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
+    file = path(settings)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab") as out:
+            fcntl.flock(out, fcntl.LOCK_EX)
+            out.write(line)
+    except OSError as error:
+        raise ServiceUnavailable(
+            f"a record cannot be set aside in {file}: {error}",
+            hint="Free some space, or correct COVLA_STATE",
+        ) from error

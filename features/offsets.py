@@ -1,0 +1,64 @@
+"""What an ingest worker has written, and commits to its consumer group."""
+
+import logging
+import time
+from typing import Any
+
+from kafka import OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError
+
+from covla.kafka_consumer import COORDINATOR_MOVED, REBALANCED
+
+COORDINATOR_PATIENCE = 30.0  # seconds
+
+log = logging.getLogger(__name__)
+
+
+class Offsets:
+    """The offsets of one worker. Each may be committed late: a replay meets its own rows."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+        self._written: dict[TopicPartition, OffsetAndMetadata] = {}
+
+    def commit(self, records: list[Any]) -> None:
+        """Commit that `records` are written; while the broker is away, a later commit does it."""
+        for record in records:
+            where = TopicPartition(record.topic, record.partition)
+            known = self._written.get(where)
+            if known is None or record.offset >= known.offset:
+                self._written[where] = OffsetAndMetadata(record.offset + 1, "", -1)
+        try:
+            self._commit()
+        except KafkaError as error:
+            log.warning("cannot commit yet: %s", error)
+
+    def commit_last(self) -> None:
+        """Commit what is still to be committed, at the end of a run.
+
+        A rebalance and a coordinator that moves are no errors: the other members read again what
+        is not committed.
+
+        Raises:
+            KafkaError: the broker does not answer.
+        """
+        deadline = time.monotonic() + COORDINATOR_PATIENCE
+        while True:
+            try:
+                self._commit()
+                return
+            except COORDINATOR_MOVED as error:
+                if time.monotonic() > deadline:
+                    log.warning("not committed, and read again by another member: %s", error)
+                    return
+                time.sleep(0.5)
+
+    def _commit(self) -> None:
+        if not self._written:
+            return
+        try:
+            self._consumer.commit(self._written)
+        except REBALANCED as error:
+            # Whoever has the partitions now reads these records again, and meets their rows.
+            log.warning("rebalanced before a commit, so some records are read twice: %s", error)
+        self._written = {}
