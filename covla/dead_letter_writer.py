@@ -48,7 +48,7 @@ class DeadLetterWriter:
         self._group = group
         self._producer = producer
         self._topic = kafka.Topics.of(settings).dead_letters
-        self._limit = kafka.dead_letter_bytes(settings)
+        self._limit = kafka.dead_letter_limit(settings)
 
     def write(self, letters: Sequence[DeadLetter]) -> int:
         """Write all of them; returns how many had to be set aside in a file.
@@ -57,36 +57,40 @@ class DeadLetterWriter:
             KafkaError: the broker did not take them; some may be there already.
             ServiceUnavailable: nor could the file be written.
         """
-        sent = [self._send(letter.within(self._limit)) for letter in letters]
+        aside = 0
+        sent = []
+        for letter in letters:
+            form = letter.within(self._limit)
+            if form is None:
+                aside += self._set_aside(letter, f"{self._topic} takes {self._limit} bytes")
+            else:
+                sent.append((form, self._send(form)))
         refused, failed = [], []
-        for letter, future in zip(letters, sent, strict=True):
+        for form, future in sent:
             try:
                 if isinstance(future, BaseException):
                     raise future
                 future.get(timeout=SEND_SECONDS)  # a failed send raises here (kafka-python#1347)
             except REFUSED as error:
-                refused.append(letter)
                 log.warning("a dead letter was refused: %s", error)
+                refused.append(form)
             except KafkaError as error:
-                failed.append((letter, error))
+                failed.append((form, error))
         if failed and not refused:
             raise failed[0][1]
         # A refused message takes with it what was on its way beside it.
-        return sum(self._alone(letter) for letter in [*refused, *(pair[0] for pair in failed)])
+        return aside + sum(self._alone(form) for form in [*refused, *(pair[0] for pair in failed)])
 
-    def _alone(self, letter: DeadLetter) -> bool:
-        """Whether it had to be set aside."""
-        refusal: BaseException | None = None
-        for form in (letter.within(self._limit), letter.without_value()):
-            try:
-                send(self._producer, self._topic, form).get(timeout=SEND_SECONDS)
-            except REFUSED as error:
-                refusal = error
-            else:
-                return False
-        assert refusal is not None
+    def _alone(self, letter: DeadLetter) -> int:
+        try:
+            send(self._producer, self._topic, letter).get(timeout=SEND_SECONDS)
+        except REFUSED as error:
+            return self._set_aside(letter, f"{type(error).__name__}: {error}")
+        return 0
+
+    def _set_aside(self, letter: DeadLetter, refusal: str) -> int:
         set_aside(self._settings, self._group, letter, refusal)
-        return True
+        return 1
 
     def _send(self, letter: DeadLetter) -> Any:
         try:

@@ -64,9 +64,11 @@ class DeadLetter:
         headers = sum(len(name) + len(value) + 4 for name, value in self.headers())
         return len(self.key or b"") + len(self.value or b"") + headers + _FRAME_BYTES
 
-    def within(self, limit: int) -> "DeadLetter":
-        """This letter, without its value where it would be larger than `limit` bytes."""
-        return self if self.size() <= limit else self.without_value()
+    def within(self, limit: int) -> "DeadLetter | None":
+        """This letter in at most `limit` bytes: without its value where that is too much; None
+        where that is not enough either."""
+        forms = (self, self.without_value())
+        return next((form for form in forms if form.size() <= limit), None)
 
     def without_value(self) -> "DeadLetter":
         """It names the size and the place of the original instead."""

@@ -1,11 +1,18 @@
 """Kafka clients: the addresses, the security, the defaults that the guarantees stand on (ADR 5)."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from kafka import KafkaAdminClient, KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    KafkaTimeoutError,
+    TopicAlreadyExistsError,
+)
 
 from covla.errors import ServiceUnavailable
 from covla.kafka_consumer import Consumer
@@ -15,6 +22,9 @@ from covla.settings import Settings
 # A killed worker's partitions go to another one after so long; what that one reads again is
 # written or sent once all the same.
 SESSION_MS = 15_000
+
+_LARGEST = "max.message.bytes"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -141,6 +151,28 @@ def dead_letter_bytes(settings: Settings) -> int:
     return settings.max_message_bytes * 3
 
 
+def dead_letter_limit(settings: Settings) -> int:
+    """The largest dead letter that producer and topic take, in bytes.
+
+    Raises:
+        ServiceUnavailable: no broker answers.
+    """
+    topic = Topics.of(settings).dead_letters
+    client = _connect(KafkaAdminClient, settings)
+    try:
+        wanted = ConfigResource(ConfigResourceType.TOPIC, topic, configs={_LARGEST: None})
+        found = client.describe_configs([wanted], config_filter="all")["topic"][topic]
+        return min(int(found[_LARGEST]["value"]), dead_letter_bytes(settings))
+    except (KeyError, AuthorizationError):
+        # Not every cluster lets a client read it: a letter that is refused is then set aside.
+        log.warning("the limit of %s cannot be read; is DESCRIBE_CONFIGS allowed?", topic)
+        return dead_letter_bytes(settings)
+    except KafkaError as error:
+        raise ServiceUnavailable(f"Kafka does not describe {topic}: {error}") from error
+    finally:
+        client.close()
+
+
 def ensure_topics(settings: Settings) -> Topics:
     """Create the topics that are missing; leave those that are there as they are.
 
@@ -160,7 +192,7 @@ def ensure_topics(settings: Settings) -> Topics:
         sizes = dict.fromkeys(topics.all(), settings.max_message_bytes * 2)
         sizes[topics.dead_letters] = dead_letter_bytes(settings)
         for name in sorted(missing):
-            configs = {"max.message.bytes": str(sizes[name])}
+            configs = {_LARGEST: str(sizes[name])}
             try:
                 client.create_topics({name: shape | {"configs": configs}}, wait_for_metadata=True)
             except TopicAlreadyExistsError:

@@ -20,7 +20,7 @@ def path(settings: Settings) -> Path:
     return settings.state.absolute() / "set-aside.jsonl"
 
 
-def set_aside(settings: Settings, group: str, letter: DeadLetter, refusal: BaseException) -> None:
+def set_aside(settings: Settings, group: str, letter: DeadLetter, refusal: str) -> None:
     """Append the record's line; it is on the disk when this returns.
 
     Args:
@@ -44,7 +44,7 @@ def set_aside(settings: Settings, group: str, letter: DeadLetter, refusal: BaseE
             "error_class": letter.error_class,
             "error_field": letter.error_field.encode("utf-8", "backslashreplace").decode(),
             "reason": letter.error_message.encode("utf-8", "backslashreplace").decode(),
-            "refusal": f"{type(refusal).__name__}: {refusal}",
+            "refusal": refusal,
         },
         option=orjson.OPT_APPEND_NEWLINE,
     )

@@ -34,6 +34,11 @@ class PredictionMetrics:
         self._errors = Counter(
             "covla_errors", "Requests and posts refused", ["code"], registry=registry
         )
+        self._set_aside = Counter(
+            "covla_set_aside",
+            "Records of which not even a dead letter could be written",
+            registry=registry,
+        )
         self._model = Gauge("covla_model_info", "1 for what serves", ["version"], registry=registry)
 
     def serves(self, version: str) -> None:
@@ -44,6 +49,10 @@ class PredictionMetrics:
     def refused(self, code: str) -> None:
         """A request, or one post, got an error."""
         self._errors.labels(code).inc()
+
+    def set_aside(self) -> None:
+        """A record is a line in the state folder's set-aside.jsonl."""
+        self._set_aside.inc()
 
     def answered(self, predictions: Iterable[Prediction]) -> None:
         """The model answered."""

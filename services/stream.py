@@ -17,15 +17,17 @@ from kafka.errors import FencedInstanceIdError, KafkaError, ProducerFencedError
 from kafka.structs import OffsetAndMetadata
 
 from covla import kafka
-from covla.dead_letters import DeadLetter, make
-from covla.errors import CovlaError, PostError, Refused, ServiceUnavailable
+from covla.dead_letters import DeadLetter
+from covla.errors import CovlaError, Refused, ServiceUnavailable
 from covla.kafka_consumer import Idle
-from covla.post import Prediction, SocialPost, parse_post
+from covla.post import Prediction
+from covla.set_aside import set_aside
 from covla.settings import Settings
-from services.models import Current, Model, serving
+from services.models import Current, serving
 from services.prediction_metrics import PredictionMetrics
 from services.prediction_metrics import serve as serve_metrics
 from services.running import recorded
+from services.stream_results import DeadLetters, SetAside, results_of
 
 GROUP = "predict"
 WORKER = "0"
@@ -39,6 +41,7 @@ MAX_POLL_INTERVAL_MS = 600_000
 PATIENCE_SECONDS = 120.0
 
 log = logging.getLogger(__name__)
+Result = Prediction | DeadLetter | SetAside
 
 
 @dataclass
@@ -47,46 +50,25 @@ class Done:
 
     predictions: int = 0
     dead_letters: int = 0
+    set_aside: int = 0
     seconds: float = 0.0  # from the first post to the last commit
     restarts: int = 0
 
     @property
     def posts(self) -> int:
         """All of them."""
-        return self.predictions + self.dead_letters
+        return self.predictions + self.dead_letters + self.set_aside
 
     def as_dict(self) -> dict[str, Any]:
         """The verb's result."""
         return {
             "predictions": self.predictions,
             "dead_letters": self.dead_letters,
+            "set_aside": self.set_aside,
             "seconds": round(self.seconds, 3),
             "posts_per_second": round(self.posts / self.seconds, 2) if self.seconds else 0.0,
             "restarts": self.restarts,
         }
-
-
-def results_of(
-    records: Sequence[Any], model: Model, settings: Settings
-) -> list[Prediction | DeadLetter]:
-    """One prediction or one dead letter per record, in order.
-
-    A record that cannot be read never reaches the model, so it cannot fail its neighbours.
-    """
-    results: list[Prediction | DeadLetter | None] = [None] * len(records)
-    posts: dict[int, SocialPost] = {}
-    for i, record in enumerate(records):
-        try:
-            posts[i] = parse_post(record.value, settings)
-        except PostError as error:
-            results[i] = make(record, error, stage="parse")
-    for i, answer in zip(posts, model.predict(list(posts.values())), strict=True):
-        if isinstance(answer, Prediction):
-            results[i] = answer
-        else:
-            of_image = answer.field.startswith("image")
-            results[i] = make(records[i], answer, stage="decode" if of_image else "predict")
-    return [result for result in results if result is not None]
 
 
 def run(
@@ -160,14 +142,16 @@ class Worker:
         """Work until `stop` is set, until no post came for `until_idle` seconds, or until `limit`
         posts are done. A batch that has begun is committed first.
 
-        A rebalance or a broker that is away ends the session, not the worker: what was not
-        committed is read again by whoever has the partition then.
+        A rebalance, a broker that is away, or a model or machine that fails ends the session, not
+        the worker: what was not committed is read again by whoever has the partition then.
 
         Raises:
             Refused: another worker of this name took over.
-            ServiceUnavailable: no broker at the start, or none for PATIENCE_SECONDS.
+            ServiceUnavailable: no broker at the start, or nothing worked for PATIENCE_SECONDS.
         """
         kafka.ensure_topics(self.settings)
+        limit_bytes = kafka.dead_letter_limit(self.settings)
+        self._letters = DeadLetters(self.topics.dead_letters, limit_bytes)
         failing_since: float | None = None
         while True:
             before = self.done.posts
@@ -179,14 +163,15 @@ class Worker:
                     f"another stream worker of the name {self.name} took over",
                     hint="Give each worker a --worker name of its own",
                 ) from error
-            except (KafkaError, ServiceUnavailable) as error:
-                log.warning("stream session ended: %s; starting another", error)
+            except (KafkaError, ServiceUnavailable, MemoryError) as error:
+                log.warning("stream session ended: %r; starting another", error)
                 self.done.restarts += 1
                 if failing_since is None or self.done.posts > before:
                     failing_since = time.monotonic()
                 if time.monotonic() - failing_since > PATIENCE_SECONDS:
                     raise ServiceUnavailable(
-                        f"Kafka fails since {PATIENCE_SECONDS:.0f} s: {error}",
+                        f"no post could be done for {PATIENCE_SECONDS:.0f} s: "
+                        f"{str(error) or 'this machine is out of memory'}",
                         hint="What was not committed is done by the next worker",
                     ) from error
                 if self.stop.wait(1.0):
@@ -235,43 +220,54 @@ class Worker:
         `member` is the membership that polled: should the partitions have moved meanwhile, the
         broker refuses the commit.
         """
-        results = results_of(
-            [record for records in batches.values() for record in records],
-            self._current(),
-            self.settings,
-        )
+        records = [record for part in batches.values() for record in part]
+        answers = results_of(records, self._current(), self.settings)
+        results = [self._letters.form(answer) for answer in answers]
         writer.begin_transaction()
-        sent = [self._send(writer, result) for result in results]
-        writer.flush(timeout=SEND_SECONDS)
-        for future in sent:
-            future.get(timeout=SEND_SECONDS)  # a send that failed fails the batch
+        self._send_all(writer, results)
         offsets = {
             partition: OffsetAndMetadata(records[-1].offset + 1, "", -1)
             for partition, records in batches.items()
         }
         writer.send_offsets_to_transaction(offsets, member)
         writer.commit_transaction()
-        dead = sum(isinstance(result, DeadLetter) for result in results)
-        self.done.dead_letters += dead
-        self.done.predictions += len(results) - dead
-        if self._metrics is not None:
-            self._count(self._metrics, results)
-
-    def _count(self, metrics: PredictionMetrics, results: list[Prediction | DeadLetter]) -> None:
+        self._letters.committed()
         for result in results:
-            if isinstance(result, Prediction):
-                metrics.serves(result.model_version)
-                metrics.answered([result])
-            else:
-                metrics.refused(result.error_class)
+            self._count(result)
 
-    def _send(self, writer: Any, result: Prediction | DeadLetter) -> Any:
+    def _send_all(self, writer: Any, results: Sequence[Result]) -> None:
+        sent = []
+        for result in results:
+            if isinstance(result, SetAside):
+                # Before the commit: a line that is there twice is better than none.
+                group = f"{self.settings.topic_prefix}.{self.group}"
+                set_aside(self.settings, group, result.letter, result.reason)
+            elif isinstance(result, Prediction):
+                key, value = result.post_id.encode(), result.to_json()
+                sent.append(writer.send(self.topics.predictions, key=key, value=value))
+            else:
+                sent.append(self._letters.send(writer, result))
+        writer.flush(timeout=SEND_SECONDS)
+        for future in sent:
+            try:
+                future.get(timeout=SEND_SECONDS)  # a send that failed fails the batch
+            except KafkaError as error:
+                self._letters.failed(error)
+                raise
+
+    def _count(self, result: Result) -> None:
         if isinstance(result, Prediction):
-            return writer.send(
-                self.topics.predictions, key=result.post_id.encode(), value=result.to_json()
-            )
-        # The client takes no record that lacks both.
-        key = b"" if result.key is None and result.value is None else result.key
-        return writer.send(
-            self.topics.dead_letters, key=key, value=result.value, headers=result.headers()
-        )
+            self.done.predictions += 1
+        elif isinstance(result, SetAside):
+            self.done.set_aside += 1
+        else:
+            self.done.dead_letters += 1
+        if self._metrics is None:
+            return
+        if isinstance(result, Prediction):
+            self._metrics.serves(result.model_version)
+            self._metrics.answered([result])
+        elif isinstance(result, SetAside):
+            self._metrics.set_aside()
+        else:
+            self._metrics.refused(result.error_class)

@@ -58,11 +58,13 @@ def test_a_letter_that_is_too_large_says_the_size_and_the_place() -> None:
     letter = dead_letters.make(record, PostError("message", "too_large", "no"), stage="parse")
     assert letter.within(10_000_000) is letter
     short = letter.within(3_000_000)
+    assert short is not None
     assert (short.key, short.value, short.left_out) == (None, None, 4_300_000)
     assert short.message_key == b""
     assert "4,300,000 bytes" in short.error_message
     assert "covla.posts:2:41" in short.error_message
     assert short.size() < 3000
+    assert letter.within(300) is None
     stored = Record("covla.dead-letters", 0, 7, b"", None, [*short.headers()])
     assert dead_letters.read(stored).left_out == 4_300_000
 

@@ -24,7 +24,8 @@ from covla.post import Prediction, SocialPost
 from covla.settings import Settings
 from covla.synthetic.generate import generate
 from services.prediction_metrics import PredictionMetrics, serve
-from services.stream import Worker, results_of, run
+from services.stream import Worker, run
+from services.stream_results import results_of
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 
