@@ -4,8 +4,6 @@ Every split goes by these groups, so that no post is judged on what its own copy
 caught, and what is not, was measured: docs/adr/0017-splits-by-content.md.
 """
 
-import base64
-import binascii
 import hashlib
 import re
 import unicodedata
@@ -20,8 +18,8 @@ from PIL import ImageOps
 
 from covla.blobs import BlobStore
 from covla.errors import PostError
+from covla.images import decode_base64, decode_image
 from covla.post import SocialPost
-from covla.prepare import decode_image
 from covla.settings import Settings
 
 LEAST_TEXT = 25  # characters; "good morning" is said by many who have nothing else in common
@@ -101,10 +99,10 @@ def _content(post: SocialPost, settings: Settings, blobs: BlobStore) -> Content:
                 content = blobs.read(post.image.uri, derivative=True)
                 image = post.image.uri.rsplit("/", 1)[-1]
             else:
-                content = base64.b64decode(source, validate=True)
+                content = decode_base64(source)
                 image = hashlib.sha256(content).hexdigest()
             looks = looks_of(decode_image(content, settings))
-        except (PostError, binascii.Error):
+        except PostError:
             pass  # whoever prepares the post says what is wrong with it
     return Content(
         _hash(f"{text}\0{image}"),

@@ -1,5 +1,12 @@
 """Errors that a person is meant to read: one line that says what to do, and an exit code."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# What of a library's message differs between two runs on the same input.
+_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>|0x[0-9a-fA-F]{6,}")
+
 
 class CovlaError(Exception):
     """Something the caller can put right.
@@ -42,3 +49,31 @@ class PostError(CovlaError):
         super().__init__(f"{field}: {message}")
         self.field = field
         self.code = code
+
+
+@contextmanager
+def content_errors(field: str, code: str, message: str) -> Iterator[None]:
+    """Around a decoder or parser: whatever one item's content makes it raise becomes a PostError.
+
+    An error of the machine passes as it is: too little memory, a library that is not there, and an
+    OSError with a number of the system, which decoders never set.
+
+    Args:
+        field: JSON path of the field whose content is read.
+        code: stable word for counting.
+        message: what cannot be done; the library's own words are put after it.
+
+    Raises:
+        PostError: equal content gives an equal message.
+    """
+    try:
+        yield
+    except (CovlaError, MemoryError, ImportError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        if isinstance(error, OSError) and str(error).startswith("out of memory"):  # of Pillow
+            raise MemoryError(str(error)) from error
+        words = _ADDRESS.sub("", " ".join(str(error).split()))[:200].strip()
+        raise PostError(field, code, f"{message}: {words or type(error).__name__}") from None

@@ -1,25 +1,18 @@
 """A post made ready for the networks: decoded, measured, hashed. Ingest, serving and training
 all come through here, so that they see the same pixels and the same words."""
 
-import base64
-import binascii
 import hashlib
-import io
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
-from PIL import Image as Pillow
-from PIL import ImageOps
 
 from covla import signals
-from covla.blobs import DERIVATIVE_PIXELS, BlobStore
-from covla.errors import PostError
+from covla.blobs import BlobStore
+from covla.errors import PostError, content_errors
+from covla.images import decode_base64, decode_image
 from covla.post import Flag, SocialPost
 from covla.settings import Settings
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 
 
 @dataclass(frozen=True)
@@ -39,59 +32,12 @@ class Prepared:
     flags: list[Flag] = field(default_factory=list)
 
 
-def decode_image(
-    content: bytes, settings: Settings, *, side: int = DERIVATIVE_PIXELS
-) -> np.ndarray[Any, Any]:
-    """JPEG, PNG, WebP or GIF (first frame) bytes to uint8 RGB, longer side at most `side`.
-
-    The size is read off the header and held against the limit before a pixel is decoded. A JPEG
-    whose sides are both at least twice `side` is decoded at a half, a quarter or an eighth of its
-    size (`Image.draft`), which is several times faster, and never below `side`.
-
-    Raises:
-        PostError: empty, truncated, no picture, or too many pixels.
-    """
-    if not content:
-        raise PostError("image", "unreadable_image", "the picture has 0 bytes")
-    try:
-        with Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:
-            width, height = picture.size
-            if width * height > settings.max_image_pixels:
-                raise PostError(
-                    "image",
-                    "too_many_pixels",
-                    f"{width} x {height} pixels; at most {settings.max_image_pixels}",
-                )
-            picture.draft(None, (side, side))
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-            pixels = np.asarray(upright)
-    except PostError:
-        raise
-    except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
-        raise PostError("image", "too_many_pixels", "more pixels than any limit allows") from None
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError) as error:
-        # Pillow's decoders raise any of these on damaged files.
-        raise PostError(
-            "image",
-            "unreadable_image",
-            f"cannot be decoded as {', '.join(FORMATS)}: {str(error)[:200]}",
-        ) from None
-    scale = side / max(pixels.shape[:2])
-    if scale < 1:
-        size = tuple(max(1, round(n * scale)) for n in (pixels.shape[1], pixels.shape[0]))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(pixels)
-
-
-def _image_bytes(post: SocialPost, settings: Settings, blobs: BlobStore) -> bytes | None:
+def _image_bytes(post: SocialPost, blobs: BlobStore) -> bytes | None:
     if post.image is None:
         return None
     if post.image.uri is not None:
         return blobs.read(post.image.uri)
-    try:
-        return base64.b64decode(post.image.data or "", validate=True)
-    except binascii.Error as error:
-        raise PostError("image.data", "not_base64", f"is no valid base64: {error}") from None
+    return decode_base64(post.image.data or "")
 
 
 def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> Prepared:
@@ -99,10 +45,11 @@ def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> Prepared:
 
     Raises:
         PostError: the picture cannot be used, and `settings.unreadable_image` is "reject" or
-            there is no text to go by.
+            there is no text to go by; or the text cannot be measured.
+        OSError: the image store cannot be read, which is no fault of the post.
     """
     flags: list[Flag] = []
-    content = _image_bytes(post, settings, blobs)
+    content = _image_bytes(post, blobs)
     image = None
     text = post.text if post.text.strip() else ""
     if content is None:
@@ -117,19 +64,22 @@ def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> Prepared:
             content = None
     if not text:
         flags.append("text_missing")
-    return Prepared(
-        post=post,
-        text=text,
-        image=image,
-        image_bytes=content,
-        text_hash=hashlib.sha256(text.encode()).hexdigest() if text else "",
-        image_hash=hashlib.sha256(content).hexdigest() if content is not None else "",
-        lang=signals.language(text, post.lang),
-        hashtags=signals.hashtags(text),
-        text_quality=signals.text_quality(text),
-        image_quality=signals.image_quality(image) if image is not None else {},
-        flags=flags,
-    )
+    with content_errors("image", "unreadable_image", "cannot be measured"):
+        image_quality = signals.image_quality(image) if image is not None else {}
+    with content_errors("text", "unreadable_text", "cannot be measured"):
+        return Prepared(
+            post=post,
+            text=text,
+            image=image,
+            image_bytes=content,
+            text_hash=hashlib.sha256(text.encode()).hexdigest() if text else "",
+            image_hash=hashlib.sha256(content).hexdigest() if content is not None else "",
+            lang=signals.language(text, post.lang),
+            hashtags=signals.hashtags(text),
+            text_quality=signals.text_quality(text),
+            image_quality=image_quality,
+            flags=flags,
+        )
 
 
 def prepare_all(

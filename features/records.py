@@ -1,11 +1,8 @@
 """One Kafka record to a prepared post, a label, or a dead letter; bad data never raise."""
 
-import io
 import logging
 from dataclasses import dataclass
 from typing import Literal
-
-from PIL import Image as Pillow
 
 from covla import dead_letters
 from covla.blobs import DERIVATIVE_PIXELS, BlobStore
@@ -15,7 +12,7 @@ from covla.kafka import Topics
 from covla.kafka_records import content
 from covla.labels import Taxonomy
 from covla.post import PostLabel, parse_post
-from covla.prepare import FORMATS, Prepared, prepare
+from covla.prepare import Prepared, prepare
 from covla.settings import Settings
 
 Stage = Literal["parse", "decode", "label"]
@@ -79,10 +76,10 @@ class Reader:
         stage.append("decode")
         prepared = prepare(post, self.settings, self.blobs)
         uri = None
-        if prepared.image_bytes is not None:
-            # A small picture decodes to the very pixels that its derivative would hold.
-            image = None if _small(prepared.image_bytes) else prepared.image
-            uri = self.blobs.put(prepared.image_bytes, image)
+        if prepared.image_bytes is not None and prepared.image is not None:
+            # A smaller one decodes to the very pixels that its derivative would hold.
+            small = max(prepared.image.shape[:2]) < DERIVATIVE_PIXELS
+            uri = self.blobs.put(prepared.image_bytes, None if small else prepared.image)
         return Post(record, prepared, uri)
 
     def _check(self, label: PostLabel) -> None:
@@ -90,8 +87,3 @@ class Reader:
             self.taxonomy.check(label.label)
         except CovlaError as error:
             raise PostError("label", "unknown_label", str(error)) from None
-
-
-def _small(content: bytes) -> bool:
-    with Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:  # the header alone
-        return max(picture.size) <= DERIVATIVE_PIXELS

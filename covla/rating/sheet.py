@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import logging
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -11,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError
+from covla.images import decode_image
 from covla.labels import Taxonomy
 from covla.posts_folder import FolderPost, read_folder
-from covla.prepare import FORMATS, prepare
+from covla.prepare import prepare
 from covla.rating.page import page
 from covla.settings import Settings
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ("sheet", "item", "rater", "answer", "text", "picture")
 CANNOT_TELL = "cannot_tell"
@@ -45,17 +49,18 @@ def write_sheet(
     metadata of the file goes along.
 
     Returns:
-        The sheet's id, the number of posts, and where both parts lie.
+        The sheet's id, the number of posts, how many were left out because they cannot be used,
+        and where both parts lie.
 
     Raises:
-        CovlaError: too few posts, a post that cannot be used, a label outside the taxonomy, or
-            `out` is there already; nothing was written.
+        CovlaError: too few posts that can be used, a label outside the taxonomy, or `out` is there
+            already; nothing was written.
     """
     if out.exists():
         raise CovlaError(f"--out: {out} is there already", hint="Name a new folder")
     if CANNOT_TELL in taxonomy.index:
         raise CovlaError(f"label: {CANNOT_TELL!r} is what a rater says who sees no place")
-    chosen = _draw(posts, split, n, seed, settings)
+    chosen, left_out = _draw(posts, split, n, seed, settings)
     for _, row in chosen:
         if row.label is not None:
             taxonomy.check(row.label)
@@ -85,29 +90,50 @@ def write_sheet(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     raters, kept = out / "raters", out / "key.json"
-    return {"sheet": sheet, "posts": len(items), "raters": str(raters), "key": str(kept)}
+    return {
+        "sheet": sheet,
+        "posts": len(items),
+        "left_out": left_out,
+        "raters": str(raters),
+        "key": str(kept),
+    }
 
 
 def _draw(
     posts: Path, split: str, n: int, seed: int, settings: Settings
-) -> list[tuple[Item, FolderPost]]:
+) -> tuple[list[tuple[Item, FolderPost]], int]:
+    """The posts, and how many that were drawn cannot be used; others were drawn for them."""
     # Under an order of their content: neither ids nor the order of lines say anything.
     rows = sorted(read_folder(posts, split=split, settings=settings), key=_content)
     if n > len(rows):
         raise CovlaError(f"--n: {n} posts of split {split!r}; there are {len(rows)}")
-    order = np.random.default_rng(seed).permutation(len(rows))[:n]
-    width = max(3, len(str(n)))
     blobs = BlobStore(settings)
-    chosen = []
-    for number, row in enumerate((rows[i] for i in order), 1):
+    drawn: list[tuple[str, bytes | None, FolderPost]] = []
+    unusable = []
+    for i in np.random.default_rng(seed).permutation(len(rows)):
+        post = rows[i].post
         try:
-            item = prepare(row.post, settings, blobs)
+            item = prepare(post, settings, blobs)
         except PostError as error:
-            raise CovlaError(f"post {row.post.post_id}: {error}") from error
-        picture = None if item.image_bytes is None else _clean(item.image_bytes)
-        # A letter first: a spreadsheet would make 1 of 001.
-        chosen.append((Item(f"p{number:0{width}}", item.text, picture), row))
-    return chosen
+            unusable.append(f"{post.post_id}: {error}")
+            continue
+        picture = None if item.image_bytes is None else _clean(item.image_bytes, settings)
+        drawn.append((item.text, picture, rows[i]))
+        if len(drawn) == n:
+            break
+    else:
+        raise CovlaError(
+            f"--n: {n} posts of split {split!r}; {len(drawn)} of {len(rows)} can be used",
+            hint=f"Such as {unusable[0]}",
+        )
+    if unusable:
+        log.warning("%s: %d posts are left out, such as %s", posts, len(unusable), unusable[0])
+    width = max(3, len(str(n)))
+    # A letter first: a spreadsheet would make 1 of 001.
+    return [
+        (Item(f"p{number:0{width}}", text, picture), row)
+        for number, (text, picture, row) in enumerate(drawn, 1)
+    ], len(unusable)
 
 
 def _content(row: FolderPost) -> str:
@@ -115,15 +141,10 @@ def _content(row: FolderPost) -> str:
     return hashlib.sha256(f"{row.post.text}\0{image}".encode()).hexdigest()
 
 
-def _clean(content: bytes) -> bytes:
+def _clean(content: bytes, settings: Settings) -> bytes:
     """A picture without its file's metadata, at most PIXELS wide and high."""
-    with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-        upright = ImageOps.exif_transpose(picture).convert("RGB")
-    upright.thumbnail((PIXELS, PIXELS))
-    fresh = Image.new("RGB", upright.size)
-    fresh.paste(upright)
     file = io.BytesIO()
-    fresh.save(file, "JPEG", quality=88)
+    Image.fromarray(decode_image(content, settings, side=PIXELS)).save(file, "JPEG", quality=88)
     return file.getvalue()
 
 

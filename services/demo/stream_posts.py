@@ -2,7 +2,8 @@
 drift for a retrain to learn from, and others that judge it."""
 
 import base64
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any
 import cv2
 import orjson
 
+from covla.blobs import BlobStore
 from covla.content_groups import contents_of, groups_of
-from covla.errors import CovlaError
+from covla.errors import CovlaError, PostError
 from covla.gate import Rules
+from covla.images import decode_base64, decode_image
 from covla.post import Image
 from covla.posts_folder import FolderPost, read_folder
-from covla.prepare import decode_image
+from covla.prepare import prepare
 from covla.settings import Settings
 from covla.synthetic import generate
 from covla.synthetic.camera import camera_filter
@@ -25,6 +28,8 @@ from covla.training.splits import grouped, hold_out
 from covla.window import Window
 from features.source import HELD_OUT
 from services.publish import restamp
+
+log = logging.getLogger(__name__)
 
 SIZES = {"history": 520, "live": 160, "drifted": 220, "after": 160}
 # Share of the event time between the last demo and this one that each act takes.
@@ -94,8 +99,8 @@ def from_folder(times: dict[str, Window], folder: Path, settings: Settings) -> d
         CovlaError: the folder, or one of the two splits, is not there, has a post without a label,
             or `val` has too few posts for the gate.
     """
-    history = list(read_folder(folder, split="train", settings=settings))
-    live = list(read_folder(folder, split="val", settings=settings))
+    history = _usable(read_folder(folder, split="train", settings=settings), folder, settings)
+    live = _usable(read_folder(folder, split="val", settings=settings), folder, settings)
     if any(item.split is None for item in history):
         raise CovlaError(f"{folder}: no line has a split", hint="The demo needs train and val")
     if any(item.label is None for item in history + live):
@@ -121,6 +126,20 @@ def from_folder(times: dict[str, Window], folder: Path, settings: Settings) -> d
             hint="About 350 posts of split val are enough",
         )
     return _acts(times, kept)
+
+
+def _usable(items: Iterable[FolderPost], folder: Path, settings: Settings) -> list[FolderPost]:
+    """The posts that become predictions: the demo counts them, and filters their images."""
+    blobs, kept, unusable = BlobStore(settings), [], []
+    for item in items:
+        try:
+            prepare(item.post, settings, blobs)
+            kept.append(item)
+        except PostError as error:
+            unusable.append(f"{item.post.post_id}: {error}")
+    if unusable:
+        log.warning("%s: %d posts are left out, such as %s", folder, len(unusable), unusable[0])
+    return kept
 
 
 def _disjoint(acts: dict[str, list[FolderPost]], settings: Settings) -> dict[str, list[FolderPost]]:
@@ -154,7 +173,7 @@ def _filtered(item: FolderPost, settings: Settings) -> FolderPost:
     post = item.post
     image = post.image
     if image is not None and image.data is not None:
-        pixels = camera_filter(decode_image(base64.b64decode(image.data), settings))
+        pixels = camera_filter(decode_image(decode_base64(image.data), settings))
         ok, jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
         if not ok:
             raise CovlaError(f"cannot encode the picture of {post.post_id}")

@@ -14,8 +14,9 @@ from PIL import Image
 
 from covla.blobs import BlobStore
 from covla.errors import PostError
+from covla.images import decode_image
 from covla.post import SocialPost
-from covla.prepare import decode_image, prepare, prepare_all
+from covla.prepare import prepare, prepare_all
 from covla.settings import Settings
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 
@@ -111,9 +112,25 @@ def test_a_broken_picture_may_be_left_out_by_setting(tmp_path: Path) -> None:
     assert ready.image is None
 
 
-def test_bad_base64_names_the_field(settings: Settings, blobs: BlobStore) -> None:
-    with pytest.raises(PostError, match=r"image\.data"):
-        prepare(post(image={"data": "%%%"}), settings, blobs)
+@pytest.mark.parametrize("data", ["%%%", "ä", "abc", "\0"])
+def test_bad_base64_names_the_field(settings: Settings, blobs: BlobStore, data: str) -> None:
+    with pytest.raises(PostError, match=r"image\.data") as refused:
+        prepare(post(image={"data": data}), settings, blobs)
+    assert refused.value.code == "not_base64"
+
+
+def test_a_picture_with_odd_metadata_is_used_whatever_the_setting(tmp_path: Path) -> None:
+    odd = io.BytesIO()
+    exif = (
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x1a\x01\x05\0\x01\0\0\0\x1a\0\0\0\0\0\0\0\xb8\xff\xff\xff"
+    )
+    Image.new("RGB", (20, 10), "white").save(odd, "JPEG", exif=exif)
+    for choice in ("reject", "text_only"):
+        settings = Settings(state=tmp_path, unreadable_image=choice)
+        ready = prepare(post(odd.getvalue()), settings, BlobStore(settings))
+        assert ready.flags == []
+        assert ready.image is not None
+        assert ready.image.shape == (10, 20, 3)
 
 
 def test_one_bad_post_leaves_its_neighbours(settings: Settings, blobs: BlobStore) -> None:

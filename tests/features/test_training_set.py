@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from covla.blobs import BlobStore
+from covla.images import decode_image
 from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders
-from covla.prepare import decode_image, prepare
+from covla.prepare import prepare
 from covla.settings import Settings
 from covla.training.data import from_window
 from covla.window import Window

@@ -10,7 +10,8 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from covla.prepare import Prepared, decode_image
+from covla.images import decode_image
+from covla.prepare import Prepared
 from covla.settings import Settings
 
 QUESTION = (

@@ -129,3 +129,40 @@ def test_an_old_sheet_is_never_overwritten_and_labels_are_checked(
         write_sheet(rated.posts, "val", 20, 0, tmp_path / "new", load_taxonomy(), settings)
     assert not (tmp_path / "new").exists()
     assert not list(tmp_path.glob(".new*"))
+
+
+def _with_pictures(folder: Path, contents: list[bytes]) -> Path:
+    (folder / "images").mkdir(parents=True)
+    lines = []
+    for i, content in enumerate(contents):
+        (folder / "images" / f"{i}.png").write_bytes(content)
+        lines.append(
+            {"post_id": f"p{i}", "created_at": "2026-05-01T12:00:00Z", "text": f"words {i}",
+             "image": f"images/{i}.png", "split": "val"}
+        )  # fmt: skip
+    (folder / "posts.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return folder
+
+
+def test_posts_whose_picture_cannot_be_read_are_left_out_and_others_drawn(tmp_path: Path) -> None:
+    clear = io.BytesIO()
+    Image.new("RGBA", (20, 10), (0, 0, 0, 0)).save(clear, "PNG")
+    odd = io.BytesIO()
+    exif = (
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x1a\x01\x05\0\x01\0\0\0\x1a\0\0\0\0\0\0\0\xb8\xff\xff\xff"
+    )
+    Image.new("RGB", (20, 10), "white").save(odd, "JPEG", exif=exif)
+    pictures = [clear.getvalue(), b"no picture", odd.getvalue(), odd.getvalue()[:200]]
+    posts = _with_pictures(tmp_path / "posts", pictures)
+    settings = Settings(state=tmp_path / "state")
+    done = write_sheet(posts, "val", 2, 0, tmp_path / "out", load_taxonomy(), settings)
+    assert done["posts"] == 2
+    assert done["left_out"] <= 2
+    drawn = json.loads((tmp_path / "out" / "key.json").read_text())["items"].values()
+    assert {item["post_id"] for item in drawn} == {"p0", "p2"}
+    for path in (tmp_path / "out" / "raters" / "pictures").iterdir():
+        with Image.open(path) as picture:
+            assert picture.getpixel((5, 5)) == (255, 255, 255)
+    with pytest.raises(CovlaError, match=r"--n: 3 posts of split 'val'; 2 of 4 can be used"):
+        write_sheet(posts, "val", 3, 0, tmp_path / "more", load_taxonomy(), settings)
+    assert not (tmp_path / "more").exists()
