@@ -190,7 +190,7 @@ class Ingest:
             raise
         except Exception as error:
             if len(items) == 1:
-                log.exception("a record cannot be stored")
+                log.warning("a record cannot be stored: %r", error)
                 return [(items[0], error)]
             half = len(items) // 2
             return self._failures(items[:half]) + self._failures(items[half:])

@@ -62,7 +62,7 @@ class Reader:
         except OSError as error:
             raise ServiceUnavailable(f"the blob store does not answer: {error}") from error
         except Exception as error:  # one record must not stop its partition for ever
-            log.exception("a record cannot be read")
+            log.warning("a record cannot be read: %r", error)
             return dead_letters.make(record, error, stage=stage[-1])
 
     def _read(self, record: Record, stage: list[Stage]) -> Post | Label:

@@ -247,7 +247,7 @@ class Worker:
                 sent.append(writer.send(self.topics.predictions, key=key, value=value))
             else:
                 sent.append(self._letters.send(writer, result))
-        writer.flush(timeout=SEND_SECONDS)
+        # No flush: of kafka-python 3.0.12 it fails where a batch was split, with no word of why.
         for future in sent:
             try:
                 future.get(timeout=SEND_SECONDS)  # a send that failed fails the batch

@@ -39,7 +39,7 @@ def results_of(
         except MemoryError:
             raise
         except Exception as error:  # one record must not stop its partition for ever
-            log.exception("a record cannot be parsed")
+            log.warning("a record cannot be parsed: %r", error)
             results[i] = make(record, error, stage="parse")
     for i, answer in zip(posts, _answers(model, list(posts.values())), strict=True):
         if isinstance(answer, Prediction):
