@@ -2,7 +2,9 @@
 
 import hashlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import cv2
 import fsspec
@@ -19,12 +21,22 @@ class BlobStore:
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.blobs.rstrip("/")
-        self.limit = settings.max_image_bytes
         self._fs: Any
-        self._fs, self._base = fsspec.core.url_to_fs(self.root)
+        self._roots = {self.root}
+        if "://" in self.root and not self.root.startswith("file:"):
+            self._fs, base = fsspec.core.url_to_fs(self.root)
+            self._bases = [base]
+            return
+        # Not by url_to_fs: it takes a path as it is written, %20 and all, and splits it at "::".
+        self._fs = fsspec.filesystem("file")
+        written = str(Path(self.root.removeprefix("file:").removeprefix("//")).absolute())
+        base = unquote(written) if self.root.startswith("file:") else written
+        # Version 0.1.0 wrote to the quoted path, beside the state folder.
+        self._bases = [base] if base == written else [base, written]
+        self._roots |= {f"file://{base}", Path(base).as_uri()}
 
-    def _path(self, sha: str, *, derivative: bool) -> str:
-        return f"{self._base}/{sha[:2]}/{sha}{'.256.png' if derivative else ''}"
+    def _path(self, sha: str, *, derivative: bool, base: str = "") -> str:
+        return f"{base or self._bases[0]}/{sha[:2]}/{sha}{'.256.png' if derivative else ''}"
 
     def uri(self, sha: str) -> str:
         """The address of the picture with this SHA-256 (hex)."""
@@ -67,22 +79,25 @@ class BlobStore:
 
         Raises:
             PostError: the address is not in the store, or nothing is there.
+            OSError: the store cannot be read.
         """
         sha = uri.rsplit("/", 1)[-1]
-        if uri != self.uri(sha) or len(sha) != 64 or set(sha) - set("0123456789abcdef"):
+        root = uri.removesuffix(f"/{sha[:2]}/{sha}")
+        if root not in self._roots or len(sha) != 64 or set(sha) - set("0123456789abcdef"):
             raise PostError("image.uri", "outside_store", f"{uri[:200]!r} is not in the blob store")
-        small = self._path(sha, derivative=True)
-        path = small if derivative and self._fs.exists(small) else self._path(sha, derivative=False)
-        try:
-            content: bytes = self._fs.cat_file(path)
-        except FileNotFoundError:
-            raise PostError("image.uri", "missing_blob", f"nothing is stored at {uri}") from None
-        return content
+        for base in self._bases:
+            for small in (True, False) if derivative else (False,):
+                try:
+                    content: bytes = self._fs.cat_file(self._path(sha, derivative=small, base=base))
+                except FileNotFoundError:
+                    continue
+                return content
+        raise PostError("image.uri", "missing_blob", f"nothing is stored at {uri[:200]}")
 
     def expire(self, before: datetime) -> int:
         """Delete pictures first stored before this time; returns how many files went."""
         gone = 0
-        for path in self._fs.find(self._base):
+        for path in [path for base in self._bases for path in self._fs.find(base)]:
             if self._fs.modified(path).astimezone(UTC) < before:
                 self._fs.rm_file(path)
                 gone += 1

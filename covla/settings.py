@@ -2,12 +2,16 @@
 
 import os
 import secrets
+import unicodedata
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from covla.errors import CovlaError
 
 
 class Settings(BaseSettings):
@@ -61,6 +65,18 @@ class Settings(BaseSettings):
     mlflow_port: int = 5000
     evidently_port: int = 8000
 
+    @field_validator("state")
+    @classmethod
+    def _usable(cls, value: Path) -> Path:
+        name = str(value)
+        # DuckDB reads a backslash in a pattern as an escape, Airflow replaces $NAME.
+        found = next(
+            (c for c in name if unicodedata.category(c) in {"Cc", "Cs"} or c in "\\$"), None
+        )
+        if found is not None:
+            raise ValueError(f"{name!r} has {found!r} in it, which not every part can work with")
+        return value.expanduser()
+
     @property
     def lake(self) -> Path:
         """Parquet files, append-only."""
@@ -69,7 +85,7 @@ class Settings(BaseSettings):
     @property
     def blobs(self) -> str:
         """Root of the image store, an fsspec address; what a post's image URI must be inside."""
-        return self.blob_root or (self.state.absolute() / "blobs").as_uri()
+        return self.blob_root or (self.state.absolute() / "blobs").as_uri()  # with %20 for a blank
 
     @property
     def cache(self) -> Path:
@@ -96,7 +112,7 @@ class Settings(BaseSettings):
         """Tracking and registry address."""
         if self.mlflow_uri:
             return self.mlflow_uri
-        return f"sqlite:///{self.state.absolute() / 'mlflow' / 'mlflow.db'}"
+        return sqlite_uri(self.state.absolute() / "mlflow" / "mlflow.db")
 
     def environment(self) -> dict[str, str]:
         """This process's environment with these settings, for a child process.
@@ -134,11 +150,30 @@ class Settings(BaseSettings):
         return path.read_text().encode()
 
 
+def sqlite_uri(path: Path) -> str:
+    """The address that SQLAlchemy has for a SQLite file at an absolute path."""
+    plain = str(path)
+    if not {"%", "?"} & set(plain):
+        return f"sqlite:///{plain}"
+    # SQLAlchemy takes %20 for a blank, and what follows a question mark for options. MLflow makes
+    # the folder of the address as it is written: with its slashes quoted too, that is the root.
+    return f"sqlite:////{quote(plain.removeprefix('/'), safe='')}"
+
+
 def _is_ours(name: str) -> bool:
     return name.upper().startswith("COVLA_")
 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The process's settings, read once."""
-    return Settings()
+    """The process's settings, read once.
+
+    Raises:
+        CovlaError: a setting cannot be used; it names the first one.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise CovlaError(f"COVLA_{name}: {first['msg'].removeprefix('Value error, ')}") from None

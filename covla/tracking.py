@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from filelock import FileLock
 
@@ -25,9 +26,9 @@ _OURS = {
 def sqlite_file(settings: Settings) -> Path | None:
     """The database file where the store is SQLite, else None."""
     prefix = "sqlite:///"
-    return (
-        Path(settings.mlflow.removeprefix(prefix)) if settings.mlflow.startswith(prefix) else None
-    )
+    if not settings.mlflow.startswith(prefix):
+        return None
+    return Path(unquote(settings.mlflow.removeprefix(prefix)))  # as SQLAlchemy reads it
 
 
 def is_fresh(settings: Settings) -> bool:

@@ -7,6 +7,7 @@ offsets gives the same bytes.
 """
 
 import fcntl
+import glob
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -35,8 +36,8 @@ class Lake:
         self.root = settings.lake
 
     def glob(self, table: str) -> str:
-        """What Feast and DuckDB read."""
-        return str(self.root / table / "*" / "*.parquet")
+        """What Feast and DuckDB read: a pattern that stands for the files of this folder alone."""
+        return str(Path(glob.escape(str(self.root))) / table / "*" / "*.parquet")
 
     def create(self) -> None:
         """An empty file per table, so that a lake without rows can be read like any other."""

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from covla.errors import CovlaError
-from covla.settings import Settings
+from covla.settings import Settings, sqlite_uri
 from services.stack import pages, ports, processes
 from services.stack.airflow_api import AirflowClient
 from services.stack.processes import Process
@@ -68,7 +68,7 @@ def _config(home: Path, dags: Path, port: int, address: str) -> dict[str, str]:
         ("api", "host"): ports.LOOPBACK,
         ("api", "port"): str(port),
         ("api", "base_url"): address,
-        ("database", "sql_alchemy_conn"): f"sqlite:///{home / 'airflow.db'}",
+        ("database", "sql_alchemy_conn"): sqlite_uri(home / "airflow.db"),
         # A new or changed DAG file is seen within seconds; unchanged ones cost little.
         ("dag_processor", "refresh_interval"): "5",
         ("dag_processor", "bundle_refresh_check_interval"): "2",

@@ -51,7 +51,7 @@ def install(settings: Settings) -> list[Path]:
         CovlaError: a jar is missing or differs from its pinned sum.
         ServiceUnavailable: Maven Central cannot be reached.
     """
-    root = settings.kafka_jars.expanduser()
+    root = settings.kafka_jars.expanduser().absolute()
     folder = root / f"kafka-{VERSION}"
     if not folder.is_dir():
         with locked(root):

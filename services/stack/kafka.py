@@ -1,6 +1,7 @@
 """Apache Kafka on this machine: one KRaft node, no container (ADR 1)."""
 
 import base64
+import os
 import re
 import subprocess
 import uuid
@@ -24,7 +25,8 @@ controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
 advertised.listeners=PLAINTEXT://{host}:{port}
 controller.quorum.bootstrap.servers={host}:{controller}
-log.dirs={data}
+# From the working folder: Kafka would split a path at its commas.
+log.dirs=data
 # A topic that nobody created is a typing mistake.
 auto.create.topics.enable=false
 message.max.bytes=3145728
@@ -78,9 +80,11 @@ def start(settings: Settings) -> Process:
     return processes.start(
         settings,
         NAME,
-        [*_java(class_path), "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", str(config)],
+        [*_java(class_path), "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", config.name],
         address=address,
         ready=lambda: answers(address),
+        env=_environment(),
+        cwd=folder,
     )
 
 
@@ -119,11 +123,7 @@ def _configure(settings: Settings, folder: Path) -> tuple[Path, int]:
         port = ports.choose(settings, "kafka_port")
     if not controller or not ports.is_free(controller):
         controller = ports.any_free()
-    config.write_text(
-        PROPERTIES.format(
-            host=ports.LOOPBACK, port=port, controller=controller, data=folder / "data"
-        )
-    )
+    config.write_text(PROPERTIES.format(host=ports.LOOPBACK, port=port, controller=controller))
     return config, port
 
 
@@ -133,13 +133,15 @@ def _format(folder: Path, config: Path, class_path: str) -> None:
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     # Java would read a leading "-" as an option.
-    arguments = ["format", "--standalone", "-t", cluster.replace("-", "_"), "-c", str(config)]
+    arguments = ["format", "--standalone", "-t", cluster.replace("-", "_"), "-c", config.name]
     done = subprocess.run(
         [*_java(class_path), "-Xmx256m", "kafka.tools.StorageTool", *arguments],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
+        env=_environment(),
+        cwd=folder,
     )
     if done.returncode:
         why = (done.stderr or done.stdout).strip().splitlines()
@@ -147,6 +149,11 @@ def _format(folder: Path, config: Path, class_path: str) -> None:
             f"Kafka could not prepare {folder / 'data'}: {why[-1] if why else 'no reason given'}",
             hint="Check that the folder can be written",
         )
+
+
+def _environment() -> dict[str, str]:
+    # Java reads and writes the names of files in the locale's encoding.
+    return os.environ | {"LC_ALL": "C.UTF-8"}
 
 
 def _java(class_path: str) -> list[str]:

@@ -93,6 +93,7 @@ def start(
     ready: Callable[[], bool],
     timeout: float = 60,
     env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Process:
     """Start `command` in its own session, record it, and wait until `ready()` says yes.
 
@@ -115,6 +116,7 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env=dict(env) if env is not None else None,
+            cwd=cwd,
         )
     try:
         created = psutil.Process(child.pid).create_time()

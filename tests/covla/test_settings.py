@@ -1,0 +1,54 @@
+"""Settings that cannot work are refused at the start, in one line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy.engine import make_url
+
+from covla.settings import Settings, sqlite_uri
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", "a\x7fb", "a\\b", "a$HOME", "a\udcffb", "a\x00b"])
+def test_a_state_folder_that_cannot_work_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValidationError, match="not every part can work with"):
+        Settings(state=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("COVLA_STATE", "a\nb"), ("COVLA_REST_PORT", "many"), ("COVLA_UNREADABLE_IMAGE", "maybe")],
+)
+def test_a_wrong_setting_is_one_line(tmp_path: Path, name: str, value: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "covla.cli", "features", "get", "p1"],
+        env=os.environ | {"COVLA_STATE": str(tmp_path), name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"covla: {name}: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_home_is_the_same_for_this_process_and_its_children(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = Settings(state=Path("~/covla"))
+    assert settings.lake == tmp_path / "covla" / "lake"
+    assert settings.environment()["COVLA_STATE"] == str(tmp_path / "covla")
+
+
+@pytest.mark.parametrize(
+    "path", ["/a b/x.db", "/100%/x.db", "/a%20b/x.db", "/a?b=c/x.db", "/ä#/x.db"]
+)
+def test_sqlalchemy_opens_the_very_file(path: str) -> None:
+    database = make_url(sqlite_uri(Path(path))).database
+    assert database is not None
+    assert os.path.normpath(database).replace("//", "/") == path

@@ -1,0 +1,29 @@
+"""MLflow's database and files lie in the state folder, whatever that folder is called."""
+
+from pathlib import Path
+
+import pytest
+
+from covla import tracking
+from covla.settings import Settings
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", ["my 100% stäte #1 [a]?", "a%20b '\""])
+def test_runs_files_and_versions_are_found_again(tmp_path: Path, name: str) -> None:
+    settings = Settings(state=tmp_path / "here" / name)
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "weights").write_bytes(b"content")
+    assert tracking.is_fresh(settings)
+    client = tracking.client(settings)
+    run = client.create_run(tracking.experiment_id(settings)).info.run_id
+    client.log_artifacts(run, str(given), "model")
+    client.create_registered_model("covla")
+    client.create_model_version("covla", f"runs:/{run}/model", run)
+    got = Path(client.download_artifacts(run, "model", str(tmp_path)))
+    assert (got / "weights").read_bytes() == b"content"
+    assert client.get_model_version("covla", "1").run_id == run
+    assert not tracking.is_fresh(settings)
+    assert [path.name for path in (tmp_path / "here").iterdir()] == [name]
