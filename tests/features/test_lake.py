@@ -12,11 +12,18 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from covla.errors import CovlaError
+from covla.model.encoders import Encoders
 from covla.settings import Settings
 from covla.window import Window
 from features import lake as lake_module
+from features.expectations import validate
+from features.feature_store import feature_store
 from features.lake import OFFSETS_PER_FILE, Lake, hour_of
+from features.online import post_features
+from features.rebuild import rebuild
 from features.tables import LABELS
+from features.training_set import training_set
+from tests.features.posts import make_label, make_post, store
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 DAY = Window(START, START + timedelta(days=1))
@@ -139,3 +146,24 @@ def test_an_empty_lake_can_be_read(offline_settings: Settings) -> None:
     assert lake.read("posts", DAY).num_rows == 0
     lake.create()
     assert lake.read("posts", DAY, ["post_id"]).num_rows == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["my 100% stäte #1 [a]?", "'\"*%20{b}; a::b,"])
+def test_every_reader_finds_the_rows_whatever_the_folders_name(
+    tmp_path: Path, encoders: Encoders, name: str
+) -> None:
+    settings = Settings(state=tmp_path / name)
+    other = Settings(state=tmp_path / "my 100% stäte #1 ax")  # what a pattern would find too
+    store(other, encoders, [make_post(9)])
+    posts = [make_post(i) for i in range(1, 4)]
+    store(settings, encoders, posts, [make_label("p1")])
+    found = training_set(DAY, settings)
+    assert sorted(found["post_id"]) == ["p1", "p2", "p3"]
+    assert found.set_index("post_id")["label"]["p1"] == "restaurant_cafe"
+    assert post_features(settings, "p2")["text"] == posts[1].text
+    feature_store.cache_clear()
+    assert rebuild(settings)
+    assert post_features(settings, "p2")["text"] == posts[1].text
+    assert validate(DAY, settings)["rows"] == 3
+    assert {path.name for path in tmp_path.iterdir()} == {name, other.state.name}
