@@ -85,20 +85,29 @@ async def _form(request: Request, body: bytes) -> dict[str, Any]:
     }
     try:
         async with Request(request.scope, replay).form(
-            max_files=1, max_fields=16, max_part_size=len(body) + 1
+            max_files=16, max_fields=16, max_part_size=len(body) + 1
         ) as form:
             for name in FORM_FIELDS:
-                if isinstance(field := form.get(name), str) and (field or name == "text"):
+                for field in filter(_filled, form.getlist(name)):
+                    if not isinstance(field, str):
+                        raise PostError(name, "bad_form", "send it as a field, not as a file")
                     value[name] = field
-            image = form.get("image")
-            if isinstance(image, UploadFile) and (image.filename or image.size):
+            images = list(filter(_filled, form.getlist("image")))
+            if len(images) > 1:
+                raise PostError("image", "bad_form", f"{len(images)} pictures; at most one")
+            for image in images:
+                if isinstance(image, str):
+                    raise PostError("image", "bad_form", "send the picture as a file part")
                 content = await image.read()
                 value["image"] = {"data": base64.b64encode(content).decode()}
-            elif image:
-                raise PostError("image", "bad_form", "send the picture as a file part")
     except HTTPException as error:  # python-multipart's complaint, as Starlette hands it on
         raise PostError("body", "bad_form", f"is no valid form: {error.detail}") from None
     return value
+
+
+def _filled(field: str | UploadFile) -> bool:
+    # A browser sends a file part without a name and content where no file was chosen.
+    return bool(field) if isinstance(field, str) else bool(field.filename or field.size)
 
 
 def _posts(body: bytes, settings: Settings) -> list[SocialPost | PostError]:

@@ -89,6 +89,9 @@ def test_the_service_answers_refuses_and_ends(
 
         broken = client.post("/predict", files={"image": _picture()[:60]})
         assert (broken.status_code, broken.json()["code"]) == (422, "unreadable_image")
+        nothing = client.post("/predict", data={"text": "hi"}, files={"image": ("a.png", b"")})
+        assert (nothing.status_code, nothing.json()["field"]) == (422, "image")
+        assert "0 bytes" in nothing.json()["error"]
         large = client.post("/predict", files={"image": b"x" * 5_000_000})
         assert (large.status_code, large.json()["code"]) == (413, "too_large")
 

@@ -44,6 +44,11 @@ def test_json_by_default_and_a_picture_where_it_is_asked_for(
     assert answer.json()["explanation"]["attention"] is None
     form = client.post("/explain", data={"text": "x"}, files={"image": ("a.png", b"123")})
     assert form.json()["explanation"]["attention"]["row"] == 6
+    disposition = b"--b\r\nContent-Disposition: form-data; name="
+    body = disposition + b'"text"\r\n\r\nx\r\n' + disposition + b'"image"; filename=""\r\n\r\n'
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    no_file = client.post("/explain", content=body + b"\r\n--b--\r\n", headers=kind)
+    assert no_file.json()["prediction"]["modalities"] == ["text"]
     drawn = client.post("/explain", json=a_post, headers={"accept": "image/png"})
     assert drawn.headers["content-type"] == "image/png"
     assert drawn.content.startswith(b"\x89PNG")
