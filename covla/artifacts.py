@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from covla import tracking
 from covla.errors import CovlaError
+from covla.files import read_object
 from covla.model_folder import verify
 from covla.settings import Settings
 
@@ -98,8 +97,7 @@ def _downloaded(run_id: str, digest: str, settings: Settings) -> Iterator[Path]:
 def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    value = orjson.loads(path.read_bytes())
-    return value if isinstance(value, dict) else {}
+    return read_object(path)
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -11,6 +11,7 @@ import orjson
 
 from covla import model_folder, parity
 from covla.errors import CovlaError, PostError
+from covla.files import read_object
 from covla.gate_scores import sample
 from covla.model.encoders import Encoders
 from covla.model.engine import FILE, NETWORKS, Engine
@@ -108,10 +109,10 @@ def export(
     """
     version, folder = Registry(settings).resolve(ref)
     if (folder / FILE).exists():
-        about = orjson.loads((folder / FILE).read_bytes())
+        about = read_object(folder / FILE)
         raise CovlaError(
-            f"{ref} is exported already ({about['engine']} {about['precision']})",
-            hint=f"Export the model that it was made from: {about['from'][:12]}",
+            f"{ref} is exported already ({about.get('engine')} {about.get('precision')})",
+            hint=f"Export the model that it was made from: {str(about.get('from'))[:12]}",
         )
     _check_here(engine)
     about = _about(folder, engine, posts)
@@ -221,10 +222,10 @@ def _about(folder: Path, engine: Engine, posts: Posts) -> dict[str, Any]:
 
 def _existing(out: Path, about: dict[str, Any]) -> dict[str, Any]:
     said = out / FILE
-    if not (said.is_file() and orjson.loads(said.read_bytes()) == about):
+    if not (said.is_file() and read_object(said) == about):
         raise CovlaError(f"{out} exists and is another thing", hint="Give another --out")
     digest = model_folder.verify(out)
-    found = orjson.loads((out / "parity.json").read_bytes())
+    found = read_object(out / "parity.json")
     return _result(out, digest, about, found) | {"reused": True}
 
 
@@ -236,7 +237,7 @@ def _describe(draft: Path, about: dict[str, Any], found: dict[str, Any]) -> None
     if found["labelled"]:
         _dump(draft / "metrics.json", found["exported"] | {"n": found["labelled"]})
     path = draft / "training.json"
-    story = orjson.loads(path.read_bytes()) if path.exists() else {}
+    story = read_object(path) if path.exists() else {}
     _dump(path, story | {"exported": about | found["source"]})
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from covla.errors import CovlaError
+from covla.files import read_yaml
 from covla.settings import Settings, get_settings
 
 
@@ -47,11 +47,23 @@ def load_taxonomy(path: Path | None = None, settings: Settings | None = None) ->
     """The taxonomy at `path`, else at `COVLA_LABELS`, else the default eleven.
 
     Raises:
-        CovlaError: no such file, or it does not hold a list of labels.
+        CovlaError: no such file, or it does not hold a list of labels; it names the file.
     """
     source = path or (settings or get_settings()).labels or Path(__file__).with_name("labels.yaml")
+    rows = read_yaml(source.expanduser())
+    if not isinstance(rows, list):
+        raise CovlaError(f"cannot read the taxonomy {source}: it is no list of labels")
+    labels = []
+    for number, row in enumerate(rows, 1):
+        try:
+            labels.append(Label.model_validate(row))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            where = "".join(f", {part}" for part in first["loc"])
+            raise CovlaError(
+                f"cannot read the taxonomy {source}: label {number}{where}: {first['msg']}"
+            ) from None
     try:
-        rows = yaml.safe_load(source.read_text())
-        return Taxonomy([Label.model_validate(row) for row in rows])
-    except (OSError, yaml.YAMLError, TypeError, ValidationError) as error:
-        raise CovlaError(f"cannot read the taxonomy {source}: {error}") from error
+        return Taxonomy(labels)
+    except CovlaError as error:
+        raise CovlaError(f"cannot read the taxonomy {source}: {error}") from None

@@ -3,11 +3,11 @@ verified before anything is loaded; weights are safetensors, never pickle."""
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from covla.errors import CovlaError
+from covla.files import read_object
 
 MANIFEST = "manifest.json"
 _ALLOWED = frozenset(
@@ -62,7 +62,9 @@ def verify(folder: Path) -> str:
         CovlaError: no manifest, or a file is missing, changed or extra; it names the file.
     """
     found = digest(folder)
-    listed: dict[str, Any] = orjson.loads((folder / MANIFEST).read_bytes())["files"]
+    listed = read_object(folder / MANIFEST).get("files")
+    if not isinstance(listed, dict):
+        raise CovlaError(f"{folder / MANIFEST} does not list the files")
     there = _sums(folder)
     for name in sorted(listed.keys() | there.keys()):
         if listed.get(name) != there.get(name):

@@ -83,11 +83,12 @@ def _read(source: str, post_id: str | None, settings: "Settings") -> "SocialPost
     Raises:
         CovlaError: there is no such post, or it cannot be used; the field is named.
     """
-    from covla.errors import CovlaError
+    from covla.errors import CovlaError, PostError
+    from covla.files import reason, without_mark
+    from covla.json_lines import UTF8_MARK
     from covla.post import parse_post
     from covla.posts_folder import parse_line
 
-    limit = settings.max_message_bytes + 1
     if source != "-" and Path(source).is_dir():
         if post_id is None:
             raise CovlaError(f"{source} is a posts folder", hint="Say which post: --id ID")
@@ -95,35 +96,39 @@ def _read(source: str, post_id: str | None, settings: "Settings") -> "SocialPost
     if post_id is not None:
         raise CovlaError(f"--id goes with a posts folder; {source} is none")
     if source == "-":
-        return parse_post(sys.stdin.buffer.read(limit), settings)
+        raw = sys.stdin.buffer.read(settings.max_message_bytes + 1)
+        return parse_post(raw.removeprefix(UTF8_MARK), settings)
     try:
         with Path(source).open("rb") as file:
-            raw = file.read(limit)
-    except OSError as error:
+            raw = file.read(settings.max_message_bytes + 1)
+    except (OSError, ValueError) as error:
         raise CovlaError(
-            f"cannot read {source}: {error.strerror}",
+            f"cannot read {source}: {reason(error)}",
             hint="Give a JSON file, `-` for stdin, or a posts folder",
         ) from error
-    if len(raw) == limit:
+    if len(raw) > settings.max_message_bytes:
         parse_post(raw, settings)  # refuses it by its size
-    return parse_line(Path(source).parent, raw, settings).post
+    raw = without_mark(raw, Path(source))
+    try:
+        return parse_line(Path(source).parent, raw, settings).post
+    except PostError as error:
+        raise CovlaError(f"{source}: {error}") from error
 
 
 def _of_folder(folder: Path, post_id: str, settings: "Settings") -> "SocialPost":
-    import orjson
-
-    from covla.errors import CovlaError
-    from covla.posts_folder import parse_line
+    from covla.errors import CovlaError, PostError
+    from covla.json_lines import json_lines
+    from covla.posts_folder import parse_line, parse_record
 
     path = folder / "posts.jsonl"
     if not path.is_file():
         raise CovlaError(f"no posts.jsonl in {folder}", hint="Give a posts folder")
     with path.open("rb") as lines:
-        for line in lines:
+        for _, line in json_lines(lines, settings.max_message_bytes, str(path)):
             try:
-                record = orjson.loads(line)
-            except orjson.JSONDecodeError:
+                found = not isinstance(line, PostError) and parse_record(line).get("post_id")
+            except PostError:
                 continue  # another post's trouble
-            if isinstance(record, dict) and record.get("post_id") == post_id:
+            if found == post_id and isinstance(line, bytes):
                 return parse_line(folder, line, settings).post
     raise CovlaError(f"no post {post_id!r} in {path}")

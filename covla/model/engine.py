@@ -5,13 +5,13 @@ exported one (`covla export`) says both, and is a version of its own. Nothing is
 what is used: the torch path runs where there is no OpenVINO.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from covla.errors import CovlaError
+from covla.files import read_object
 from covla.model.network import Arrays, Network
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class Engine:
         if not path.exists():
             return cls.default(device)
         try:
-            said = json.loads(path.read_bytes())
+            said = read_object(path)
             return cls(said["engine"], said["precision"])
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             raise CovlaError(f"{path} does not say engine and precision: {error!r}") from error
 
     def as_dict(self) -> dict[str, str]:

@@ -5,7 +5,6 @@ torch in batches of fixed shapes; always in f32. Its answer does not depend on i
 """
 
 import hashlib
-import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer
 
 from covla.errors import CovlaError
+from covla.files import read_object
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Context
 from covla.model.described import Described
@@ -65,12 +65,11 @@ def load_config(folder: Path) -> CovlaConfig:
     Raises:
         CovlaError: there is none.
     """
+    about = read_object(folder / "config.json")
     try:
-        config: CovlaConfig = CovlaConfig.from_dict(
-            json.loads((folder / "config.json").read_text())
-        )
-    except (OSError, json.JSONDecodeError) as error:
-        raise CovlaError(f"{folder} is no model folder: {error}") from error
+        config: CovlaConfig = CovlaConfig.from_dict(about)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise CovlaError(f"{folder / 'config.json'} is not of a model: {error!r}") from error
     return config
 
 

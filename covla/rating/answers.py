@@ -2,16 +2,32 @@
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
+
+from pydantic import BaseModel, Field, ValidationError
 
 from covla.errors import CovlaError
+from covla.files import read_json, read_text
 from covla.rating.sheet import CANNOT_TELL
 
 NEEDED = ("sheet", "item", "rater", "answer")
+
+
+_KEY = "Give key.json of `covla rate sheet`"
+
+
+class _KeyItem(BaseModel):
+    post_id: str
+    label: str | None
+
+
+class _KeyFile(BaseModel):
+    sheet: str
+    labels: list[str]
+    items: dict[str, _KeyItem] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -39,18 +55,19 @@ def read_key(path: Path) -> Key:
         CovlaError: no such file, or it is no key.
     """
     try:
-        value: Any = json.loads(path.read_text(encoding="utf-8"))
-        items = value["items"]
-        return Key(
-            value["sheet"],
-            list(value["labels"]),
-            {name: item["post_id"] for name, item in items.items()},
-            {name: item["label"] for name, item in items.items() if item["label"] is not None},
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CovlaError(
-            f"--key: cannot read {path}: {error!r}", hint="Give key.json of `covla rate sheet`"
-        ) from error
+        value = _KeyFile.model_validate(read_json(path))
+    except CovlaError as error:
+        raise CovlaError(f"--key: {error}", hint=_KEY) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        raise CovlaError(f"--key: cannot read {path}: {field}: {first['msg']}", hint=_KEY) from None
+    return Key(
+        value.sheet,
+        value.labels,
+        {name: item.post_id for name, item in value.items.items()},
+        {name: item.label for name, item in value.items.items() if item.label is not None},
+    )
 
 
 def read_sheets(paths: Sequence[Path], key: Key) -> list[Answers]:
@@ -109,22 +126,17 @@ def read_sheet(path: Path, key: Key) -> Answers:
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Each row that is not blank, with its number in a spreadsheet."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CovlaError(f"SHEET: cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise CovlaError(f"{path} is not UTF-8", hint="Save it as CSV UTF-8") from None
+    text = read_text(path)
     head = text.split("\n", 1)[0]
     # Spreadsheets write ; or a tab where the comma is the decimal sign.
     delimiter = max(",;\t", key=head.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = [(name or "").strip().lower() for name in reader.fieldnames or []]
-    for name in NEEDED:
-        if name not in names:
-            _wrong(path, 1, name, "there is no such column")
-    reader.fieldnames = names
     try:
+        names = [(name or "").strip().lower() for name in reader.fieldnames or []]
+        for name in NEEDED:
+            if name not in names:
+                _wrong(path, 1, name, "there is no such column")
+        reader.fieldnames = names
         rows = [{name: (row[name] or "").strip() for name in NEEDED} for row in reader]
     except csv.Error as error:
         raise CovlaError(f"{path}, row {reader.line_num}: {error}") from None

@@ -8,9 +8,12 @@ import orjson
 from sklearn.metrics import cohen_kappa_score
 
 from covla.errors import CovlaError
+from covla.files import read_bytes
 from covla.rating import agreement
 from covla.rating.answers import Answers, Key, read_key, read_sheets
 from covla.rating.sheet import CANNOT_TELL
+
+PREDICTIONS_LIMIT = 2**30  # bytes
 
 Predictions = dict[str, dict[str, str]]  # model version -> item -> label
 
@@ -91,14 +94,16 @@ def read_predictions(paths: Sequence[Path], key: Key) -> Predictions:
     found: Predictions = {}
     for path in paths:
         try:
-            lines = path.read_bytes().splitlines()
-        except OSError as error:
-            raise CovlaError(
-                f"--model-predictions: cannot read {path}: {error.strerror}"
-            ) from error
+            lines = read_bytes(path, PREDICTIONS_LIMIT).splitlines()
+        except CovlaError as error:
+            raise CovlaError(f"--model-predictions: {error}") from None
         for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
             try:
                 record = orjson.loads(line)
+                if not isinstance(record, dict):
+                    raise TypeError("no object")
                 if "error" in record or "predicted" in record:
                     continue  # a post that was refused; the last line of --json
                 version, label = str(record["model_version"]), str(record["label"])

@@ -12,6 +12,7 @@ import psutil
 
 from covla import model_folder
 from covla.errors import CovlaError
+from covla.files import read_json, read_object
 from covla.model.encoders import Encoders
 from covla.study.cost import costs
 from covla.study.inputs import Inputs
@@ -49,8 +50,8 @@ def existing(out: Path, asked: dict[str, Any]) -> dict[str, Any]:
         CovlaError: it holds another study, is incomplete or was changed.
     """
     model_folder.verify(out)
-    about = orjson.loads((out / "about.json").read_bytes())
-    if about["asked"] != orjson.loads(orjson.dumps(asked)):
+    about = read_object(out / "about.json")
+    if about.get("asked") != orjson.loads(orjson.dumps(asked)):
         raise CovlaError(
             f"{out} holds a study of other posts, rows or recipe",
             hint="Give another --out; a finished study is never written over",
@@ -71,11 +72,13 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
         CovlaError: there are none.
     """
     try:
-        rows: list[dict[str, Any]] = orjson.loads((folder / "results.json").read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
+        rows = read_json(folder / "results.json")
+    except CovlaError as error:
         raise CovlaError(
             f"{folder} is no result folder of a study: {error}", hint="Make one: covla study"
         ) from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise CovlaError(f"{folder / 'results.json'} is no list of rows")
     return rows
 
 

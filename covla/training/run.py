@@ -11,6 +11,7 @@ import torch
 
 from covla import model_folder
 from covla.errors import CovlaError
+from covla.files import read_object
 from covla.labels import Taxonomy
 from covla.model.described import weights_id
 from covla.model.encoders import Encoders
@@ -124,13 +125,13 @@ def train(
 
 def _existing(out: Path, digest: str) -> dict[str, Any]:
     sealed = model_folder.verify(out)
-    story = orjson.loads((out / "training.json").read_bytes())
+    story = read_object(out / "training.json")
     if story.get("plan") != digest:
         raise CovlaError(
             f"{out} holds a model of other posts or another plan",
             hint="Give another --out, or delete the folder",
         )
-    metrics = orjson.loads((out / "metrics.json").read_bytes())
+    metrics = read_object(out / "metrics.json")
     return _result(out, sealed, metrics, story) | {"seconds": 0.0, "reused": True}
 
 

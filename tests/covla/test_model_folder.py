@@ -56,3 +56,21 @@ def test_the_same_files_have_the_same_digest(
     (other / "model.safetensors").write_bytes(b"weights")
     (other / "sub" / "config.json").write_text("{}")
     assert seal(other) == digest(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "it is empty"),
+        (b"not json", "it is no valid JSON"),
+        ("{}".encode("utf-16"), "not UTF-8 text"),
+        (b"[]", "it is no JSON object"),
+        (b"{}", "does not list the files"),
+        (b'{"files": ["a"]}', "does not list the files"),
+    ],
+)
+def test_a_damaged_manifest_is_one_line(folder: Path, content: bytes, message: str) -> None:
+    (folder / "manifest.json").write_bytes(content)
+    with pytest.raises(CovlaError, match=message) as refused:
+        verify(folder)
+    assert str(folder / "manifest.json") in str(refused.value)

@@ -22,6 +22,8 @@ def posts(tmp_path: Path) -> Path:
     (tmp_path / "url.json").write_text(url)
     (tmp_path / "outside.json").write_text(GOOD[:-1] + ', "image": "../x.jpg"}')
     (tmp_path / "good.json").write_text(GOOD)
+    (tmp_path / "wide.json").write_text(GOOD, encoding="utf-16")
+    (tmp_path / "empty.json").write_text("")
     return tmp_path
 
 
@@ -30,6 +32,10 @@ def posts(tmp_path: Path) -> Path:
     [
         (["."], "posts folder. Say which post: --id ID"),
         ([".", "--id", "b"], "no post 'b' in"),
+        (["wide.json"], "cannot read wide.json: it is not UTF-8 text"),
+        (["empty.json"], "cannot read empty.json: it is empty"),
+        (["bad.json"], "bad.json: created_at: "),
+        (["a\0b"], "cannot read a\0b: "),
         (["good.json", "--id", "a"], "--id goes with a posts folder"),
         (["none.json"], "cannot read"),
         (["bad.json"], "created_at: "),
@@ -62,3 +68,14 @@ def test_a_file_a_folder_and_an_inline_picture_give_the_post(posts: Path) -> Non
     image = _read(str(posts / "beside.json"), None, settings).image
     assert image is not None
     assert image.data == "anBlZw=="
+
+
+def test_files_with_a_utf8_mark_are_read(posts: Path) -> None:
+    settings = Settings(state=posts / "state")
+    (posts / "good.json").write_text(GOOD, encoding="utf-8-sig")
+    assert _read(str(posts / "good.json"), None, settings).text == "x"
+    (posts / "posts.jsonl").write_text(f"{GOOD}\r\n[1]\r\n", encoding="utf-8-sig")
+    assert _read(str(posts), "a", settings).post_id == "a"
+    (posts / "posts.jsonl").write_text(GOOD, encoding="utf-16")
+    with pytest.raises(CovlaError, match=r"posts\.jsonl is not UTF-8 text"):
+        _read(str(posts), "a", settings)

@@ -177,3 +177,77 @@ def test_the_verbs_say_it_to_people_and_to_scripts(rated: Any, tmp_path: Path) -
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout.splitlines()[-1])["posts"] == 5
     assert (out / "raters" / "sheet.html").is_file()
+
+
+SHEETS = {
+    "empty": (b"", "it is empty"),
+    "UTF-16": ("sheet,item,rater,answer".encode("utf-16"), "not UTF-8 text"),
+    "binary": (b"PK\x03\x04\0\0\xff\xfe", "not UTF-8 text"),
+    "null bytes": (b"sheet,item,rater,answer\na,\0,b,c", "it is not text"),
+    "endless head": (b'"' + b"x" * 200_000, "row 0: field larger than field limit"),
+    "endless cell": (b'sheet,item,rater,answer\n"' + b"x" * 200_000, "field larger than"),
+    "one word": (b"x", "row 1, column sheet: there is no such column"),
+}
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_file_that_is_no_sheet_is_named(rated: Any, tmp_path: Path, name: str) -> None:
+    content, message = SHEETS[name]
+    good = _fill(rated, tmp_path / "ann.csv", "ann", _gold(rated.key))
+    bad = tmp_path / "bad.csv"
+    bad.write_bytes(content)
+    with pytest.raises(CovlaError) as refused:
+        score([good, bad], rated.key, [])
+    assert str(bad) in str(refused.value)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "it is empty"),
+        ("{}".encode("utf-16"), "not UTF-8 text"),
+        ('{"sheet": "Café"}'.encode("latin-1"), "line 1 is not UTF-8 text"),
+        (b"[1]", "valid dictionary"),
+        (b'{"sheet": 1}', "sheet: Input should be a valid string"),
+        (b'{"sheet": "a", "labels": "home", "items": {}}', "labels: Input should be a valid list"),
+        (b'{"sheet": "a", "labels": [], "items": []}', "items: Input should be a valid dictionary"),
+        (b'{"sheet": "a", "labels": [], "items": {}}', "items: Dictionary should have at least 1"),
+        (b'{"sheet": "a", "labels": [], "items": {"p": 1}}', "items.p: "),
+        (b'{"sheet": "a", "labels": [], "items": {"p": {"post_id": []}}}', "items.p.post_id: "),
+    ],
+)
+def test_a_file_that_is_no_key_is_named(
+    rated: Any, tmp_path: Path, content: bytes, message: str
+) -> None:
+    sheet = _fill(rated, tmp_path / "ann.csv", "ann", _gold(rated.key))
+    key = tmp_path / "key.json"
+    key.write_bytes(content)
+    with pytest.raises(CovlaError) as refused:
+        score([sheet, sheet], key, [])
+    assert str(refused.value).startswith(f"--key: cannot read {key}: ")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_predictions_with_a_mark_and_blank_lines_are_read(rated: Any, tmp_path: Path) -> None:
+    gold = _gold(rated.key)
+    sheets = [_fill(rated, tmp_path / f"{name}.csv", name, gold) for name in ("ann", "bob")]
+    items = json.loads(rated.key.read_text())["items"].values()
+    lines = [{"model_version": "1", "post_id": i["post_id"], "label": i["label"]} for i in items]
+    path = tmp_path / "p.jsonl"
+    path.write_text("\r\n\r\n".join(map(json.dumps, lines)), encoding="utf-8-sig")
+    assert score(sheets, rated.key, [path])["models"]["1"]["accuracy"] == 1
+    for content, message in (
+        (b"", "it is empty"),
+        ("{}".encode("utf-16"), "not UTF-8 text"),
+        (b"[1]", "line 1: no prediction"),
+        (b"\n3", "line 2: no prediction"),
+        (b'{"model_version": "1", "label": "home", "post_id": []}', "line 1: no prediction"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(CovlaError) as refused:
+            score(sheets, rated.key, [path])
+        assert str(path) in str(refused.value)
+        assert message in str(refused.value)
