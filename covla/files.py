@@ -106,7 +106,7 @@ def read_yaml(path: Path) -> Any:
 class _Plain(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "write it out: no aliases", mark)
         return super().compose_node(parent, index)
 

@@ -104,7 +104,7 @@ def _orientation(exif: bytes, xmp: bytes) -> int:
     found = next(_orientations(exif.removeprefix(b"Exif\0\0")), None)
     if found is None and (written := _XMP.search(xmp)):
         found = int(written[1])
-    return found if found in range(2, 9) else 1
+    return found if found is not None and 1 <= found <= 8 else 1
 
 
 def _orientations(exif: bytes) -> Iterator[int]:

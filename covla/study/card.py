@@ -5,7 +5,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from covla.files import read_object
+from covla.files import read_json
 from covla.study.result import read_results
 from covla.study.tables import gap, strongest, tables
 
@@ -33,7 +33,7 @@ def model_card(folder: Path, where: Path) -> str:
     """
     rows = read_results(folder)
     about, cost, details = (
-        read_object(folder / f"{name}.json") for name in ("about", "cost", "details")
+        read_json(folder / f"{name}.json") for name in ("about", "cost", "details")
     )
     link = Path(os.path.relpath(folder, where)).as_posix()
     asked = about["asked"]
