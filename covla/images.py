@@ -61,7 +61,12 @@ def decode_image(content: bytes, settings: Settings, *, side: int = DERIVATIVE_P
                 if width * height > settings.max_image_pixels:
                     raise _too_many(settings)
                 picture.draft(None, (side, side))
+                covered = picture.tile[0].extents if picture.format == "GIF" else None
                 flat = to_rgb(picture, depth=metadata.depth)
+                if covered is not None:  # Pillow gives the rest the first colour of the palette
+                    page = Pillow.new("RGB", flat.size, "white")
+                    page.paste(flat.crop(covered), covered)
+                    flat = page
         except UnidentifiedImageError:
             raise PostError("image", "unreadable_image", f"{shown}: no such header") from None
         except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):

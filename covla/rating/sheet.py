@@ -114,10 +114,10 @@ def _draw(
         post = rows[i].post
         try:
             item = prepare(post, settings, blobs)
+            picture = None if item.image_bytes is None else _clean(item.image_bytes, settings)
         except PostError as error:
             unusable.append(f"{post.post_id}: {error}")
             continue
-        picture = None if item.image_bytes is None else _clean(item.image_bytes, settings)
         drawn.append((item.text, picture, rows[i]))
         if len(drawn) == n:
             break

@@ -158,6 +158,17 @@ def test_a_cmyk_jpeg_has_its_colours() -> None:
     assert np.abs(pixels[8, 8].astype(int) - (250, 20, 20)).max() < 12
 
 
+def test_what_the_first_frame_leaves_out_is_white() -> None:
+    image = Image.new("P", (2, 2), 0)
+    image.putpalette([200, 0, 0, 0, 0, 0])
+    small = bytearray(encoded(image, "GIF"))
+    small[6:10] = struct.pack("<HH", 4, 3)  # the canvas
+    pixels = decoded(bytes(small))
+    assert pixels.shape == (3, 4, 3)
+    assert tuple(pixels[1, 1]) == (200, 0, 0)
+    assert tuple(pixels[0, 2]) == tuple(pixels[2, 0]) == WHITE
+
+
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
 def test_of_an_animation_the_first_frame_is_shown(kind: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "green")]

@@ -97,3 +97,17 @@ def test_a_folder_with_too_few_posts_is_refused_at_once(tmp_path: Path) -> None:
         CovlaError, match=r"split val has 90 posts, and 1\d of them .* the gate needs 30"
     ):
         from_folder(windows(settings), folder_of(tmp_path / "few", 90), settings)
+
+
+def test_posts_whose_image_cannot_be_read_are_in_no_act(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(state=tmp_path / "state")
+    folder = folder_of(tmp_path / "posts", 330)
+    broken = sorted((folder / "images").iterdir())[::40]
+    for path in broken:
+        path.write_bytes(b"no image")
+    acts = from_folder(windows(settings), folder, settings)
+    shown = {i.post.post_id.removesuffix("~filtered") for act in acts.values() for i in act.posts}
+    assert not shown & {path.stem for path in broken}
+    assert "posts are left out, such as" in caplog.text

@@ -26,8 +26,12 @@ def _cluster(address: str) -> str:
         admin.close()
 
 
-def test_restart_keeps_data_address_and_cluster(tmp_path: Path) -> None:
-    settings = Settings(state=tmp_path)
+@pytest.mark.parametrize("name", ["state", "my 100% stäte, #1 [a]?"])
+def test_restart_keeps_data_address_and_cluster(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")  # in which Java would write a question mark for the ä
+    settings = Settings(state=tmp_path / name)
     first = kafka_stack.start(settings)
     try:
         cluster = _cluster(first.address)
@@ -49,6 +53,8 @@ def test_restart_keeps_data_address_and_cluster(tmp_path: Path) -> None:
         records = [r for batch in reader.poll(timeout_ms=20_000).values() for r in batch]
         reader.close()
         assert [record.value for record in records] == [b"kept"]
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert (settings.state / "kafka" / "data" / "meta.properties").is_file()
     finally:
         kafka_stack.stop(settings)
 
