@@ -5,7 +5,6 @@ caught, and what is not, was measured: docs/adr/0017-splits-by-content.md.
 """
 
 import hashlib
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
@@ -21,6 +20,7 @@ from covla.errors import PostError
 from covla.images import decode_base64, decode_image
 from covla.post import SocialPost
 from covla.settings import Settings
+from covla.words import ADDRESS
 
 LEAST_TEXT = 25  # characters; "good morning" is said by many who have nothing else in common
 # Hamming distances of 64 bits, both at most. Of 16 million pairs of unrelated photos none is near.
@@ -34,7 +34,6 @@ CUTS = (
     (0, 0, 0, 0.1), (0.1, 0, 0.1, 0), (0, 0.1, 0, 0.1),
 )  # fmt: skip
 LOOKS = len(CUTS) + 1  # and mirrored
-_ADDRESS = re.compile(r"(?:https?://|www\.)\S+")
 
 Array = np.ndarray[Any, Any]
 
@@ -57,7 +56,7 @@ class Content:
 
 def normal_text(text: str) -> str:
     """`text` without what a repost changes: web addresses, case, blanks, Unicode spelling."""
-    plain = unicodedata.normalize("NFKC", _ADDRESS.sub(" ", text)).casefold()
+    plain = unicodedata.normalize("NFKC", ADDRESS.sub(" ", text)).casefold()
     return " ".join("".join(c for c in plain if unicodedata.category(c) != "Cf").split())
 
 

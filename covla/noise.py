@@ -93,7 +93,9 @@ def corrupt_text(
             words = text.split()
             draws = rng.random(len(words))
             kept = [
-                w for w, u in zip(words, draws, strict=True) if u >= level or not w.startswith("#")
+                w
+                for w, u in zip(words, draws, strict=True)
+                if u >= level or not w.startswith(("#", "\uff03"))
             ]
             tags = rng.permutation(_TAGS)[: max(1, round(level * len(words)))]
             return " ".join([*kept, *(f"#{tag}" for tag in tags)])

@@ -6,6 +6,7 @@ from dataclasses import replace
 from covla import noise, signals
 from covla.post import Flag
 from covla.prepare import Prepared
+from covla.words import visible
 
 
 def corrupt(
@@ -25,13 +26,13 @@ def corrupt(
         text = noise.corrupt_text(
             item.text, kind, level, seed, post_id=post_id, other=other.text or item.text
         )
-        if not text.strip() and item.image is None:
+        if not visible(text) and item.image is None:
             return item
-        flags: list[Flag] = item.flags if text.strip() else [*item.flags, "text_missing"]
+        flags: list[Flag] = item.flags if visible(text) else [*item.flags, "text_missing"]
         return replace(
             item,
             text=text,
-            text_hash=hashlib.sha256(text.encode()).hexdigest() if text.strip() else "",
+            text_hash=hashlib.sha256(text.encode()).hexdigest() if visible(text) else "",
             text_quality=signals.text_quality(text),
             lang=signals.language(text, item.post.lang),
             hashtags=signals.hashtags(text),

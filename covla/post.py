@@ -17,13 +17,8 @@ from pydantic import (
 
 from covla.errors import PostError
 from covla.settings import Settings, get_settings
-
-
-def _from_text(value: Any) -> Any:
-    # pydantic would take 1690000000 for a time; on the wire only RFC 3339 text is one.
-    if not isinstance(value, str | datetime):
-        raise ValueError("must be an RFC 3339 text such as 2026-05-01T12:00:00Z")  # noqa: TRY004
-    return value
+from covla.times import check_time, rfc_3339
+from covla.words import visible
 
 
 def _storable(value: str) -> str:
@@ -33,7 +28,7 @@ def _storable(value: str) -> str:
     return value
 
 
-Timestamp = Annotated[AwareDatetime, BeforeValidator(_from_text), Field(strict=False)]
+Timestamp = Annotated[AwareDatetime, BeforeValidator(rfc_3339), Field(strict=False)]
 PostId = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -113,16 +108,17 @@ class SocialPost(_Contract):
 
     @model_validator(mode="after")
     def _something_to_see(self) -> Self:
-        if self.image is None and not self.text.strip():
+        if self.image is None and not visible(self.text):
             raise ValueError("empty_post: neither text nor image; one of them must be there")
         return self
 
     def check_limits(self, settings: Settings) -> Self:
-        """Hold the post against the configured sizes before any work is done on it.
+        """Hold the post against the configured sizes and times before any work is done on it.
 
         Raises:
-            PostError: the text or the image is too large.
+            PostError: the text or the image is too large, or created_at is out of range.
         """
+        check_time("created_at", self.created_at, settings)
         if len(self.text) > settings.max_text_characters:
             raise PostError(
                 "text",
@@ -145,11 +141,15 @@ def parse_post(raw: bytes | None, settings: Settings | None = None) -> SocialPos
         PostError: it names the field and says what is wrong.
     """
     settings = settings or get_settings()
+    _check_size(raw, settings)
+    return SocialPost.from_json(raw).check_limits(settings)
+
+
+def _check_size(raw: bytes | None, settings: Settings) -> None:
     if raw is not None and len(raw) > settings.max_message_bytes:
         raise PostError(
             "message", "too_large", f"{len(raw)} bytes; at most {settings.max_message_bytes}"
         )
-    return SocialPost.from_json(raw).check_limits(settings)
 
 
 class PostLabel(_Contract):
@@ -159,6 +159,25 @@ class PostLabel(_Contract):
     label: str = Field(min_length=1, max_length=64)
     labelled_at: Timestamp
     source: str = Field("", max_length=64, description="Who or what labelled")
+
+    def check_limits(self, settings: Settings) -> Self:
+        """Hold the label against the configured times.
+
+        Raises:
+            PostError: labelled_at is out of range.
+        """
+        check_time("labelled_at", self.labelled_at, settings)
+        return self
+
+
+def parse_label(raw: bytes | None, settings: Settings) -> PostLabel:
+    """A message value to a label within the limits; whether there is such a label is not checked.
+
+    Raises:
+        PostError: it names the field and says what is wrong.
+    """
+    _check_size(raw, settings)
+    return PostLabel.from_json(raw).check_limits(settings)
 
 
 Flag = Literal["text_missing", "image_missing", "image_unreadable", "stale_context"]

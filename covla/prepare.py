@@ -13,6 +13,7 @@ from covla.errors import PostError, content_errors
 from covla.images import decode_base64, decode_image
 from covla.post import Flag, SocialPost
 from covla.settings import Settings
+from covla.words import visible
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> Prepared:
     flags: list[Flag] = []
     content = _image_bytes(post, blobs)
     image = None
-    text = post.text if post.text.strip() else ""
+    text = post.text if visible(post.text) else ""
     if content is None:
         flags.append("image_missing")
     else:

@@ -3,12 +3,13 @@
 import os
 import secrets
 import unicodedata
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from covla.errors import CovlaError
@@ -40,6 +41,12 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(700_000, ge=1, description="Of the base64 text, as on the wire")
     max_image_pixels: int = Field(40_000_000, ge=1)
     max_message_bytes: int = Field(1_000_000, ge=1)
+    earliest_time: AwareDatetime = Field(
+        datetime(2000, 1, 1, tzinfo=UTC), description="No time on the wire may be before it"
+    )
+    future_minutes: int = Field(
+        15, ge=0, le=60 * 24 * 366, description="Nor so long after now: clocks run ahead"
+    )
     unreadable_image: Literal["reject", "text_only"] = Field(
         "reject", description="A post with text and a broken image: an error, or text alone"
     )

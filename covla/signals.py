@@ -1,15 +1,12 @@
 """What can be said of a text or a picture without a network: quality, language, hashtags."""
 
-import re
 from typing import Any
 
 import cv2
 import numpy as np
 from py3langid import langid
 
-_HASHTAG = re.compile(r"#(\w{1,100})")
-_MENTION = re.compile(r"(?<!\w)@\w+")
-_URL = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
+from covla import words
 
 TEXT_QUALITY = (
     "characters",
@@ -30,35 +27,35 @@ _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 
 
 def hashtags(text: str) -> list[str]:
-    """Hashtags without `#`, lower case, in order, each once."""
-    return list(dict.fromkeys(tag.lower() for tag in _HASHTAG.findall(text)))
+    """Hashtags without `#`, in one form, in order, each once."""
+    return list(dict.fromkeys(words.hashtags(text)))
 
 
 def language(text: str, said: str | None = None) -> str:
     """ISO 639-1: what the platform said, else what py3langid finds; "und" for too little text."""
     if said:
         return said.split("-")[0].split("_")[0].lower()
-    words = _URL.sub(" ", _MENTION.sub(" ", text)).strip()
-    if sum(character.isalpha() for character in words) < 12:
+    plain = words.ADDRESS.sub(" ", words.MENTION.sub(" ", text)).strip()
+    if sum(character.isalpha() for character in plain) < 12:
         return "und"
-    return str(langid.classify(words[:500])[0])
+    return str(langid.classify(plain[:500])[0])
 
 
 def text_quality(text: str) -> dict[str, float]:
     """The measures named in TEXT_QUALITY; counts, or shares of characters or words in 0..1."""
-    words = text.split()
+    parts = text.split()
     length = max(len(text), 1)
     values = (
         len(text),
-        len(words),
-        sum(map(len, words)) / max(len(words), 1),
-        len(_HASHTAG.findall(text)),
-        len(_MENTION.findall(text)),
-        len(_URL.findall(text)),
+        len(parts),
+        sum(map(len, parts)) / max(len(parts), 1),
+        len(words.hashtags(text)),
+        len(words.MENTION.findall(text)),
+        len(words.ADDRESS.findall(text)),
         sum(map(str.isupper, text)) / length,
         sum(map(str.isdigit, text)) / length,
         0.0 if text.isascii() else sum(ord(character) > 127 for character in text) / length,
-        len({word.lower() for word in words}) / max(len(words), 1),
+        len({word.lower() for word in parts}) / max(len(parts), 1),
     )
     return dict(zip(TEXT_QUALITY, map(float, values), strict=True))
 

@@ -188,7 +188,7 @@ class Ingest:
             self._write(items)
         except (CovlaError, MemoryError, OSError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # each is looked at alone below
             if len(items) == 1:
                 log.warning("a record cannot be stored: %r", error)
                 return [(items[0], error)]

@@ -11,7 +11,7 @@ from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.kafka import Topics
 from covla.kafka_records import content
 from covla.labels import Taxonomy
-from covla.post import PostLabel, parse_post
+from covla.post import PostLabel, parse_label, parse_post
 from covla.prepare import Prepared, prepare
 from covla.settings import Settings
 
@@ -61,14 +61,14 @@ class Reader:
             raise
         except OSError as error:
             raise ServiceUnavailable(f"the blob store does not answer: {error}") from error
-        except Exception as error:  # one record must not stop its partition for ever
+        except Exception as error:  # noqa: BLE001  # one record must not stop its partition
             log.warning("a record cannot be read: %r", error)
             return dead_letters.make(record, error, stage=stage[-1])
 
     def _read(self, record: Record, stage: list[Stage]) -> Post | Label:
         raw = content(record)
         if record.topic == self.topics.labels:
-            label = PostLabel.from_json(raw)
+            label = parse_label(raw, self.settings)
             stage.append("label")
             self._check(label)
             return Label(record, label)

@@ -169,6 +169,8 @@ def publish(
     from services import publish as sender
 
     settings = get_settings()
+    for spread in filter(None, (window, restamp)):
+        sender.check_window(spread, settings)
     items: Iterable[FolderPost]
     reading = Reading()
     if folder is not None:

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.progress import track
 
 from covla import kafka
-from covla.errors import CovlaError, ServiceUnavailable
+from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.labels import load_taxonomy
-from covla.post import PostLabel
+from covla.post import PostLabel, now
 from covla.posts_folder import FolderPost
 from covla.settings import Settings
+from covla.times import check_time
 from covla.window import Window
 
 IN_FLIGHT = 500  # sends that may wait for the broker's answer: bounds memory, hides the round trip
@@ -35,6 +36,19 @@ def restamp(items: Iterable[FolderPost], window: Window, total: int) -> Iterator
         yield replace(item, post=item.post.model_copy(update={"created_at": when}))
 
 
+def check_window(window: Window, settings: Settings) -> None:
+    """Refuse a time range whose posts no reader would take.
+
+    Raises:
+        CovlaError: it begins before the earliest time or ends after the latest.
+    """
+    try:
+        check_time("start", window.start, settings)
+        check_time("end", window.end, settings)
+    except PostError as error:
+        raise CovlaError(f"the posts' time range: {error}") from error
+
+
 def publish(
     items: Iterable[FolderPost],
     settings: Settings,
@@ -45,8 +59,9 @@ def publish(
 ) -> dict[str, Any]:
     """Send each post, keyed by post_id, and the label of each labelled one right after it.
 
-    A label says `labelled_at` = created_at + `label_delay` and its `source`. Returns
-    posts_published, labels_published and seconds; both count what the broker acknowledged.
+    A label says `labelled_at` = created_at + `label_delay`, but no time after now, and its
+    `source`. Returns posts_published, labels_published and seconds; both count what the broker
+    acknowledged.
 
     Raises:
         ServiceUnavailable: no broker answers, or it did not take a message.
@@ -87,7 +102,7 @@ def publish(
                 label = PostLabel(
                     post_id=post.post_id,
                     label=item.label,
-                    labelled_at=post.created_at + label_delay,
+                    labelled_at=max(post.created_at, min(post.created_at + label_delay, now())),
                     source=source,
                 )
                 send(topics.labels, post.post_id, label.to_json())

@@ -38,7 +38,7 @@ def results_of(
             results[i] = make(record, error, stage="parse")
         except MemoryError:
             raise
-        except Exception as error:  # one record must not stop its partition for ever
+        except Exception as error:  # noqa: BLE001  # one record must not stop its partition
             log.warning("a record cannot be parsed: %r", error)
             results[i] = make(record, error, stage="parse")
     for i, answer in zip(posts, _answers(model, list(posts.values())), strict=True):

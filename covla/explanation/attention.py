@@ -1,6 +1,5 @@
 """CAM's attention over regions, read as a person reads: word by word, on the grid."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +9,8 @@ from numpy.typing import NDArray
 from covla.errors import CovlaError
 from covla.explanation.contract import Attention, Focus, WordFocus
 from covla.model.encoders import Encoders
+from covla.words import WORD
 
-# A word as people see it; tokenizers cut "#pizza" and "don't" in two, and an address in ten.
-_WORD = re.compile(r"(?:https?://|www\.)\S+|[#@]?\w+(?:['’-]\w+)*")
 _DECIMALS = 5
 
 Shares = NDArray[np.floating[Any]]
@@ -40,7 +38,8 @@ def words_of(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, i
     `offsets` are the pieces' characters in the text; special tokens have an empty range and
     belong to no word.
     """
-    spans = [match.span() for match in _WORD.finditer(text)]
+    # Tokenizers cut "#pizza" and "don't" in two, and an address in ten.
+    spans = [match.span() for match in WORD.finditer(text)]
     pieces: dict[tuple[int, int], list[int]] = {}
     for position, (first, end) in enumerate(offsets):
         start = first + len(text[first:end]) - len(text[first:end].lstrip())
