@@ -28,7 +28,8 @@ def _of_state(state: Path) -> list[str]:
 @pytest.mark.slow
 def test_up_status_ui_down(run_verb: RunVerb, tmp_path: Path) -> None:
     free = {f"{part}_port": ports.any_free() for part in ("kafka", "mlflow", "evidently")}
-    settings = Settings(state=tmp_path, **free)
+    state = tmp_path / "my 100% stäte #1 [a]?"
+    settings = Settings(state=state, **free)
     try:
         up = run_verb(settings, "up", "--json")
         assert up.returncode == 0, up.stderr
@@ -37,7 +38,7 @@ def test_up_status_ui_down(run_verb: RunVerb, tmp_path: Path) -> None:
         assert httpx.get(up.json["mlflow"], trust_env=False).status_code == 200
         experiments = f"{up.json['mlflow']}/api/2.0/mlflow/experiments/get?experiment_id=0"
         default = httpx.get(experiments, trust_env=False).json()["experiment"]
-        assert default["artifact_location"].startswith((tmp_path / "mlflow").as_uri())
+        assert default["artifact_location"].startswith((state / "mlflow").as_uri())
         assert "Evidently" in httpx.get(up.json["evidently"], trust_env=False).text
 
         again = run_verb(settings, "up", "--json")
@@ -45,7 +46,7 @@ def test_up_status_ui_down(run_verb: RunVerb, tmp_path: Path) -> None:
 
         status = run_verb(settings, "status", "--json")
         assert status.returncode == 0
-        assert {name: state["healthy"] for name, state in status.json.items()} == {
+        assert {name: part["healthy"] for name, part in status.json.items()} == {
             "kafka": True,
             "mlflow": True,
             "evidently": True,
@@ -62,8 +63,9 @@ def test_up_status_ui_down(run_verb: RunVerb, tmp_path: Path) -> None:
         down = run_verb(settings, "down", "--json")
     assert down.returncode == 0, down.stderr
     assert set(down.json["stopped"]) == {"kafka", "mlflow", "evidently"}
-    assert _of_state(tmp_path) == []
+    assert _of_state(state) == []
     assert not list(settings.run.glob("*.json"))
+    assert list(tmp_path.iterdir()) == [state]
     assert run_verb(settings, "down", "--json").json == {"stopped": []}
     assert run_verb(settings, "status", "--json").json == {}
 
