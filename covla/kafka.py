@@ -1,7 +1,9 @@
 """Kafka clients: the addresses, the security, the defaults that the guarantees stand on (ADR 5)."""
 
 import logging
+import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,7 +16,8 @@ from kafka.errors import (
     TopicAlreadyExistsError,
 )
 
-from covla.errors import ServiceUnavailable
+from covla.errors import CovlaError, ServiceUnavailable
+from covla.files import reason
 from covla.kafka_consumer import Consumer
 from covla.kafka_records import check_codecs
 from covla.settings import Settings
@@ -67,14 +70,18 @@ def bootstrap(settings: Settings) -> str:
 
 
 def client_config(settings: Settings) -> dict[str, Any]:
-    """What every client needs: address, TLS, SASL."""
+    """What every client needs: address, TLS, SASL.
+
+    Raises:
+        CovlaError: COVLA_KAFKA_SSL_CAFILE holds no certificates.
+    """
     config: dict[str, Any] = {
         "bootstrap_servers": bootstrap(settings),
         "security_protocol": settings.kafka_security_protocol,
         "bootstrap_timeout_ms": 10_000,
     }
     if settings.kafka_ssl_cafile:
-        config["ssl_cafile"] = str(settings.kafka_ssl_cafile)
+        config["ssl_cafile"] = _certificates(settings.kafka_ssl_cafile.expanduser())
     if settings.kafka_sasl_mechanism:
         password = settings.kafka_sasl_password
         config |= {
@@ -83,6 +90,18 @@ def client_config(settings: Settings) -> dict[str, Any]:
             "sasl_plain_password": password.get_secret_value() if password else None,
         }
     return config
+
+
+def _certificates(path: Path) -> str:
+    # Here, because a client reads it in a thread of its own and would try again for ever.
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise CovlaError(
+            f"COVLA_KAFKA_SSL_CAFILE: cannot read {path}: {reason(error)}",
+            hint="Give the PEM file of the authorities that signed the brokers' certificates",
+        ) from None
+    return str(path)
 
 
 def _connect(kind: Any, settings: Settings, **config: Any) -> Any:

@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     # Limits, checked before any work is done on a post.
     max_text_characters: int = Field(4_000, ge=1)
     max_image_bytes: int = Field(700_000, ge=1, description="Of the base64 text, as on the wire")
-    max_image_pixels: int = Field(40_000_000, ge=1)
+    max_image_pixels: int = Field(40_000_000, ge=1, le=89_478_485, description="Pillow's at most")
     max_message_bytes: int = Field(1_000_000, ge=1)
     earliest_time: AwareDatetime = Field(
         datetime(2000, 1, 1, tzinfo=UTC), description="No time on the wire may be before it"

@@ -1,9 +1,12 @@
 """What the guarantees stand on: sizes, and clear words where no broker is."""
 
+from pathlib import Path
+
+import certifi
 import pytest
 
 from covla import kafka
-from covla.errors import ServiceUnavailable
+from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings
 
 
@@ -26,3 +29,18 @@ def test_without_a_broker_it_says_how_to_get_one(offline_settings: Settings) -> 
         kafka.bootstrap(offline_settings)
     away = offline_settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:9"})
     assert kafka.bootstrap(away) == "127.0.0.1:9"
+
+
+def test_a_file_without_certificates_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "wide").write_text("-----BEGIN CERTIFICATE-----", encoding="utf-16")
+    for path in (tmp_path / "none", tmp_path, tmp_path / "empty", tmp_path / "wide"):
+        settings = Settings(state=tmp_path, kafka_bootstrap="127.0.0.1:9", kafka_ssl_cafile=path)
+        with pytest.raises(CovlaError) as refused:
+            kafka.client_config(settings)
+        assert str(refused.value).startswith(f"COVLA_KAFKA_SSL_CAFILE: cannot read {path}: ")
+        assert "\n" not in str(refused.value)
+    good = Settings(
+        state=tmp_path, kafka_bootstrap="127.0.0.1:9", kafka_ssl_cafile=Path(certifi.where())
+    )
+    assert kafka.client_config(good)["ssl_cafile"] == certifi.where()

@@ -20,7 +20,12 @@ def test_a_state_folder_that_cannot_work_is_refused(tmp_path: Path, name: str) -
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("COVLA_STATE", "a\nb"), ("COVLA_REST_PORT", "many"), ("COVLA_UNREADABLE_IMAGE", "maybe")],
+    [
+        ("COVLA_STATE", "a\nb"),
+        ("COVLA_REST_PORT", "many"),
+        ("COVLA_UNREADABLE_IMAGE", "maybe"),
+        ("COVLA_MAX_IMAGE_PIXELS", "1000000000"),
+    ],
 )
 def test_a_wrong_setting_is_one_line(tmp_path: Path, name: str, value: str) -> None:
     done = subprocess.run(

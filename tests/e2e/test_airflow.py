@@ -23,7 +23,7 @@ def settings(
 ) -> Settings:
     """What Airflow and its tasks are given: a state folder and topics of their own."""
     return Settings(
-        state=fresh_state(tmp_path_factory.mktemp("airflow")),
+        state=fresh_state(tmp_path_factory.mktemp("airflow") / "my 100% stäte #1 [a]?"),
         kafka_bootstrap=kafka.kafka_bootstrap,
         topic_prefix=f"t-{uuid.uuid4().hex[:12]}",
         airflow_port=ports.any_free(),
