@@ -75,14 +75,24 @@ class Settings(BaseSettings):
     @field_validator("state")
     @classmethod
     def _usable(cls, value: Path) -> Path:
-        name = str(value)
-        # DuckDB reads a backslash in a pattern as an escape, Airflow replaces $NAME.
-        found = next(
-            (c for c in name if unicodedata.category(c) in {"Cc", "Cs"} or c in "\\$"), None
+        try:
+            value = value.expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{str(value)!r}: {error}") from None
+        name = str(value.absolute())
+        # DuckDB reads a backslash in a pattern as an escape, Airflow replaces $NAME, Evidently
+        # expands a star and writes to what stands before two colons.
+        parts = (
+            *(c for c in name if unicodedata.category(c) in {"Cc", "Cs"}),
+            "\\",
+            "$",
+            "*",
+            "::",
         )
+        found = next((part for part in parts if part in name), None)
         if found is not None:
             raise ValueError(f"{name!r} has {found!r} in it, which not every part can work with")
-        return value.expanduser()
+        return value
 
     @property
     def lake(self) -> Path:

@@ -12,7 +12,9 @@ from sqlalchemy.engine import make_url
 from covla.settings import Settings, sqlite_uri
 
 
-@pytest.mark.parametrize("name", ["a\nb", "a\tb", "a\x7fb", "a\\b", "a$HOME", "a\udcffb", "a\x00b"])
+@pytest.mark.parametrize(
+    "name", ["a\nb", "a\tb", "a\x7fb", "a\\b", "a*", "a::b", "a$HOME", "a\udcffb", "a\x00b"]
+)
 def test_a_state_folder_that_cannot_work_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValidationError, match="not every part can work with"):
         Settings(state=tmp_path / name)
@@ -57,3 +59,14 @@ def test_sqlalchemy_opens_the_very_file(path: str) -> None:
     database = make_url(sqlite_uri(Path(path))).database
     assert database is not None
     assert os.path.normpath(database).replace("//", "/") == path
+
+
+def test_the_working_folder_is_part_of_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a$b").mkdir()
+    monkeypatch.chdir(tmp_path / "a$b")
+    with pytest.raises(ValidationError, match="not every part can work with"):
+        Settings(state=Path(".state"))
+    with pytest.raises(ValidationError, match="home directory"):
+        Settings(state=Path("~nobody-of-that-name/state"))
