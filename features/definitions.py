@@ -127,9 +127,10 @@ def _clock(content: FeatureView) -> Any:
         import numpy as np
         import pandas as pd
 
-        at = pd.to_datetime(inputs["posted_at"], unit="us", utc=True)
-        hour = 2 * np.pi * (at.dt.hour + at.dt.minute / 60) / 24
-        day = 2 * np.pi * at.dt.weekday / 7
+        # In whole minutes since 1970, a Thursday: pandas' own times end in 2262.
+        minute = inputs["posted_at"].astype("Float64") // 60_000_000
+        hour = (2 * np.pi * (minute % 1440) / 1440).astype(float)
+        day = (2 * np.pi * ((minute // 1440 + 3) % 7) / 7).astype(float)
         return pd.DataFrame(
             {
                 "hour_sin": np.sin(hour),

@@ -1,15 +1,14 @@
 """A training set as one Parquet file."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
-from covla.errors import CovlaError, Refused
+from covla.errors import Refused
 from covla.settings import Settings
-from covla.window import Window
+from covla.window import Window, parse_time
 from features.lake import write_parquet
 from features.training_set import training_set
 
@@ -20,17 +19,13 @@ def export(
     """Write `training_set` to `out`, hashtag priors as JSON text.
 
     Raises:
-        CovlaError: `as_of` is no time with a zone, or `out` cannot be written.
+        CovlaError: `as_of` is no time with a zone, or none that can be.
+        ServiceUnavailable: `out` cannot be written.
         Refused: the window holds no post.
     """
     moment = None
     if as_of is not None:
-        try:
-            moment = datetime.fromisoformat(as_of)
-        except ValueError:
-            raise CovlaError(f"as-of: {as_of!r} is not an RFC 3339 time") from None
-        if moment.tzinfo is None:
-            raise CovlaError(f"as-of: {as_of!r} has no time zone", hint="Add Z for UTC")
+        moment = parse_time("as-of", as_of)
     frame = training_set(window, settings, moment)
     if frame.empty:
         raise Refused(f"no post in the window {window}", hint="Ingest posts first")
@@ -43,5 +38,6 @@ def export(
         "window": str(window),
         "rows": len(frame),
         "labelled": int(frame["label"].notna().sum()),
+        "passed_over": frame.attrs["passed_over"],
         "out": str(out),
     }

@@ -23,7 +23,7 @@ TIMEOUTS = "socket_connect_timeout=1,socket_timeout=5"  # seconds
 def repo_config(settings: Settings, folder: Path) -> RepoConfig:
     """feature_store.yaml, filled from settings; registry and SQLite file lie in `folder`."""
     if settings.online_store == "redis":
-        online = {
+        online: dict[str, Any] = {
             "type": "features.online_store.RedisOnlineStore",
             "connection_string": f"{settings.redis_url.removeprefix('redis://')},{TIMEOUTS}",
         }
@@ -32,6 +32,10 @@ def repo_config(settings: Settings, folder: Path) -> RepoConfig:
             "type": "features.online_store.SqliteOnlineStore",
             "path": str(folder / "online.db"),
         }
+    online |= {
+        "earliest_time": settings.earliest_time.isoformat(),
+        "future_minutes": settings.future_minutes,
+    }
     filled = Template(TEMPLATE.read_text()).substitute(
         registry=json.dumps(str(folder / "registry.db")), online=json.dumps(online)
     )

@@ -14,14 +14,15 @@ from covla.settings import Settings
 from features.definitions import hashtag_window
 from features.lake import Lake
 from features.tables import HASHTAGS
+from features.times import POSSIBLE, bounds
 
 # Events of a hashtag: a post that first carries it, a label of such a post (+1), and the label that
 # this one replaces (-1). Nothing counts before both its own time and its post's.
-EVENTS = """
+EVENTS = f"""
 with carried as (
     select post_id, event_timestamp, created_timestamp, unnest(list_distinct(hashtags)) as hashtag
     from read_parquet($posts, hive_partitioning=false)
-    where created_timestamp <= $as_of
+    where created_timestamp <= $as_of and {POSSIBLE}
 ),
 posts as (
     select post_id, hashtag, min(event_timestamp) as event_timestamp,
@@ -32,7 +33,7 @@ said as (
     select post_id, event_timestamp, min(created_timestamp) as created_timestamp,
            arg_max(label, created_timestamp) as label
     from read_parquet($labels, hive_partitioning=false)
-    where created_timestamp <= $as_of group by post_id, event_timestamp
+    where created_timestamp <= $as_of and {POSSIBLE} group by post_id, event_timestamp
 ),
 labels as (
     select *, lag(label) over (partition by post_id order by event_timestamp) as before from said
@@ -46,7 +47,7 @@ events as (
            unnest([1, -1])
     from labels l join posts p using (post_id)
 )
-"""
+"""  # noqa: S608
 
 
 def history(settings: Settings, *, as_of: datetime, latest: bool = False) -> pa.Table:
@@ -54,7 +55,8 @@ def history(settings: Settings, *, as_of: datetime, latest: bool = False) -> pa.
 
     Args:
         settings: which lake, which taxonomy, how many hours counts reach back.
-        as_of: rows that were written to the lake later are not seen (feast#6615).
+        as_of: rows that were written to the lake later are not seen (feast#6615), nor events that
+            were in the future then: one of 2099 would stay the newest for ever.
         latest: the last row of each hashtag alone.
 
     A row becomes valid one microsecond after its event, so that a post never sees itself, nor a
@@ -71,6 +73,7 @@ def history(settings: Settings, *, as_of: datetime, latest: bool = False) -> pa.
                 "posts": lake.glob("posts"),
                 "labels": lake.glob("labels"),
                 "as_of": as_of,
+                **bounds(settings, as_of),
             },
         ).to_arrow_table()
     return found.cast(HASHTAGS)

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 
 from covla.errors import ServiceUnavailable
 from covla.settings import Settings
+from covla.times import latest_time
 from covla.window import Window
 from features.tables import SCHEMAS
 
@@ -34,6 +36,8 @@ class Lake:
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.lake
+        self.earliest = settings.earliest_time
+        self.latest = partial(latest_time, settings)
 
     def glob(self, table: str) -> str:
         """What Feast and DuckDB read: a pattern that stands for the files of this folder alone."""
@@ -87,7 +91,8 @@ class Lake:
                 (folder / f"{name}.parquet").unlink(missing_ok=True)
 
     def read(self, table: str, window: Window, columns: list[str] | None = None) -> pa.Table:
-        """The rows of a window, by event time; duplicates of a replay included."""
+        """The rows of a window, by event time; duplicates of a replay included, rows whose time
+        cannot be left out."""
         files = [str(f) for d in self._folders(table, window) for f in sorted(d.glob("*.parquet"))]
         schema = SCHEMAS[table]
         if not files:
@@ -95,6 +100,7 @@ class Lake:
             return table_.select(columns) if columns else table_
         at = ds.field("event_timestamp")
         inside = (at >= pa.scalar(window.start)) & (at < pa.scalar(window.end))
+        inside &= (at >= pa.scalar(self.earliest)) & (at <= pa.scalar(self.latest()))
         return ds.dataset(files, schema=schema).to_table(columns=columns, filter=inside)
 
     def compact(self, window: Window) -> dict[str, int]:

@@ -66,7 +66,7 @@ class OnlineContext:
 
 
 def _age(post: datetime, row: datetime) -> timedelta:
-    return post.astimezone(UTC) - row
+    return post - row
 
 
 def post_features(settings: Settings, post_id: str) -> dict[str, Any]:

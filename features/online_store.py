@@ -1,4 +1,5 @@
-"""Feast's SQLite and Redis stores, with one rule more: the newest event time of a key wins.
+"""Feast's SQLite and Redis stores, with two rules more: the newest event time of a key wins, and
+a row whose time cannot be counts as none, whether it is written, read or found in place.
 
 Feast 0.67 lets a late row overwrite a newer one in SQLite (feast#5163), and on Redis refuses a
 corrected row that has the same time (feast#2795). Here an older row never lands, and an equally
@@ -6,18 +7,21 @@ old one does, on both, however many workers write: what is there is read and rep
 transaction (SQLite) or under a lock of the view (Redis).
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
+from pydantic import AwareDatetime, BaseModel
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import LockNotOwnedError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from covla.post import now
 from features.feast_api import (
     RedisOnlineStore as FeastRedis,
 )
@@ -38,6 +42,22 @@ UNREACHABLE = (RedisConnectionError, RedisTimeoutError, LockNotOwnedError)
 LOCK_SECONDS = 20  # what a killed writer holds up the others; a batch takes a fraction of one
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+PASSED_OVER = "online store: passed over %d rows with a time that cannot be"
+
+log = logging.getLogger(__name__)
+
+
+class Times(BaseModel):
+    """Which times a row may have: part of the configuration of both stores."""
+
+    earliest_time: AwareDatetime = datetime(2000, 1, 1, tzinfo=UTC)
+    future_minutes: int = 15
+
+    def possible(self, at: int) -> bool:
+        """Whether microseconds since 1970 are a time that a row can have now."""
+        latest = now() + timedelta(minutes=self.future_minutes)
+        return microseconds(self.earliest_time) <= at <= microseconds(latest)
+
 
 def microseconds(at: datetime | None) -> int:
     """Since 1970; a time without zone is UTC, as everywhere in Feast's stores."""
@@ -48,22 +68,31 @@ def microseconds(at: datetime | None) -> int:
 
 
 def newest(
-    rows: Sequence[Row], keys: Sequence[bytes], stored: dict[bytes, int]
+    rows: Sequence[Row], keys: Sequence[bytes], stored: dict[bytes, int], times: Times
 ) -> dict[bytes, Row]:
     """The newest row of each key, by event time and then by created time, unless what is stored
-    (key -> microseconds) is newer still. Of equal rows the later in order wins."""
+    (key -> microseconds) is newer still. Of equal rows the later in order wins.
+
+    A row of 2099 would stay the newest for ever: it is left out, and replaced where it is stored.
+    """
     best: dict[bytes, Row] = {}
+    left_out = 0
     for key, row in zip(keys, rows, strict=True):
         age = microseconds(row[2]), microseconds(row[3])
-        if key in stored and age[0] < stored[key]:
+        if not times.possible(age[0]):
+            left_out += 1
             continue
-        now = best.get(key)
-        if now is None or age >= (microseconds(now[2]), microseconds(now[3])):
+        if key in stored and times.possible(stored[key]) and age[0] < stored[key]:
+            continue
+        found = best.get(key)
+        if found is None or age >= (microseconds(found[2]), microseconds(found[3])):
             best[key] = row
+    if left_out:
+        log.warning("online store: %d rows with a time that cannot be were not written", left_out)
     return best
 
 
-class SqliteOnlineStoreConfig(FeastSqliteConfig):  # type: ignore[misc]
+class SqliteOnlineStoreConfig(FeastSqliteConfig, Times):  # type: ignore[misc]
     """As Feast's."""
 
     type: Literal["features.online_store.SqliteOnlineStore"] = (
@@ -96,13 +125,31 @@ class SqliteOnlineStore(FeastSqlite):  # type: ignore[misc]
         connection = self._get_conn(config)
         with connection:
             connection.execute("BEGIN IMMEDIATE")
-            kept = newest(data, keys, _stored(connection, table.name, keys))
+            stored = _stored(connection, table.name, keys)
+            kept = newest(data, keys, stored, config.online_store)
             connection.executemany(
                 "INSERT OR REPLACE INTO covla_event_times VALUES (?, ?, ?)",
                 [(table.name, key, microseconds(row[2])) for key, row in kept.items()],
             )
             # Feast's rows join the transaction, and Feast commits it.
             super().online_write_batch(config, table, list(kept.values()), progress)
+
+    def online_read(
+        self, config: Any, table: Any, entity_keys: list[Any], *args: Any, **kw: Any
+    ) -> Any:
+        """As Feast's; a row whose time cannot be is read as none: Feast would fail at the year
+        10000, and with it the neighbours."""
+        version = config.entity_key_serialization_version
+        keys = [serialize_entity_key(key, version) for key in entity_keys]
+        stored = _stored(self._get_conn(config), table.name, keys)
+        times = config.online_store
+        odd = {key for key, at in stored.items() if not times.possible(at)}
+        if not odd:
+            return super().online_read(config, table, entity_keys, *args, **kw)
+        log.warning(PASSED_OVER, len(odd))
+        taken = [name for name, key in zip(entity_keys, keys, strict=True) if key not in odd]
+        rows = iter(super().online_read(config, table, taken, *args, **kw))
+        return [(None, None) if key in odd else next(rows) for key in keys]
 
     def update(self, config: Any, tables_to_delete: Sequence[Any], *args: Any, **kw: Any) -> None:
         """As Feast's; the event times of removed views go with them."""
@@ -127,7 +174,7 @@ def _stored(connection: sqlite3.Connection, view: str, keys: Sequence[bytes]) ->
     return found
 
 
-class RedisOnlineStoreConfig(FeastRedisConfig):  # type: ignore[misc]
+class RedisOnlineStoreConfig(FeastRedisConfig, Times):  # type: ignore[misc]
     """As Feast's, whose own check of times is off: ours stands in its place."""
 
     type: Literal["features.online_store.RedisOnlineStore"] = (
@@ -140,10 +187,23 @@ class RedisOnlineStore(FeastRedis):  # type: ignore[misc]
     """Redis or Valkey. A server that is away is noticed in a second: what then happens is for the
     caller to say, serving goes on without and ingest waits."""
 
+    _times: Times | None = None
+
     def _get_client(self, online_store_config: Any) -> Any:
+        self._times = online_store_config
         if not self._client:
             super()._get_client(online_store_config).set_retry(Retry(ConstantBackoff(0.05), 1))
         return self._client
+
+    def _get_features_for_entity(
+        self, values: Sequence[Any], feature_view: str, requested_features: list[str]
+    ) -> Any:
+        """As Feast's; a row whose time cannot be is read as none."""
+        raw = values[requested_features.index(f"_ts:{feature_view}")]
+        if raw and self._times is not None and not self._times.possible(_time(raw)):
+            log.warning(PASSED_OVER, 1)
+            values = [None] * len(values)
+        return super()._get_features_for_entity(values, feature_view, requested_features)
 
     def online_write_batch(
         self, config: Any, table: Any, data: list[Row], progress: Callable[[int], Any] | None
@@ -162,7 +222,7 @@ class RedisOnlineStore(FeastRedis):  # type: ignore[misc]
                     pipe.hget(key, field)
                 found = pipe.execute()
             stored = {key: _time(raw) for key, raw in zip(keys, found, strict=True) if raw}
-            kept = newest(data, keys, stored)
+            kept = newest(data, keys, stored, config.online_store)
             super().online_write_batch(config, table, list(kept.values()), progress)
 
 

@@ -11,6 +11,7 @@ from features.definitions import POST_VIEWS
 from features.feature_store import feature_store
 from features.lake import Lake
 from features.sink import KEYS, write_hashtag_table, write_online
+from features.times import POSSIBLE, bounds, passed_over
 
 CHUNK = 10_000
 
@@ -19,7 +20,11 @@ def rebuild(settings: Settings) -> dict[str, Any]:
     """Write the last version of every post, label and hashtag to the online store.
 
     A corrected row of the same event time replaces the old one (feast#2795). Safe while ingest
-    runs: an older row never overwrites a newer one.
+    runs: an older row never overwrites a newer one. Rows whose time cannot be are left out, and
+    what was written online from such rows before is overwritten.
+
+    Returns:
+        View -> rows written, and `passed_over`: table of the lake -> rows left out.
 
     Raises:
         ServiceUnavailable: the online store does not answer.
@@ -35,9 +40,9 @@ def rebuild(settings: Settings) -> dict[str, Any]:
             columns = ", ".join([*KEYS, *features])
             found = engine.sql(
                 f"select {columns} from read_parquet($files, hive_partitioning=false) "  # noqa: S608
-                "qualify row_number() over (partition by post_id "
+                f"where {POSSIBLE} qualify row_number() over (partition by post_id "
                 "order by event_timestamp desc, created_timestamp desc) = 1",
-                params={"files": lake.glob(table)},
+                params={"files": lake.glob(table), **bounds(settings)},
             ).to_arrow_reader(CHUNK)
             counts[view] = 0
             for batch in found:
@@ -49,4 +54,4 @@ def rebuild(settings: Settings) -> dict[str, Any]:
     if rows.num_rows:
         write_online(store, "hashtag", rows)
     counts["hashtag"] = rows.num_rows
-    return counts
+    return counts | {"passed_over": passed_over(settings)}

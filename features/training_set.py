@@ -1,6 +1,7 @@
 """What is known of a window's posts: a point-in-time join through Feast."""
 
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from features.definitions import HASHTAG, POST_VIEWS
 from features.feature_store import apply, feature_store
 from features.hashtags import history
 from features.lake import Lake, write_parquet
+from features.times import POSSIBLE, bounds, passed_over
 
 FEATURES = [f"{view}:{name}" for view, (_, features, _) in POST_VIEWS.items() for name in features]
 COLUMNS = [name for _, features, _ in POST_VIEWS.values() for name in features]
@@ -43,9 +45,24 @@ def training_set(
     Returns:
         post_id, event_timestamp, every feature of `definitions.POST_VIEWS` (null where nothing is
         known) and `hashtag_priors`: hashtag -> {posts, labelled, prior} as it was just before
-        the post.
+        the post. Rows whose time cannot be are passed over; `attrs["passed_over"]` counts
+        them, table of the lake -> rows.
     """
     as_of = as_of or now()
+    odd = passed_over(settings)
+    found = _joined(window, settings, as_of, odd, quarantined=quarantined)
+    found.attrs["passed_over"] = odd
+    return found
+
+
+def _joined(
+    window: Window,
+    settings: Settings,
+    as_of: datetime,
+    odd: Mapping[str, int],
+    *,
+    quarantined: bool,
+) -> pd.DataFrame:
     spine = _spine(window, settings, as_of, quarantined=quarantined)
     if spine.num_rows == 0:
         return pd.DataFrame(columns=["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"])
@@ -55,6 +72,10 @@ def training_set(
         ask, features=FEATURES, filter_by_created_timestamp=True
     )
     frame: pd.DataFrame = job.to_arrow().to_pandas()
+    for table, columns in (("labels", ["label", "source"]), ("teacher", ["teacher", "teacher_id"])):
+        if table in odd:
+            known = frame["post_id"].isin(_possible(table, settings, as_of))
+            frame[columns] = frame[columns].where(known, None)
     frame = frame.drop(columns="event_timestamp").merge(
         spine.to_pandas(), on="post_id", validate="one_to_one"
     )
@@ -67,13 +88,13 @@ def _spine(window: Window, settings: Settings, as_of: datetime, *, quarantined: 
     """The posts whose last version known at `as_of` is in the window, and when it was."""
     lake = Lake(settings)
     lake.create()
-    query = """
+    query = f"""
         select post_id, max(event_timestamp) as event_timestamp
         from read_parquet($posts, hive_partitioning=false)
         where created_timestamp <= $as_of and event_timestamp >= $start
-          and event_timestamp <= $as_of
+          and event_timestamp <= $as_of and {POSSIBLE}
         group by post_id having max(event_timestamp) < $end
-    """
+    """  # noqa: S608
     if not quarantined:
         query = f"""
             select * from ({query}) anti join (
@@ -86,12 +107,25 @@ def _spine(window: Window, settings: Settings, as_of: datetime, *, quarantined: 
         "as_of": as_of,
         "start": window.start,
         "end": window.end,
+        **bounds(settings, as_of),
     }
     if not quarantined:
         values["quarantine"] = lake.glob("quarantine")
     with duckdb.connect() as engine:
         engine.execute("set timezone = 'UTC'")
         return engine.sql(query, params=values).to_arrow_table()
+
+
+def _possible(table: str, settings: Settings, as_of: datetime) -> list[str]:
+    """Posts with a row of `table` whose time can be: the last of these is what Feast joined."""
+    with duckdb.connect() as engine:
+        engine.execute("set timezone = 'UTC'")
+        rows = engine.execute(
+            "select distinct post_id from read_parquet($files, hive_partitioning=false) "  # noqa: S608
+            f"where created_timestamp <= $as_of and {POSSIBLE}",
+            {"files": Lake(settings).glob(table), "as_of": as_of, **bounds(settings, as_of)},
+        ).fetchall()
+    return [post_id for (post_id,) in rows]
 
 
 def _priors(frame: pd.DataFrame, settings: Settings, as_of: datetime) -> list[dict[str, Any]]:
