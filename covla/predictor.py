@@ -1,9 +1,7 @@
 """A model version -> predictions. REST, stream, backfill, the gate and evaluation all call this."""
 
-import hashlib
 import logging
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -11,22 +9,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
-from weakref import WeakValueDictionary
 
 import numpy as np
-from safetensors import safe_open
 
 from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.memo import Memo
 from covla.model.context import Context, HashtagPrior, context_of
 from covla.model.encoders import Encoded, Encoders
-from covla.model.engine import NETWORKS, Engine, pick_device, tower_files
-from covla.model.head import HeadEngine, folder_encoders
+from covla.model.engine import Engine, pick_device
+from covla.model.head import HeadEngine
 from covla.post import Flag, Prediction, SocialPost, now
 from covla.prepare import Prepared, prepare
+from covla.probe import probe_post
 from covla.registry import Registry
 from covla.settings import Settings
+from covla.shared_encoders import shared_encoders
 
 # What is known of a post's hashtags; None where it could not be looked up in time.
 Priors = Mapping[str, HashtagPrior] | None
@@ -34,12 +32,10 @@ ContextSource = Callable[[Sequence[Prepared]], Sequence[Priors]]
 
 CHUNK = 64  # posts that are encoded while the next ones are prepared
 DECIMALS = 6
+INTERNAL = "internal"
 _THREADS = 4
 
 log = logging.getLogger(__name__)
-
-_sharing = threading.Lock()
-_shared: WeakValueDictionary[tuple[str, Path], Encoders] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ class Predictor:
         version, folder = Registry(settings).resolve(ref)
         engine = Engine.of(folder, pick_device(settings.device))
         head = HeadEngine.load(folder, device=settings.device, engine=engine, cache=settings.cache)
-        return cls(version, head, _encoders(folder, engine, settings), settings, context)
+        return cls(version, head, shared_encoders(folder, engine, settings), settings, context)
 
     def forget(self) -> None:
         """Forget the texts and pictures that were seen lately, as a measurement has to."""
@@ -100,11 +96,19 @@ class Predictor:
     def predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]:
         """One prediction or one error per post, in order.
 
-        A text or a picture that was seen lately is not encoded again.
+        A text or a picture that was seen lately is not encoded again. A post that fails by itself
+        is an error of code "internal", and only while others can be predicted.
 
         Raises:
-            ServiceUnavailable: the blob store does not answer: nothing is wrong with the posts.
+            ServiceUnavailable: the engine, the memory or the blob store fails: nothing is wrong
+                with the posts.
         """
+        try:
+            return self._predict(items)
+        except MemoryError as error:
+            raise ServiceUnavailable("this machine is out of memory") from error
+
+    def _predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]:
         started = time.perf_counter()
         memo = self._memo
         chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
@@ -126,22 +130,43 @@ class Predictor:
 
         Raises:
             ServiceUnavailable: the blob store does not answer.
+            MemoryError: there is none left.
         """
         try:
             return prepare(post.check_limits(self._settings), self._settings, self._blobs)
         except PostError as error:
             return error
+        except MemoryError:
+            raise
         except OSError as error:
             raise ServiceUnavailable(f"the blob store does not answer: {error}") from error
-        except Exception:  # a decoder's surprise is this post's error, not its neighbours'
-            log.exception("post %s cannot be prepared", post.post_id)
-            return PostError("post", "internal", "it cannot be processed; the log says why")
+        except CovlaError:
+            raise
+        except Exception as error:  # noqa: BLE001  # one post's, as `_chunk` makes sure
+            return _internal(post, error)
+
+    def check(self) -> None:
+        """Predict a post that is known to be good.
+
+        Raises:
+            ServiceUnavailable: that fails, so no post is to blame.
+        """
+        try:
+            item = prepare(probe_post(), self._settings, self._blobs)
+            self.answer([item], self.encode([item]), self.look_up([item]))
+        except Exception as error:
+            raise ServiceUnavailable(
+                f"version {self.version} fails on every post: {type(error).__name__}: {error}",
+                hint="The log has the first failure; restart where it lasts",
+            ) from error
 
     def _chunk(
         self, items: list[Prepared | PostError], memo: Memo, started: float
     ) -> list[Prediction | PostError]:
         good = [item for item in items if not isinstance(item, PostError)]
         answers = iter(self._isolated(good, memo, started))
+        if any(isinstance(item, PostError) and item.code == INTERNAL for item in items):
+            self.check()
         return [item if isinstance(item, PostError) else next(answers) for item in items]
 
     def _isolated(
@@ -153,13 +178,28 @@ class Predictor:
         try:
             priors = self.look_up(prepared)
             return self.answer(prepared, self.encode(prepared, memo), priors, started=started)
-        except ServiceUnavailable:
+        except (ServiceUnavailable, MemoryError):
             raise
-        except Exception:
-            if len(prepared) == 1:
-                log.exception("post %s cannot be predicted", prepared[0].post.post_id)
-                return [PostError("post", "internal", "it cannot be processed; the log says why")]
-            return [self._isolated([item], memo, started)[0] for item in prepared]
+        except Exception as error:  # noqa: BLE001  # each is looked at alone below
+            log.warning("a batch of %d posts fails: %r", len(prepared), error)
+        results = [self._alone(item, memo, started) for item in prepared]
+        if all(isinstance(result, Prediction) for result in results):
+            return results
+        self.check()
+        # Now that the engine is known to work, what fails again fails by itself.
+        return [
+            result if isinstance(result, Prediction) else self._alone(item, memo, started)
+            for item, result in zip(prepared, results, strict=True)
+        ]
+
+    def _alone(self, item: Prepared, memo: Memo, started: float) -> Prediction | PostError:
+        try:
+            encoded = self.encode([item], memo)
+            return self.answer([item], encoded, self.look_up([item]), started=started)[0]
+        except (ServiceUnavailable, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001  # this post's, as `_isolated` makes sure
+            return _internal(item.post, error)
 
     def look_up(self, prepared: Sequence[Prepared]) -> Sequence[Priors]:
         """What is known of the posts' hashtags; None where it could not be looked up in time."""
@@ -262,27 +302,9 @@ class Predictor:
             self.answer([item], self.encoders.encode([item]), [{}])
 
 
-def _encoders(folder: Path, engine: Engine, settings: Settings) -> Encoders:
-    """The towers of a model folder. Versions of one process with equal towers share them."""
-    key = (_towers_digest(folder, engine), settings.cache)
-    with _sharing:
-        encoders = _shared.get(key)
-        if encoders is None:
-            encoders = _shared[key] = folder_encoders(folder, settings, engine)
-        return encoders
-
-
-def _towers_digest(folder: Path, engine: Engine) -> str:
-    total = hashlib.sha256((folder / "tokenizer.json").read_bytes())
-    total.update(f"{engine}".encode())
-    with safe_open(folder / "model.safetensors", framework="pt") as file:
-        for name in sorted(file.keys()):
-            if name.startswith("towers."):
-                total.update(name.encode() + file.get_tensor(name).numpy().tobytes())
-    if engine.in_folder:
-        for path in tower_files(folder / NETWORKS, engine):
-            total.update(path.read_bytes())
-    return total.hexdigest()
+def _internal(post: SocialPost, error: Exception) -> PostError:
+    log.error("post %s cannot be processed", post.post_id, exc_info=error)
+    return PostError("post", INTERNAL, "it cannot be processed; the log says why")
 
 
 def _quality(item: Prepared) -> dict[str, float]:

@@ -3,19 +3,18 @@
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from redis.exceptions import RedisError
 
 from covla.blobs import BlobStore
 from covla.errors import ServiceUnavailable
 from covla.model.encoders import Encoders
-from covla.post import SocialPost, now
+from covla.post import now
 from covla.prepare import prepare
+from covla.probe import probe_post
 from covla.settings import Settings
 from features.definitions import HASHTAG, POST_VIEWS
 from features.extract import extract
@@ -72,10 +71,8 @@ class Sink:
         Raises:
             ServiceUnavailable: the encoders do not work on this machine now.
         """
-        post = SocialPost(post_id="check", created_at=now(), text="a place")
-        image = np.full((64, 64, 3), 127, np.uint8)
         try:
-            good = replace(prepare(post, self.settings, BlobStore(self.settings)), image=image)
+            good = prepare(probe_post(), self.settings, BlobStore(self.settings))
             extract([good], self.encoders, now(), secret=self.secret, image_uris=[None])
         except Exception as error:
             raise ServiceUnavailable(

@@ -47,7 +47,7 @@ def build(settings: Settings, current: Current) -> Any:
             api.metrics.serves(current().version)
 
         def __is_ready__(self) -> bool:
-            return api.queue.alive
+            return api.queue.ready
 
         def __is_alive__(self) -> bool:
             return api.queue.alive

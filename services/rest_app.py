@@ -139,9 +139,11 @@ class Api:
                 busy = {"error": str(error), "field": "", "code": "overloaded"}
                 headers = {"Retry-After": str(error.retry_after)}
                 response = JSONResponse(busy, 429, headers=headers)
-            except ServiceUnavailable as error:
+            except (ServiceUnavailable, MemoryError) as error:
                 self.metrics.refused("unavailable")
-                away = {"error": str(error), "field": "", "code": "unavailable"}
+                log.warning("%s cannot be answered now: %s", route, error)
+                reason = str(error) or "the server is out of memory"
+                away = {"error": reason, "field": "", "code": "unavailable"}
                 response = JSONResponse(away, 503, headers={"Retry-After": "5"})
             except TimeoutError:
                 self.metrics.refused("too_slow")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from covla.errors import CovlaError
 from covla.explanation.contract import Explained
 from covla.post import SocialPost
 from services.models import Current
@@ -36,7 +37,13 @@ def maker(current: Current) -> Make:
     def make(post: SocialPost, picture: bool) -> tuple[Explained, bytes]:
         model = current()
         assert isinstance(model, Predictor)
-        explained = explain(model, post)
+        try:
+            explained = explain(model, post)
+        except (CovlaError, MemoryError):
+            raise
+        except Exception:
+            model.check()  # a broken engine is no fault of the post
+            raise
         if not picture:
             return explained, b""
         from covla.explanation.picture import draw

@@ -1,0 +1,39 @@
+"""The towers of model folders in this process: versions with equal towers share one set."""
+
+import hashlib
+import threading
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from safetensors import safe_open
+
+from covla.model.encoders import Encoders
+from covla.model.engine import NETWORKS, Engine, tower_files
+from covla.model.head import folder_encoders
+from covla.settings import Settings
+
+_sharing = threading.Lock()
+_shared: WeakValueDictionary[tuple[str, Path], Encoders] = WeakValueDictionary()
+
+
+def shared_encoders(folder: Path, engine: Engine, settings: Settings) -> Encoders:
+    """The towers of a model folder. Versions of one process with equal towers share them."""
+    key = (_towers_digest(folder, engine), settings.cache)
+    with _sharing:
+        encoders = _shared.get(key)
+        if encoders is None:
+            encoders = _shared[key] = folder_encoders(folder, settings, engine)
+        return encoders
+
+
+def _towers_digest(folder: Path, engine: Engine) -> str:
+    total = hashlib.sha256((folder / "tokenizer.json").read_bytes())
+    total.update(f"{engine}".encode())
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        for name in sorted(file.keys()):
+            if name.startswith("towers."):
+                total.update(name.encode() + file.get_tensor(name).numpy().tobytes())
+    if engine.in_folder:
+        for path in tower_files(folder / NETWORKS, engine):
+            total.update(path.read_bytes())
+    return total.hexdigest()
