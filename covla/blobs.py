@@ -14,6 +14,8 @@ from covla.errors import CovlaError, PostError
 from covla.settings import Settings
 
 DERIVATIVE_PIXELS = 256
+# Another name whenever the same bytes decode to other pixels; what has an older one is not read.
+DERIVATIVE = ".256-2.png"
 
 
 class BlobStore:
@@ -36,7 +38,7 @@ class BlobStore:
         self._roots |= {f"file://{base}", Path(base).as_uri()}
 
     def _path(self, sha: str, *, derivative: bool, base: str = "") -> str:
-        return f"{base or self._bases[0]}/{sha[:2]}/{sha}{'.256.png' if derivative else ''}"
+        return f"{base or self._bases[0]}/{sha[:2]}/{sha}{DERIVATIVE if derivative else ''}"
 
     def uri(self, sha: str) -> str:
         """The address of the picture with this SHA-256 (hex)."""

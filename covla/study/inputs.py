@@ -20,7 +20,7 @@ from covla.study.rows import Row
 from covla.study.teaching import Teaching
 from covla.training.data import TrainingPost
 from covla.training.examples import Prepped, Progress, encode, prepare_posts
-from covla.training.feature_cache import FeatureCache
+from covla.training.feature_cache import IMAGE, FeatureCache
 from covla.training.fit import TowerShape
 from covla.training.noisy_copies import with_copies
 from covla.training.reduction import Features, Reduction
@@ -86,7 +86,7 @@ class Inputs:
             found = (cache.get(f"{prefix}.{key}") for cache in self._open)
             return next(tensor for tensor in found if tensor is not None)
 
-        return [(find("t", item.text_hash), find("i", item.image_hash)) for item in items]
+        return [(find("t", item.text_hash), find(IMAGE, item.image_hash)) for item in items]
 
 
 def gather(
@@ -193,6 +193,6 @@ def _unknown(item: Prepared, clean: FeatureCache) -> Prepared:
     """`item` with the modalities alone that `clean` does not have."""
     if item.text_hash and clean.get(f"t.{item.text_hash}") is not None:
         item = replace(item, text="", text_hash="")
-    if item.image_hash and clean.get(f"i.{item.image_hash}") is not None:
+    if item.image_hash and clean.get(f"{IMAGE}.{item.image_hash}") is not None:
         item = replace(item, image=None, image_hash="")
     return item

@@ -19,6 +19,9 @@ from torch import Tensor
 from covla.model.encoders import Encoded
 
 SHARD = 256
+# Prefix of an image's keys. Another number whenever the same bytes decode to other pixels: what
+# was encoded of a transparent image when it was still laid on black is then not found.
+IMAGE = "i2"
 
 
 class Hashed(Protocol):
@@ -71,7 +74,7 @@ class FeatureCache:
         """Tokens (T x d_T) and regions (R x d_V) per post, fp16, in order; None where missing."""
         keys = [
             (f"t.{item.text_hash}" if item.text_hash else "",
-             f"i.{item.image_hash}" if item.image_hash else "")
+             f"{IMAGE}.{item.image_hash}" if item.image_hash else "")
             for item in items
         ]  # fmt: skip
         missing = [

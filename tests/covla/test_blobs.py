@@ -52,6 +52,19 @@ def test_what_earlier_versions_wrote_is_read_and_expires(tmp_path: Path) -> None
     assert not older.exists()
 
 
+def test_a_derivative_of_an_older_decoder_is_not_read_but_expires(tmp_path: Path) -> None:
+    """It may show a transparent image on black, which serving no longer sees."""
+    settings = Settings(state=tmp_path)
+    blobs = BlobStore(settings)
+    uri = blobs.put(b"content")
+    original = next(iter(files(tmp_path)))
+    original.with_name(f"{original.name}.256.png").write_bytes(b"older")
+    assert blobs.read(uri, derivative=True) == b"content"
+    for path in files(tmp_path):
+        os.utime(path, (0, 0))
+    assert blobs.expire(datetime(2020, 1, 1, tzinfo=UTC)) == 2
+
+
 @pytest.mark.parametrize(
     "root", ["{0}/my blobs 50%", "file://{0}/my%20blobs%2050%25", "file:{0}/b"]
 )
