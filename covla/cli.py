@@ -1,5 +1,6 @@
 """The `covla` command: an empty shell that finds each room's verbs by entry point."""
 
+import json
 import sys
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -7,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 from covla import __version__
-from covla.errors import CovlaError
+from covla.errors import CovlaError, TooFew
 
 GROUP = "covla.commands"
 
@@ -51,6 +52,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except CovlaError as error:
         click.echo(f"covla: {error}", err=True)
+        if isinstance(error, TooFew) and "--json" in sys.argv:
+            click.echo(json.dumps({"skipped": str(error)}))  # what a schedule goes by
         sys.exit(error.exit_code)
     except OSError as error:
         # A full disk or a folder without write permission: no stack trace helps there.

@@ -26,6 +26,10 @@ class CovlaError(Exception):
         return f"{message}. {self.hint}" if self.hint else message
 
 
+class TooFew(CovlaError):
+    """Good input, and too little of it: a quiet hour. A schedule passes over it."""
+
+
 class ServiceUnavailable(CovlaError):
     """A broker, server or store that should answer does not."""
 

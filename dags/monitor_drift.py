@@ -1,4 +1,7 @@
-"""Every hour: has a modality drifted from what the champion was trained on?"""
+"""Every hour: has a modality drifted from what the champion was trained on?
+
+An hour with too few posts to tell is skipped, with the reason.
+"""
 
 from collections.abc import Iterator
 

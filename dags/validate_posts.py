@@ -1,9 +1,13 @@
-"""Every hour: hold the new posts against the expectations; good ones may teach."""
+"""Every hour: hold the new posts against the expectations; good ones may teach.
+
+An hour without a post is skipped.
+"""
 
 from collections.abc import Iterator
 
 from airflow.sdk import Metadata, dag, get_current_context, task
-from verbs import SCHEDULE, VALIDATED, run_verb
+from airflow.sdk.exceptions import AirflowSkipException
+from verbs import GATE_SAID_NO, SCHEDULE, VALIDATED, VerbFailed, run_verb
 from windows import request, window_params
 
 
@@ -19,7 +23,14 @@ def validate_posts() -> None:
     @task(outlets=[VALIDATED])
     def validate() -> Iterator[Metadata]:
         asked = request(get_current_context())
-        run_verb("validate", "--window", asked["window"], minutes=20)
+        arguments = ("validate", "--window", asked["window"])
+        found = run_verb(*arguments, minutes=20, accept=(0, GATE_SAID_NO))
+        if not found["rows"]:
+            raise AirflowSkipException(f"no post in the window {found['window']}")
+        if not found["success"]:
+            broken = [row for row in found["expectations"] if not row["ok"]]
+            names = "; ".join(f"{row['column']}: {row['expectation']}" for row in broken)
+            raise VerbFailed(f"covla validate: {names}; see {found['report']}")
         yield Metadata(VALIDATED, extra=asked)
 
     validate()

@@ -13,13 +13,14 @@ from typing import Any
 
 from airflow.configuration import conf
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 VALIDATED = Asset("covla_validated", uri="covla://posts/validated")
 TEACHER = Asset("covla_teacher", uri="covla://posts/teacher")
 DRIFT = Asset("covla_drift", uri="covla://posts/drift")
 
 GATE_SAID_NO = 4
+TOO_FEW = 2
 
 # Section [covla], option schedule of Airflow's own configuration; "none" for runs by hand alone.
 _schedule = conf.get("covla", "schedule", fallback="@hourly")
@@ -41,6 +42,7 @@ def run_verb(
     """Run `covla ARGUMENTS --json` and return its result, with `exit_code` besides.
 
     Raises:
+        AirflowSkipException: there are too few posts for it; the reason is the command's own.
         VerbFailed: another exit code than `accept`, a signal, or no result within `minutes`.
     """
     command = [sys.executable, "-m", "covla.cli", *arguments, "--json"]
@@ -57,14 +59,16 @@ def run_verb(
     except subprocess.TimeoutExpired as error:
         raise VerbFailed(f"covla {arguments[0]} did not end within {minutes} minutes") from error
     print(done.stderr, done.stdout, sep="\n", flush=True)
+    lines = done.stdout.strip().splitlines()
+    if done.returncode == TOO_FEW and lines and lines[-1].startswith('{"skipped"'):
+        raise AirflowSkipException(json.loads(lines[-1])["skipped"])
     if done.returncode not in accept:
         how = f"exit code {done.returncode}"
         if done.returncode < 0:
             how = f"{signal.Signals(-done.returncode).name} (out of memory?)"
-        lines = f"{done.stdout}\n{done.stderr}".strip().splitlines()
-        raise VerbFailed(f"covla {arguments[0]} ended with {how}: {' | '.join(lines[-3:])}")
+        ends = f"{done.stdout}\n{done.stderr}".strip().splitlines()[-3:]
+        raise VerbFailed(f"covla {arguments[0]} ended with {how}: {' | '.join(ends)}")
     # A verb that says no gives its reasons on stderr, after its result.
-    lines = done.stdout.strip().splitlines()
     try:
         result: dict[str, Any] = json.loads(lines[-1])
     except (IndexError, json.JSONDecodeError) as error:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowFailException
 
 
 def request(context: Any) -> dict[str, Any]:
@@ -12,6 +13,9 @@ def request(context: Any) -> dict[str, Any]:
     Keys: `window`, the posts that asked for it; `train_window`, by default the 30 days to its end;
     `gate_window`, whose held-out posts judge a challenger, by default the 7 days to its end (each
     START/END); `preset`; and what else the caller passed along.
+
+    Raises:
+        AirflowFailException: `window` is not START/END.
     """
     asked: dict[str, Any] = {}
     for events in (context.get("triggering_asset_events") or {}).values():
@@ -24,9 +28,12 @@ def request(context: Any) -> dict[str, Any]:
             end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
             start = end - timedelta(hours=1)
         asked["window"] = f"{start.isoformat()}/{end.isoformat()}"
-    end = datetime.fromisoformat(asked["window"].split("/")[1])
-    for name, days in (("train_window", 30), ("gate_window", 7)):
-        asked.setdefault(name, f"{(end - timedelta(days=days)).isoformat()}/{end.isoformat()}")
+    try:
+        _, end = (datetime.fromisoformat(part) for part in asked["window"].split("/"))
+        for name, days in (("train_window", 30), ("gate_window", 7)):
+            asked.setdefault(name, f"{(end - timedelta(days=days)).isoformat()}/{end.isoformat()}")
+    except (ValueError, OverflowError, AttributeError):
+        raise AirflowFailException(f"window: {asked['window']!r} is not START/END") from None
     asked.setdefault("preset", "base")
     return asked
 

@@ -1,8 +1,8 @@
 """Great Expectations over a window: what must hold before anything is trained on it.
 
 The verdict is small and plain JSON (great_expectations#8671). Rows that break an expectation go
-to the lake's quarantine, which training leaves out; the verdict is no when too many do, or when
-the window as a whole is wrong.
+to the lake's quarantine, which training leaves out; the verdict is no when too many do that were
+not there before, or when the window as a whole is wrong.
 """
 
 import logging
@@ -26,6 +26,10 @@ from features.training_set import training_set
 from features.validation_page import page
 
 MOSTLY = 0.95  # share of rows that must be right for the window to be used without the others
+# In a quiet hour one odd row is more than the other 5 %, and still only one odd row.
+ALLOWED = 1
+# Posts that a share needs before it says something. An hour of few texts alone is ordinary.
+LEAST_TEXTS, LEAST_POSTS = 30, 100
 EXAMPLES = 5
 OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
 EMBEDDINGS = ("text_embedding", "image_embedding")
@@ -45,20 +49,41 @@ class _Suite:
     """Expectations with what they are called in the verdict."""
 
     items: list[tuple[str, Any]] = field(default_factory=list)
+    not_judged: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, name: str, expectation: Any) -> None:
+    def add(self, name: str, expectation: Any, *, strict: bool = False) -> None:
+        """With `strict`, no row may break it."""
+        expectation.meta = {"name": name, "position": len(self.items), "strict": strict}
         self.items.append((name, expectation))
+
+    def add_share(self, name: str, column: pd.Series, low: float, least: int) -> None:
+        """A mean of at least `low` over the rows that have a value, if they are `least`."""
+        import great_expectations.expectations as gx
+
+        rows = int(column.notna().sum())
+        if rows >= least:
+            mean = {"column": column.name, "min_value": low, "max_value": 1}
+            self.add(name, gx.ExpectColumnMeanToBeBetween(**mean))
+            return
+        reason = f"not judged: of {rows} posts, at least {least} are needed"
+        row = {"column": column.name, "expectation": name, "ok": True, "unexpected": 0}
+        self.not_judged.append(row | {"examples": [reason], "posts": []})
 
 
 def validate(window: Window, settings: Settings) -> dict[str, Any]:
     """The verdict on a window; writes it, its page and the quarantined rows.
 
     Returns:
-        window, success, rows, quarantined, expectations (column, expectation, ok, unexpected,
-        examples), report (path of the page).
+        window, success, rows, quarantined, passed_over (rows of the lake whose time cannot be),
+        expectations (column, expectation, ok, unexpected, examples), report (path of the page).
     """
     frame = training_set(window, settings, quarantined=True)
-    rows = _judge(_measured(frame), window, settings)
+    # A row that an earlier run put aside is dealt with; it stays aside for as long as it is bad.
+    before = Lake(settings).read("quarantine", window, ["post_id", "event_timestamp"])
+    pairs = set(zip(*before.to_pydict().values(), strict=True))
+    keys = zip(frame["post_id"], frame["event_timestamp"], strict=True)
+    known = {post_id for post_id, at in keys if (post_id, at.to_pydatetime()) in pairs}
+    rows = _judge(_measured(frame), window, settings, known)
     bad: dict[str, list[str]] = {}
     for row in rows:
         for post_id in row.pop("posts"):
@@ -71,6 +96,7 @@ def validate(window: Window, settings: Settings) -> dict[str, Any]:
         "success": all(row["ok"] for row in rows),
         "rows": len(frame),
         "quarantined": len(bad),
+        "passed_over": frame.attrs["passed_over"],
         "expectations": rows,
         "report": str(report),
     }
@@ -88,8 +114,9 @@ def validate(window: Window, settings: Settings) -> dict[str, Any]:
 def _measured(frame: pd.DataFrame) -> pd.DataFrame:
     """Scalars in place of what Great Expectations cannot look into."""
     plain = frame.drop(columns=[*EMBEDDINGS, "teacher", "hashtags", "hashtag_priors"])
-    plain["text_length"] = [len(text) for text in frame["text"]]
-    plain["language_known"] = (frame["lang"] != "und").astype(float)
+    plain["text_length"] = [len(text or "") for text in frame["text"]]
+    with_text = frame["has_text"].astype(bool)
+    plain["language_known"] = (frame["lang"] != "und").astype(float).where(with_text)
     plain["has_image_share"] = frame["has_image"].astype(float)
     for name in EMBEDDINGS:
         there = frame[f"has_{name.split('_', maxsplit=1)[0]}"].astype(bool)
@@ -109,13 +136,13 @@ def _suite(frame: pd.DataFrame, window: Window, settings: Settings) -> _Suite:
     suite.add("at least one row", gx.ExpectTableRowCountToBeBetween(min_value=1))
     if frame.empty:
         return suite
-    suite.add("is there", gx.ExpectColumnValuesToNotBeNull(column="post_id"))
-    suite.add("each id once", gx.ExpectColumnValuesToBeUnique(column="post_id"))
-    suite.add("in the window", _between("event_timestamp", window.start, last, mostly=1.0))
+    suite.add("is there", gx.ExpectColumnValuesToNotBeNull(column="post_id"), strict=True)
+    suite.add("each id once", gx.ExpectColumnValuesToBeUnique(column="post_id"), strict=True)
+    suite.add("in the window", _between("event_timestamp", window.start, last), strict=True)
     limit = settings.max_text_characters
     suite.add(f"at most {limit} characters", _between("text_length", 0, limit))
-    suite.add("share of a known language", _mean("language_known", 0.3))
-    suite.add("share of posts with a picture", _mean("has_image_share", 0.05))
+    suite.add_share("share of a known language", frame["language_known"], 0.3, LEAST_TEXTS)
+    suite.add_share("share of posts with a picture", frame["has_image_share"], 0.05, LEAST_POSTS)
     for name in COUNTS:
         suite.add("not negative", _between(name, 0, None))
     for name in SHARES:
@@ -132,27 +159,21 @@ def _suite(frame: pd.DataFrame, window: Window, settings: Settings) -> _Suite:
     return suite
 
 
-def _between(column: str, low: Any, high: Any, mostly: float = MOSTLY) -> Any:
+def _between(column: str, low: Any, high: Any) -> Any:
     import great_expectations.expectations as gx
 
-    return gx.ExpectColumnValuesToBeBetween(
-        column=column, min_value=low, max_value=high, mostly=mostly
-    )
+    return gx.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high)
 
 
 def _among(column: str, values: list[Any]) -> Any:
     import great_expectations.expectations as gx
 
-    return gx.ExpectColumnValuesToBeInSet(column=column, value_set=values, mostly=MOSTLY)
+    return gx.ExpectColumnValuesToBeInSet(column=column, value_set=values)
 
 
-def _mean(column: str, low: float) -> Any:
-    import great_expectations.expectations as gx
-
-    return gx.ExpectColumnMeanToBeBetween(column=column, min_value=low, max_value=1)
-
-
-def _judge(frame: pd.DataFrame, window: Window, settings: Settings) -> list[dict[str, Any]]:
+def _judge(
+    frame: pd.DataFrame, window: Window, settings: Settings, known: set[str]
+) -> list[dict[str, Any]]:
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own imports
@@ -166,30 +187,34 @@ def _judge(frame: pd.DataFrame, window: Window, settings: Settings) -> list[dict
         definition = asset.add_batch_definition_whole_dataframe("all")
         batch = definition.get_batch({"dataframe": frame})
         form = {"result_format": "COMPLETE", "unexpected_index_column_names": ["post_id"]}
-        wanted = _suite(frame, window, settings).items
-        for position, (name, expectation) in enumerate(wanted):
-            expectation.meta = {"name": name, "position": position}
-        suite = gx.ExpectationSuite(name="window", expectations=[e for _, e in wanted])
+        wanted = _suite(frame, window, settings)
+        suite = gx.ExpectationSuite(name="window", expectations=[e for _, e in wanted.items])
         outcome = batch.validate(suite, result_format=form).to_json_dict()
         results = sorted(outcome["results"], key=_position)
-        return [_row(result) for result in results]
+        return [_row(result, known) for result in results] + wanted.not_judged
 
 
 def _position(result: dict[str, Any]) -> int:
     return int(result["expectation_config"]["meta"]["position"])
 
 
-def _row(plain: dict[str, Any]) -> dict[str, Any]:
+def _row(plain: dict[str, Any], known: set[str]) -> dict[str, Any]:
     if plain["exception_info"].get("raised_exception"):
         raise RuntimeError(plain["exception_info"]["exception_message"])
-    found = plain["result"]
+    found, meta = plain["result"], plain["expectation_config"]["meta"]
+    posts = [r["post_id"] for r in found.get("unexpected_index_list") or [] if r["post_id"]]
+    ok = plain["success"]
+    if not ok and not meta["strict"] and posts:
+        fresh = sum(post_id not in known for post_id in posts)
+        judged = found["element_count"] - found["missing_count"] - (len(posts) - fresh)
+        ok = fresh <= max(ALLOWED, int((1 - MOSTLY) * judged + 1e-9))
     row: dict[str, Any] = {
         "column": plain["expectation_config"]["kwargs"].get("column", "(table)"),
-        "expectation": plain["expectation_config"]["meta"]["name"],
-        "ok": plain["success"],
+        "expectation": meta["name"],
+        "ok": ok,
         "unexpected": found.get("unexpected_count", 0),
         "examples": [str(value)[:80] for value in found.get("unexpected_list", [])[:EXAMPLES]],
-        "posts": [r["post_id"] for r in found.get("unexpected_index_list") or [] if r["post_id"]],
+        "posts": posts,
     }
     if "observed_value" in found:
         row["observed"] = float(found["observed_value"])

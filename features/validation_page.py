@@ -21,12 +21,17 @@ def page(verdict: dict[str, Any]) -> str:
 <meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>
 <h1>Validation: <span class="{mark}">{word}</span></h1>
 <p>Window {escape(verdict["window"])}: {verdict["rows"]} posts,
-{verdict["quarantined"]} of them quarantined.</p>
+{verdict["quarantined"]} of them quarantined.{_passed_over(verdict)}</p>
 <table><thead><tr><th>Column</th><th>Expectation</th><th>Result</th><th>Unexpected</th>
 <th>Observed or examples</th></tr></thead><tbody>
 {rows}
 </tbody></table></body></html>
 """
+
+
+def _passed_over(verdict: dict[str, Any]) -> str:
+    rows = sum(verdict["passed_over"].values())
+    return f" The lake has {rows} rows with a time that cannot be; they are left out." * (rows > 0)
 
 
 def _row(row: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from covla.errors import CovlaError
+from covla.errors import CovlaError, TooFew
 from covla.settings import Settings
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 from covla.window import Window
@@ -25,14 +25,14 @@ def window_rows(window: Window, settings: Settings) -> pd.DataFrame:
     Posts that validation put aside are among them: they were served too.
 
     Raises:
-        CovlaError: the lake has no post of that window.
+        TooFew: the lake has no post of that window.
     """
     from features.lake import Lake
 
     order = ["event_timestamp", "created_timestamp"]
     rows = Lake(settings).read("posts", window, [*COLUMNS, *order]).to_pandas()
     if rows.empty:
-        raise CovlaError(
+        raise TooFew(
             f"window: the lake has no post of {window}",
             hint="Run `covla ingest`, or take a window of event time that has posts",
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from covla.content_groups import Content
-from covla.errors import CovlaError
+from covla.errors import CovlaError, TooFew
 from covla.labels import Taxonomy
 from covla.model.context import HashtagPrior
 from covla.post import SocialPost
@@ -126,7 +126,7 @@ def from_window(window: Window, settings: Settings) -> list[TrainingPost]:
     load: Callable[[Window, Settings], list[TrainingPost]] = plugin("covla.sources", "window")
     posts = load(window, settings)
     if not posts:
-        raise CovlaError(f"no post in the window {window}", hint="Ingest posts first")
+        raise TooFew(f"no post in the window {window}", hint="Ingest posts first")
     return posts
 
 
@@ -160,4 +160,4 @@ def check_labels(posts: list[TrainingPost], taxonomy: Taxonomy) -> None:
     kinds = {row.label for row in posts if row.label is not None and row.split == "train"}
     if len(kinds) < 2:
         what = f"all labelled training posts are {kinds.pop()}" if kinds else "no labelled post"
-        raise CovlaError(f"{what}: a classifier needs at least two labels", hint="Add posts")
+        raise TooFew(f"{what}: a classifier needs at least two labels", hint="Add posts")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from covla.errors import CovlaError, PostError
+from covla.errors import CovlaError, PostError, TooFew
 from covla.noise import IMAGE_KINDS, TEXT_KINDS
 from covla.posts_folder import Reading, read_folder
 from covla.registry import Registry
@@ -39,7 +39,7 @@ def labelled_posts(
         rows = from_window(window, settings)
     rows = [row for row in rows if row.label is not None]
     if not rows:
-        raise CovlaError("no labelled post to score on", hint="Give another --split or --window")
+        raise TooFew("no labelled post to score on", hint="Give another --split or --window")
     return rows
 
 
