@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ORIENTATION = 0x0112
+# Frames, Huffman and quantisation tables, arithmetic conditioning, restart intervals.
+_JPEG_KEPT = {*range(0xC0, 0xD0), 0xDB, 0xDC, 0xDD} - {0xC8}
 # What a PNG's pixels need; colours are not managed, and of an animation the still image is shown.
 _PNG_KEPT = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 # Integer types of TIFF that hold an orientation in practice; Exif allows only the third.
@@ -51,22 +53,22 @@ def _jpeg(content: bytes) -> tuple[bytes, Metadata]:
         if marker in {0x00, 0x01} or 0xD0 <= marker <= 0xD9:  # these have no length
             at += 2
             continue
-        if marker == 0xDA or size < 2:  # the scans begin, or nothing can be made of it
+        if marker == 0xDA:  # the scans begin
             kept.append(content[at:])
             break
-        segment = content[at : at + 2 + size]
+        segment = content[at : at + 2 + max(size, 2)]
         if marker == 0xE1 and segment.startswith(b"Exif\0\0", 4):
             exif = exif or segment[10:]
         elif marker == 0xE1:
             xmp += segment[4:]
-        # JFIF and Adobe say how colours are stored; shorter ones than these say nothing.
-        elif marker not in {*range(0xE0, 0xF0), 0xFE} or _colours(marker, segment):
+        elif marker in _JPEG_KEPT or _colours(marker, segment):
             kept.append(segment)
         at += len(segment)
     return b"".join(kept), Metadata(_orientation(exif, xmp))
 
 
 def _colours(marker: int, segment: bytes) -> bool:
+    # JFIF and Adobe say how colours are stored; shorter ones than these say nothing.
     return (marker == 0xE0 and segment.startswith(b"JFIF\0", 4) and len(segment) >= 18) or (
         marker == 0xEE and segment.startswith(b"Adobe", 4) and len(segment) >= 16
     )

@@ -68,7 +68,9 @@ def decode_image(content: bytes, settings: Settings, *, side: int = DERIVATIVE_P
                     page.paste(flat.crop(covered), covered)
                     flat = page
         except UnidentifiedImageError:
-            raise PostError("image", "unreadable_image", f"{shown}: no such header") from None
+            raise PostError(
+                "image", "unreadable_image", f"{shown}: it begins like none of them"
+            ) from None
         except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
             raise _too_many(settings) from None
         turn = _UPRIGHT.get(metadata.orientation)

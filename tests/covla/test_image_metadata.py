@@ -144,6 +144,10 @@ def test_a_short_segment_of_another_maker_is_no_reason_to_refuse() -> None:
         b"\xff\xe2\0\x0eICC_PROFILE\0",
         b"\xff\xff\xff\xe1\0\x04ab",
         b"\xff\xfe\0\x02",
+        b"\xff\xe1\0\0",
+        b"\xff\xed\0\x01",
+        b"\xff\xf0\0\x16\xff\xe1\0\x10Exif\0\0II*\0\xff\xff",
+        b"\xff\xc8\0\x08\xff\xe2\0\x04ab",
     ):
         odd = plain[:2] + segment + plain[2:]
         assert shape(odd) == AS_IT_IS
