@@ -61,7 +61,10 @@ def drift(
         record = drift_alert(window, version, found["drift_modality"], found["scores"])
         send(record, settings)
         found["alert_id"] = record.alert_id
-    shown = ("window", "reference", "drift", "drift_modality", "scores", "report", "alert_id")
+    shown = (
+        *("window", "reference", "drift", "drift_modality", "scores", "untested"),
+        *("report", "alert_id"),
+    )
     result(found if as_json else {name: found[name] for name in shown}, as_json=as_json)
     if found["drift"] and fail_on_drift:
         ctx.exit(4)

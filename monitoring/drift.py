@@ -91,7 +91,7 @@ def _modality(
 ) -> ModalityDrift:
     columns = _tests(comparison).get(name, [])
     if not columns:
-        reason = comparison.skipped.get(name, "every column has one value in window and reference")
+        reason = comparison.skipped.get(name, "no column of it can be tested")
         return ModalityDrift(False, None, None, [], 0, reason)
     order = sorted(columns, key=lambda column: (p_values[column], column))
     corrected = min(1.0, p_values[order[0]] * alpha / limits[order[0]])

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 from monitoring.columns import Comparison
+from monitoring.sides import MEASURES
 
 LOW, HIGH = 0.01, 0.99  # quantiles of the reference
 
@@ -22,13 +22,13 @@ class NoiseRow:
 
 
 def noise(comparison: Comparison) -> list[NoiseRow]:
-    """A row per quality measure of each modality that could be compared, worst first.
+    """A row per quality measure that could be compared, worst first.
 
     For the eye and for finding the cause; the verdict comes from the tests.
     """
-    names = [f"text_{name}" for name in TEXT_QUALITY] + [f"image_{name}" for name in IMAGE_QUALITY]
     rows = []
-    for name in (name for name in names if name in comparison.reference):
+    tested = {name for names in comparison.columns.values() for name in names}
+    for name in (name for names in MEASURES.values() for name in names if name in tested):
         known, seen = comparison.reference[name].dropna(), comparison.current[name].dropna()
         low, high = float(known.quantile(LOW)), float(known.quantile(HIGH))
         shares = (_outside(known, low, high), _outside(seen, low, high))

@@ -130,10 +130,17 @@ def _header(result: dict[str, Any]) -> str:
         f"<h1>{html.escape(title)}</h1><p>{html.escape(result['window'])}, compared with the "
         f"training posts of model {html.escape(result['reference'])}</p>"
         + _table(("modality", "verdict", "corrected p-value", "what drifted"), modalities)
+        + _untested(result["untested"])
         + "<h2>Noise: posts outside the 1 % and 99 % quantiles of the training posts</h2>"
         + _table(("measure", "bounds", "training", "window"), measures)
         + "</section>"
     )
+
+
+def _untested(reasons: dict[str, str]) -> str:
+    if not reasons:
+        return ""
+    return "<h2>Not tested</h2>" + _table(("column", "why"), tuple(reasons.items()))
 
 
 def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

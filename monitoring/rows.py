@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from covla.errors import CovlaError, TooFew
 from covla.settings import Settings
@@ -12,6 +13,8 @@ from covla.window import Window
 COLUMNS = (
     "post_id",
     "lang",
+    "has_text",
+    "has_image",
     *(f"text_{name}" for name in TEXT_QUALITY),
     *(f"image_{name}" for name in IMAGE_QUALITY),
     "text_embedding",
@@ -68,5 +71,6 @@ def read_reference(folder: Path) -> pd.DataFrame:
         )
     try:
         return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise CovlaError(f"cannot read {path}: {error}") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CovlaError(f"cannot read {path}: {reason}", hint="Train the model again") from error

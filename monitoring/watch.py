@@ -11,7 +11,8 @@ from covla.agreement import WIDTHS, Agreement
 from covla.settings import Settings
 from covla.window import Window
 from monitoring import drift, quality
-from monitoring.columns import check, compare, stack
+from monitoring.columns import compare
+from monitoring.sides import check, stack
 
 
 def watch(
@@ -47,6 +48,7 @@ def watch(
         "rows": {"window": len(rows), "reference": len(reference)},
         "scores": verdict.scores,
         "modalities": {name: asdict(one) for name, one in verdict.modalities.items()},
+        "untested": comparison.untested,
         "noise": [asdict(row) for row in quality.noise(comparison)],
         "report": str(folder / "report.html"),
     }

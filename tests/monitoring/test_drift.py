@@ -102,6 +102,34 @@ def test_names_agreement_only_when_it_changed_alone():
     assert verdict(moved, reference, signal).drift_modality == "image"
 
 
+def test_a_model_whose_towers_trained_along_has_not_drifted_from_its_own_posts():
+    """Its reference has no embeddings, and says itself which posts have which modality."""
+    own = rows(400, 3)
+    for modality in ("text", "image"):
+        own[f"has_{modality}"] = own[f"{modality}_embedding"].notna()
+    window = own.drop(columns=["has_text", "has_image"])
+    reference = own.assign(text_embedding=None, image_embedding=None)
+    found = verdict(window, reference)
+    assert not found.drift
+    assert found.modalities["missing"].tested == 2
+    reference = reference.drop(columns=["has_text", "has_image"])
+    found = verdict(window, reference)
+    assert not found.drift
+    assert found.modalities["missing"].skipped
+
+
+def test_only_columns_that_cannot_be_tested_are_no_drift():
+    window, reference = rows(60, 1), rows(120, 0, single=0)
+    for side in (window, reference):
+        side["lang"] = "en"
+        measures = [name for name in side if name.startswith(("text_", "image_"))]
+        side[[name for name in measures if not name.endswith("embedding")]] = 1.0
+        side["image_embedding"] = side["text_embedding"] = [np.ones(8, np.float32)] * len(side)
+    found = verdict(window, reference)
+    assert not found.drift
+    assert all(one.score is None and one.skipped for one in found.modalities.values())
+
+
 def test_the_order_of_rows_does_not_matter():
     window = shifted(rows(150, 1), "image", 0.3)
     again = window.sample(frac=1, random_state=1), REFERENCE.sample(frac=1, random_state=2)
