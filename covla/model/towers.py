@@ -152,16 +152,21 @@ def tiny(vocabulary: int, seed: int = 0) -> Towers:
 
 
 def _any(text_id: str, image_id: str) -> tuple[Towers, PreTrainedTokenizerBase]:
+    from huggingface_hub.errors import StrictDataclassError
+    from safetensors import SafetensorError
     from transformers import AutoImageProcessor
 
+    # What transformers raises for configurations, weights and tokenizers that cannot be read.
+    wrong = (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
     try:
         text_model = AutoModel.from_pretrained(text_id, dtype=torch.float32)
         image_model = AutoModel.from_pretrained(image_id, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(text_id)
         processor = AutoImageProcessor.from_pretrained(image_id)
-    except (OSError, ValueError) as error:
+    except (*wrong, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise CovlaError(
-            f"cannot load {text_id} + {image_id}: {str(error).splitlines()[0]}",
+            f"cannot load {text_id} + {image_id}: {reason}",
             hint="Give `base`, `tiny`, a hub id, a local folder, or TEXT+IMAGE of these",
         ) from error
     size = processor.size

@@ -94,6 +94,20 @@ def test_a_folder_without_a_model_says_what_to_give(tmp_path: Path) -> None:
         load_towers(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "config",
+    [b"", b"{}", b"[1]", b"no json", b'{"model_type": "clip", "text_config": 5}',
+     '{"model_type": "clip"}'.encode("utf-16"), b'{"model_type": "clip"}'],
+)  # fmt: skip
+def test_a_folder_that_is_no_encoder_is_one_line(tmp_path: Path, config: bytes) -> None:
+    (tmp_path / "config.json").write_bytes(config)
+    (tmp_path / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(CovlaError, match="cannot load") as refused:
+        load_towers(str(tmp_path))
+    assert str(tmp_path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 def test_a_local_clip_folder_runs(tmp_path: Path, items: list[Item]) -> None:
     """A tiny random CLIP, saved and loaded as a real one would be."""
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
