@@ -29,6 +29,7 @@ REFUSED = (
     ValueError,
 )
 SEND_SECONDS = 60
+CLOSE_SECONDS = 10
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,14 @@ def send(producer: Any, topic: str, letter: DeadLetter) -> Any:
 class DeadLetterWriter:
     """The dead-letter topic of one worker that writes without transactions."""
 
-    def __init__(self, settings: Settings, group: str, producer: Any) -> None:
+    def __init__(self, settings: Settings, group: str) -> None:
+        """
+        Raises:
+            ServiceUnavailable: no broker answers.
+        """
         self._settings = settings
         self._group = group
-        self._producer = producer
+        self._producer = kafka.producer(settings)
         self._topic = kafka.Topics.of(settings).dead_letters
         self._limit = kafka.dead_letter_limit(settings)
 
@@ -81,12 +86,23 @@ class DeadLetterWriter:
         # A refused message takes with it what was on its way beside it.
         return aside + sum(self._alone(form) for form in [*refused, *(pair[0] for pair in failed)])
 
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._producer.close(timeout=CLOSE_SECONDS)
+
     def _alone(self, letter: DeadLetter) -> int:
+        self._renew()
         try:
             send(self._producer, self._topic, letter).get(timeout=SEND_SECONDS)
         except REFUSED as error:
+            self._renew()
             return self._set_aside(letter, f"{type(error).__name__}: {error}")
         return 0
+
+    def _renew(self) -> None:
+        # An idempotent producer of which one send failed may fail every later one.
+        self.close()
+        self._producer = kafka.producer(self._settings)
 
     def _set_aside(self, letter: DeadLetter, refusal: str) -> int:
         set_aside(self._settings, self._group, letter, refusal)

@@ -90,14 +90,9 @@ class Ingest:
         """
         group = f"{self.settings.topic_prefix}.{GROUP}"
         consumer = kafka.consumer(self.settings, self.topics.posts, self.topics.labels, group=group)
-        producer = kafka.producer(self.settings)
+        letters = DeadLetterWriter(self.settings, group)
         decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
-        session = _Session(
-            consumer,
-            Offsets(consumer),
-            DeadLetterWriter(self.settings, group, producer),
-            decoders,
-        )
+        session = _Session(consumer, Offsets(consumer), letters, decoders)
         try:
             self._loop(session, until_idle, maximum)
             session.offsets.commit_last()
@@ -114,7 +109,7 @@ class Ingest:
             ) from error
         finally:
             decoders.shutdown(cancel_futures=True)
-            producer.close(timeout=10)
+            letters.close()
             consumer.close(autocommit=False)
         return self.totals
 

@@ -236,24 +236,24 @@ class Worker:
             self._count(result)
 
     def _send_all(self, writer: Any, results: Sequence[Result]) -> None:
-        sent = []
+        try:
+            # No flush: of kafka-python 3.0.12 it fails where a batch was split, and not with why.
+            for future in [self._send(writer, r) for r in results if not isinstance(r, SetAside)]:
+                future.get(timeout=SEND_SECONDS)  # a send that failed fails the batch
+        except KafkaError as error:
+            self._letters.failed(error)
+            raise
         for result in results:
             if isinstance(result, SetAside):
                 # Before the commit: a line that is there twice is better than none.
                 group = f"{self.settings.topic_prefix}.{self.group}"
                 set_aside(self.settings, group, result.letter, result.reason)
-            elif isinstance(result, Prediction):
-                key, value = result.post_id.encode(), result.to_json()
-                sent.append(writer.send(self.topics.predictions, key=key, value=value))
-            else:
-                sent.append(self._letters.send(writer, result))
-        # No flush: of kafka-python 3.0.12 it fails where a batch was split, with no word of why.
-        for future in sent:
-            try:
-                future.get(timeout=SEND_SECONDS)  # a send that failed fails the batch
-            except KafkaError as error:
-                self._letters.failed(error)
-                raise
+
+    def _send(self, writer: Any, result: Prediction | DeadLetter) -> Any:
+        if isinstance(result, DeadLetter):
+            return self._letters.send(writer, result)
+        key, value = result.post_id.encode(), result.to_json()
+        return writer.send(self.topics.predictions, key=key, value=value)
 
     def _count(self, result: Result) -> None:
         if isinstance(result, Prediction):

@@ -114,8 +114,8 @@ class DeadLetters:
         return future
 
     def failed(self, error: BaseException) -> None:
-        """A future of a letter failed with `error`."""
-        self._one_at_a_time |= isinstance(error, REFUSED)
+        """A send of the transaction failed with `error`, or because of it."""
+        self._one_at_a_time |= any(isinstance(e, REFUSED) for e in (error, *error.args))
 
     def committed(self) -> None:
         """The batch is done."""
