@@ -19,6 +19,7 @@ from covla.settings import Settings
 
 SEND_SECONDS = 30
 REPLAYED_FROM = "replayed-from"
+_LAST_MS = 253_402_300_799_000  # the end of the year 9999
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Entry:
             "message": letter.error_message,
             "stage": letter.stage,
             "replays": letter.replays,
-            "bytes": len(letter.value or b""),
+            "bytes": len(letter.value or b"") if letter.left_out is None else letter.left_out,
         }
 
     def full(self) -> dict[str, Any]:
@@ -57,6 +58,7 @@ class Entry:
         return self.row() | {
             "code_version": self.letter.code_version,
             "value": None if value is None else _text(value),
+            "left_out": self.letter.left_out is not None,
             "value_base64": None if value is None else base64.b64encode(value).decode(),
         }
 
@@ -105,7 +107,8 @@ def entries(settings: Settings, *, error_class: str | None = None) -> list[Entry
             continue
         if error_class is not None and letter.error_class != error_class:
             continue
-        when = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        # The time of the record is its producer's, and may be none that there is.
+        when = datetime.fromtimestamp(min(max(record.timestamp, 0), _LAST_MS) / 1000, UTC)
         found.append(Entry(letter, record.partition, record.offset, when))
     return sorted(found, key=lambda entry: entry.when)
 
@@ -150,8 +153,9 @@ def _replayed(settings: Settings, chosen: Sequence[Entry]) -> set[str]:
 
 
 def replayable(settings: Settings, *, error_class: str | None, limit: int | None) -> list[Entry]:
-    """The dead letters that `replay` would send: each original once, none that was sent before."""
-    chosen = entries(settings, error_class=error_class)
+    """The dead letters that `replay` would send: each original once, none that was sent before,
+    and none whose value is not in the letter."""
+    chosen = [e for e in entries(settings, error_class=error_class) if e.letter.left_out is None]
     if not chosen:
         return []
     # A topic that is gone cannot be sent to, and may not be made up.

@@ -130,7 +130,8 @@ def dlq_replay(error_class: str | None, limit: int | None, dry_run: bool, as_jso
     """Send the original bytes back to their topic, each original once, all or none.
 
     Run it when the cause is mended. What was replayed before is not sent again; what fails again
-    becomes a new dead letter, with `replays` one higher.
+    becomes a new dead letter, with `replays` one higher. A letter that was too large for its value
+    is not sent: its message says where the original lies.
     """
     from covla.settings import get_settings
     from services import dlq as letters

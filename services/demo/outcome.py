@@ -8,7 +8,7 @@ import orjson
 from kafka import TopicPartition
 
 from covla import dead_letters, kafka
-from covla.errors import ServiceUnavailable
+from covla.errors import PostError, ServiceUnavailable
 from covla.post import Prediction
 from covla.settings import Settings
 
@@ -41,8 +41,7 @@ class Outcome:
         for records in self._consumer.poll(timeout_ms=500).values():
             for record in records:
                 if record.topic == self._topics.dead_letters:
-                    letter = dead_letters.read(record)
-                    self.dead[letter.identity] = letter
+                    self._take(record)
                     continue
                 if record.topic == self._topics.alerts:
                     self.alerts.append(orjson.loads(record.value))
@@ -52,6 +51,13 @@ class Outcome:
                 self.repeated += prediction.prediction_id in self._ids
                 self._ids.add(prediction.prediction_id)
                 self.predictions[prediction.post_id] = prediction
+
+    def _take(self, record: Any) -> None:
+        try:
+            letter = dead_letters.read(record)
+        except PostError:
+            return  # another program wrote to the topic
+        self.dead[letter.identity] = letter
 
     def wait_for(
         self, post_ids: Iterable[str], *, timeout: float, alive: Callable[[], None]

@@ -85,6 +85,31 @@ def test_limit_takes_the_oldest(fed: Settings) -> None:
     assert len(dlq.replayable(fed, error_class=None, limit=None)) == 1
 
 
+def test_what_is_not_ours_and_what_has_no_value_is_not_replayed(
+    fed: Settings, run_verb: Callable[..., Any]
+) -> None:
+    topics = kafka.Topics.of(fed)
+    large = dead_letters.make(
+        _Source(dlq.entries(fed)[0].letter), PostError("message", "too_large", "no"), stage="parse"
+    ).without_value()
+    foreign = {"source-topic": b"x", "source-partition": b"one", "replays": b"first try"}
+    client = kafka.producer(fed)
+    client.send(topics.dead_letters, value=b"hello", headers=[*foreign.items()]).get(timeout=20)
+    client.send(topics.dead_letters, key=b"no headers").get(timeout=20)
+    key, headers = large.message_key, large.headers()
+    client.send(topics.dead_letters, key=key, headers=headers).get(timeout=20)
+    client.close()
+    listed = run_verb(fed, "dlq", "ls", "--json").json
+    assert listed["total"] == 4
+    row = next(row for row in listed["dead_letters"] if row["class"] == "too_large")
+    assert row["bytes"] == large.left_out
+    shown = run_verb(fed, "dlq", "show", row["id"], "--json").json
+    assert shown["left_out"]
+    assert shown["value"] is None
+    dry = run_verb(fed, "dlq", "replay", "--dry-run", "--json").json
+    assert dry == {"replayable": 3, "replayed": 0}
+
+
 class _Source:
     """The record that a dead letter was made of."""
 
