@@ -2,7 +2,7 @@
 
 Of a file's metadata the orientation tag alone is used. The rest never reaches a decoder: a
 damaged tag or colour profile is no reason to refuse an image, and a compressed text none to spend
-memory.
+memory (ADR 18).
 """
 
 import base64
