@@ -7,6 +7,9 @@ from contextlib import contextmanager
 # What of a library's message differs between two runs on the same input.
 _ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>|0x[0-9a-fA-F]{6,}")
 
+# Pillow says it with an OSError, OpenCV with an error of its own.
+_NO_MEMORY = re.compile(r"^out of memory|\(-4:Insufficient memory\)")
+
 
 class CovlaError(Exception):
     """Something the caller can put right.
@@ -77,7 +80,7 @@ def content_errors(field: str, code: str, message: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        if isinstance(error, OSError) and str(error).startswith("out of memory"):  # of Pillow
+        if _NO_MEMORY.search(str(error)):
             raise MemoryError(str(error)) from error
-        words = _ADDRESS.sub("", " ".join(str(error).split()))[:200].strip()
+        words = " ".join(_ADDRESS.sub("", str(error)).split())[:200]
         raise PostError(field, code, f"{message}: {words or type(error).__name__}") from None
