@@ -16,9 +16,7 @@ from typing import Any, Literal
 from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
 from pydantic import AwareDatetime, BaseModel
 from redis.backoff import ConstantBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import LockNotOwnedError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from covla.post import now
@@ -37,8 +35,9 @@ from features.feast_api import (
 from features.feast_api import feast_redis, serialize_entity_key
 
 Row = tuple[Any, dict[str, Any], datetime, datetime | None]
-# A writer that was held up until its lock ran out has to write again.
-UNREACHABLE = (RedisConnectionError, RedisTimeoutError, LockNotOwnedError)
+# Away, full, loading, read-only, or a writer that was held up until its lock ran out: each of them
+# is tried again.
+UNREACHABLE = (RedisError,)
 LOCK_SECONDS = 20  # what a killed writer holds up the others; a batch takes a fraction of one
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

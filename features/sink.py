@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-from redis.exceptions import RedisError
 
 from covla.blobs import BlobStore
 from covla.errors import ServiceUnavailable
@@ -21,6 +20,7 @@ from features.extract import extract
 from features.feature_store import feature_store
 from features.hashtags import history
 from features.lake import Lake, write_parquet
+from features.online_store import UNREACHABLE
 from features.records import Label, Post
 from features.tables import LABELS
 
@@ -129,7 +129,7 @@ def write_online(store: Any, view: str, rows: pa.Table) -> None:
         raise ServiceUnavailable(
             f"cannot write the online store: {error}", hint="Free some space, or stop its writers"
         ) from error
-    except (RedisError, OSError) as error:
+    except (*UNREACHABLE, OSError) as error:
         raise ServiceUnavailable(
             f"the online store takes no rows: {error}",
             hint="Start Redis, give it more memory, or correct COVLA_REDIS_URL",

@@ -2,13 +2,14 @@
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from covla.errors import PostError
-from covla.post import PostLabel, Prediction, SocialPost, parse_post
+from covla.post import PostLabel, Prediction, SocialPost, parse_label, parse_post
 from covla.settings import Settings
 
 GOOD = {"schema_version": 1, "post_id": "a", "created_at": "2026-05-01T12:00:00Z", "text": "hi"}
@@ -71,6 +72,42 @@ def test_any_bytes_give_a_post_or_a_post_error(message: bytes) -> None:
         parse_post(message)
     except PostError as error:
         assert error.field
+
+
+_scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+_values = st.recursive(
+    _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner)
+)
+_NAMES = ("schema_version", "post_id", "created_at", "text", "image", "lang", "author_id")
+_LABEL_NAMES = ("schema_version", "post_id", "label", "labelled_at", "source")
+
+
+@given(st.dictionaries(st.sampled_from(_NAMES), _values | st.sampled_from([*GOOD.values()])))
+def test_any_object_gives_a_post_that_survives_or_a_post_error(value: dict[str, Any]) -> None:
+    for read in (
+        lambda: SocialPost.from_dict(value).check_limits(Settings()),
+        lambda: parse_post(json.dumps(value).encode()),
+    ):
+        try:
+            post = read()
+        except PostError as error:
+            assert error.field
+        else:
+            assert parse_post(post.to_json()) == post
+
+
+@given(
+    st.dictionaries(st.sampled_from(_LABEL_NAMES), _values | st.sampled_from([*GOOD.values()])),
+    st.binary(max_size=100),
+)
+def test_any_object_gives_a_label_or_a_post_error(value: dict[str, Any], raw: bytes) -> None:
+    for message in (json.dumps(value).encode(), raw, None, b"\xef\xbb\xbf{}", b"[" * 5000):
+        try:
+            label = parse_label(message, Settings())
+        except PostError as error:
+            assert error.field
+        else:
+            assert parse_label(label.to_json(), Settings()) == label
 
 
 @given(st.text(min_size=1, max_size=100))
