@@ -121,7 +121,8 @@ def test_16_bits_keep_their_range(kind: int) -> None:
 @pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B", "I", "F"])
 def test_wide_modes_keep_their_range(mode: str) -> None:
     values = np.array([[0, 32768, 65535]])
-    kind = {"I;16B": ">u2", "I": np.int32, "F": np.float32}.get(mode, "<u2")
+    kinds: dict[str, Any] = {"I;16B": ">u2", "I": np.int32, "F": np.float32}
+    kind = kinds.get(mode, "<u2")
     image = Image.frombytes(mode, (3, 1), values.astype(kind).tobytes())
     assert np.asarray(to_rgb(image))[0, :, 1].tolist() == [0, 128, 255]
 
