@@ -26,7 +26,13 @@ class BlobStore:
         self._fs: Any
         self._roots = {self.root}
         if "://" in self.root and not self.root.startswith("file:"):
-            self._fs, base = fsspec.core.url_to_fs(self.root)
+            try:
+                self._fs, base = fsspec.core.url_to_fs(self.root)
+            except (ValueError, ImportError) as error:
+                raise CovlaError(
+                    f"COVLA_BLOB_ROOT: {self.root[:200]!r} cannot be opened: {error}",
+                    hint="Give a path, or an address that fsspec has a package for",
+                ) from error
             self._bases = [base]
             return
         # Not by url_to_fs: it takes a path as it is written, %20 and all, and splits it at "::".

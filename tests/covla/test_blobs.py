@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from covla.blobs import BlobStore
-from covla.errors import PostError
+from covla.errors import CovlaError, PostError
 from covla.settings import Settings
 
 NAMES = ["my state", "100%", "a%20b", "stäte", "#1", "a?b=c", "[a]", "'\"", "a:b", "~", "a,b;c"]
@@ -97,3 +97,9 @@ def test_a_store_that_cannot_be_read_is_no_fault_of_the_post(tmp_path: Path) -> 
     path.mkdir()
     with pytest.raises(IsADirectoryError):
         blobs.read(uri)
+
+
+@pytest.mark.parametrize("root", ["nowhere://bucket", "dropbox://folder"])
+def test_an_address_that_nothing_opens_is_named(tmp_path: Path, root: str) -> None:
+    with pytest.raises(CovlaError, match=f"COVLA_BLOB_ROOT: '{root}' cannot be opened: "):
+        BlobStore(Settings(state=tmp_path, blob_root=root))
