@@ -48,10 +48,10 @@ def thresholds(comparison: Comparison, alpha: float = ALPHA) -> dict[str, float]
 
     Tests are columns, and `text_embedding` and `image_embedding`.
     """
-    tests = _tests(comparison)
+    every = tests(comparison)
     limits = {}
-    for modality, names in tests.items():
-        share = alpha / len(tests)
+    for modality, names in every.items():
+        share = alpha / len(every)
         columns = [name for name in names if not name.endswith("_embedding")]
         if modality in comparison.embeddings:
             share /= 2
@@ -60,12 +60,12 @@ def thresholds(comparison: Comparison, alpha: float = ALPHA) -> dict[str, float]
     return limits
 
 
-def _tests(comparison: Comparison) -> dict[str, list[str]]:
+def tests(comparison: Comparison) -> dict[str, list[str]]:
     """Modality -> what is tested of it; a modality without a test is left out."""
-    tests = {name: list(columns) for name, columns in comparison.columns.items()}
+    every = {name: list(columns) for name, columns in comparison.columns.items()}
     for modality in comparison.embeddings:
-        tests[modality].append(f"{modality}_embedding")
-    return {name: found for name, found in tests.items() if found}
+        every[modality].append(f"{modality}_embedding")
+    return {name: found for name, found in every.items() if found}
 
 
 def judge(comparison: Comparison, p_values: dict[str, float], alpha: float = ALPHA) -> Verdict:
@@ -89,7 +89,7 @@ def _modality(
     limits: dict[str, float],
     alpha: float,
 ) -> ModalityDrift:
-    columns = _tests(comparison).get(name, [])
+    columns = tests(comparison).get(name, [])
     if not columns:
         reason = comparison.skipped.get(name, "no column of it can be tested")
         return ModalityDrift(False, None, None, [], 0, reason)

@@ -61,3 +61,34 @@ class EmbeddingDriftCalculation(SingleValueCalculation[EmbeddingDrift]):  # type
 
     def display_name(self) -> str:
         return f"Drift in {self.metric.prefix}"
+
+
+class ModalityDrift(SingleValueMetric):  # type: ignore[misc]
+    """Share of a modality's tests that found drift, for the plot over time.
+
+    Evidently's own counts the columns of all modalities together, and no embedding.
+    """
+
+    modality: str
+    limits: dict[str, float]  # column or embedding -> p-value under which it drifted
+
+
+class ModalityDriftCalculation(SingleValueCalculation[ModalityDrift]):  # type: ignore[misc]
+    """From the p-values that the metrics before it in the report found."""
+
+    def calculate(self, context: Context, current_data: Any, reference_data: Any) -> SingleValue:
+        found = {}
+        for key, value in context._metrics.items():
+            metric = context.get_metric(key).metric
+            name = getattr(metric, "column", None) or getattr(metric, "prefix", None)
+            if name in self.metric.limits:
+                found[name] = float(value.value)
+        drifted = [name for name, limit in self.metric.limits.items() if found[name] < limit]
+        share = len(drifted) / len(self.metric.limits)
+        result = self.result(share)
+        label = f"{len(drifted)} of {len(self.metric.limits)} tests of {self.metric.modality}"
+        result.widget = [counter(title="", counters=[CounterData(label, self.display_name())])]
+        return result
+
+    def display_name(self) -> str:
+        return f"Drifted share of {self.metric.modality}"

@@ -15,10 +15,12 @@ from evidently.sdk.models import PanelMetric, ProjectModel
 from evidently.sdk.panels import line_plot_panel
 from evidently.ui.workspace import Workspace
 
-from monitoring.columns import Comparison
-from monitoring.evidently_tests import CATEGORIES, EmbeddingDrift
+from monitoring.columns import MODALITIES, Comparison
+from monitoring.drift import tests
+from monitoring.evidently_tests import CATEGORIES, EmbeddingDrift, ModalityDrift
 
 PROJECT = "covla drift"
+PANEL = "Drifted share of the tests of {}"
 _NAMESPACE = uuid.UUID("b1f7a8f4-6f0e-5d57-9a2c-6a3f4b1d2c9e")  # of our projects and runs
 
 
@@ -59,7 +61,12 @@ def run(
         Dataset.from_pandas(side[columns + components], data_definition=definition)
         for side in (comparison.current, comparison.reference)
     )
-    report = Report([*embeddings, *([preset] if columns else [])], include_tests=False)
+    shares = [
+        ModalityDrift(modality=modality, limits={name: thresholds[name] for name in names})
+        for modality, names in tests(comparison).items()
+    ]
+    parts_of_it = [*embeddings, *([preset] if columns else []), *shares]
+    report = Report(parts_of_it, include_tests=False)
     # Its table of correlations divides by zero at a column that is constant on one side.
     with np.errstate(divide="ignore", invalid="ignore"):
         snapshot = report.run(current, reference, timestamp=at, metadata=metadata)
@@ -92,16 +99,33 @@ def publish(folder: Path, snapshot: Any, key: str) -> None:
     workspace = Workspace(str(folder))
     project = uuid.uuid5(_NAMESPACE, PROJECT)
     if workspace.get_project(project) is None:
-        made = workspace.add_project(
+        workspace.add_project(
             ProjectModel(id=project, name=PROJECT, description="Each modality against training")
         )
-        share = PanelMetric(
-            legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"}
-        )
-        made.dashboard.add_panel(line_plot_panel(title="Share of drifted columns", values=[share]))
+    correct_dashboard(workspace)
     # `add_run` would draw a new id, and a second run of the same window would show twice.
     run_id = uuid.uuid5(_NAMESPACE, key)
     workspace.state.write_snapshot(project, run_id, snapshot.to_snapshot_model())
+
+
+def correct_dashboard(workspace: Workspace) -> None:
+    """The project's plots as they are now, whatever an earlier release has put there."""
+    project = workspace.get_project(uuid.uuid5(_NAMESPACE, PROJECT))
+    if project is None:
+        return
+    dashboard = project.dashboard
+    if [panel.title for panel in dashboard.model().panels] == [PANEL.format(m) for m in MODALITIES]:
+        return
+    dashboard.clear_dashboard()
+    for modality in MODALITIES:
+        share = PanelMetric(
+            legend=modality,
+            metric=ModalityDrift.__get_type__(),
+            metric_labels={"modality": modality},
+        )
+        dashboard.add_panel(
+            line_plot_panel(title=PANEL.format(modality), values=[share], size="half")
+        )
 
 
 def _header(result: dict[str, Any]) -> str:
