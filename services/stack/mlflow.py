@@ -28,12 +28,15 @@ def start(settings: Settings) -> Process:
     artifacts.mkdir(parents=True, exist_ok=True)
     port = ports.choose(settings, "mlflow_port")
     address = f"http://{ports.LOOPBACK}:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", ports.LOOPBACK]
+    command = [sys.executable, "-m", "services.stack.mlflow_page", "server"]
+    command += ["--host", ports.LOOPBACK]
     command += ["--port", str(port), "--workers", "1", "--backend-store-uri", settings.mlflow]
     # Absolute folders, not a proxy: a client on SQLite and a client of this server see one store.
     command += ["--default-artifact-root", artifacts.as_uri()]
     command += ["--artifacts-destination", artifacts.as_uri()]
     env = pages.environment(settings) | {
+        # Whatever the operator's shell says: the README promises that nothing is reported.
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         # Its job queue for model judging is four processes that nothing here uses.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
