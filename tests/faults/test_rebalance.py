@@ -23,7 +23,7 @@ from features.ingest import Ingest
 from services.stream import Worker
 from tests.faults.wire import read
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 STOPS = 50
 AT_ONCE = 10
@@ -64,8 +64,37 @@ def _in_the_background(work: Callable[[], None]) -> Iterator[None]:
     assert not errors
 
 
-def _stop_in_a_churn(settings: Settings, group: str, sent: Callable[[], None], runs: Runs) -> None:
-    """Stop STOPS workers, AT_ONCE at a time, while another member joins and leaves their group."""
+class _Members:
+    """The consumer of each thread, so that a worker can be stopped in the middle of a rebalance."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._of: dict[int, Any] = {}
+        make = kafka.consumer
+
+        def remembered(*arguments: Any, **options: Any) -> Any:
+            client = make(*arguments, **options)
+            self._of[threading.get_ident()] = client
+            return client
+
+        monkeypatch.setattr(kafka, "consumer", remembered)
+
+    def stop_in_a_rebalance(self, thread: int, stop: threading.Event) -> None:
+        """Set `stop` when the thread's member rejoins after it has had partitions, or after 4 s."""
+        had, deadline = False, time.monotonic() + 4
+        while time.monotonic() < deadline:
+            client = self._of.get(thread)
+            if client is not None:
+                had |= bool(client._subscription.assignment)
+                if had and client._coordinator.rebalance_in_progress():
+                    break
+            time.sleep(0.002)
+        stop.set()
+
+
+def _stop_in_a_churn(
+    settings: Settings, group: str, sent: Callable[[], None], runs: Runs, members: _Members
+) -> None:
+    """Stop STOPS workers, AT_ONCE at a time, while other members join and leave their group."""
     topics = kafka.ensure_topics(settings)
 
     def join_and_leave() -> None:
@@ -78,8 +107,8 @@ def _stop_in_a_churn(settings: Settings, group: str, sent: Callable[[], None], r
 
     def run(number: int) -> None:
         stop, work = runs(number)
-        timer = threading.Timer(random.uniform(0.2, 2), stop.set)
-        timer.start()
+        arguments = (threading.get_ident(), stop)
+        threading.Thread(target=members.stop_in_a_rebalance, args=arguments).start()
         try:
             ended.append(work())
         except BaseException as error:  # noqa: BLE001
@@ -112,7 +141,7 @@ class _Posts:
         self._client = kafka.producer(settings)
 
     def __call__(self) -> None:
-        for _ in range(5):
+        for _ in range(10):
             post = next(self._made).model_copy(update={"image": None, "text": "a place"})
             self.ids.append(post.post_id.encode())
             self._client.send(self.topics.posts, key=self.ids[-1], value=post.to_json())
@@ -121,8 +150,9 @@ class _Posts:
 
 
 def test_ingest_workers_that_are_stopped_in_a_churn_end_well(
-    settings: Settings, encoders: Encoders, valkey: str
+    settings: Settings, encoders: Encoders, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    members = _Members(monkeypatch)
     # Threads of one process share a feature store, and only Redis takes several writers of one.
     settings = settings.model_copy(update={"online_store": "redis", "redis_url": valkey})
     posts = _Posts(settings)
@@ -131,7 +161,7 @@ def test_ingest_workers_that_are_stopped_in_a_churn_end_well(
         one = Ingest(settings, encoders)
         return one.stop, one.run
 
-    _stop_in_a_churn(settings, "ingest", posts, worker)
+    _stop_in_a_churn(settings, "ingest", posts, worker, members)
     Ingest(settings, encoders).run(until_idle=2)
     files = [str(file) for file in settings.lake.glob("posts/*/*.parquet")]
     stored = Counter(ds.dataset(files).to_table(columns=["post_id"])["post_id"].to_pylist())
@@ -139,8 +169,9 @@ def test_ingest_workers_that_are_stopped_in_a_churn_end_well(
 
 
 def test_stream_workers_that_are_stopped_in_a_churn_end_well(
-    settings: Settings, model_folder: Path
+    settings: Settings, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    members = _Members(monkeypatch)
     posts = _Posts(settings)
     model = Predictor.load(str(model_folder), settings)
 
@@ -148,7 +179,7 @@ def test_stream_workers_that_are_stopped_in_a_churn_end_well(
         one = Worker(settings, lambda: model, name=str(number % AT_ONCE))
         return one.stop, one.run
 
-    _stop_in_a_churn(settings, "predict", posts, worker)
+    _stop_in_a_churn(settings, "predict", posts, worker, members)
     Worker(settings, lambda: model).run(until_idle=2)
     predicted = read(settings, posts.topics.predictions, len(posts.ids))
     assert Counter(record.key for record in predicted) == Counter(posts.ids)
