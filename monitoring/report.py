@@ -97,7 +97,7 @@ def publish(folder: Path, snapshot: Any, key: str) -> None:
     """Add the snapshot to the workspace `folder`; the same key replaces its earlier run."""
     folder.mkdir(parents=True, exist_ok=True)
     workspace = Workspace(str(folder))
-    project = uuid.uuid5(_NAMESPACE, PROJECT)
+    project = project_id()
     if workspace.get_project(project) is None:
         workspace.add_project(
             ProjectModel(id=project, name=PROJECT, description="Each modality against training")
@@ -108,9 +108,14 @@ def publish(folder: Path, snapshot: Any, key: str) -> None:
     workspace.state.write_snapshot(project, run_id, snapshot.to_snapshot_model())
 
 
+def project_id() -> uuid.UUID:
+    """Of the one project in every workspace."""
+    return uuid.uuid5(_NAMESPACE, PROJECT)
+
+
 def correct_dashboard(workspace: Workspace) -> None:
     """The project's plots as they are now, whatever an earlier release has put there."""
-    project = workspace.get_project(uuid.uuid5(_NAMESPACE, PROJECT))
+    project = workspace.get_project(project_id())
     if project is None:
         return
     dashboard = project.dashboard
