@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 from covla.errors import PostError
 from covla.settings import Settings
 
-# A time without a zone is refused after this. pydantic reads much more as a time: "20260501" as seconds since 1970, "2026-05-01" as midnight.
+# pydantic reads much more as a time: "20260501" as seconds since 1970, "2026-05-01" as midnight. A
+# time without a zone is for it to refuse.
 _RFC_3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,12})?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )
