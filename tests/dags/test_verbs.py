@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "dags"))
 
@@ -36,6 +37,14 @@ def test_a_no_is_a_result_whatever_the_verb_says_beside_it(
     monkeypatch.setattr(sys, "executable", str(says_no))
     result = verbs.run_verb("promote", accept=(0, verbs.GATE_SAID_NO))
     assert result == {"passed": False, "exit_code": 4}
+
+
+def test_too_few_posts_skip_the_task_with_the_commands_reason(tmp_path: Path) -> None:
+    window = "2026-05-01T00:00:00Z/2026-05-01T01:00:00Z"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COVLA_STATE", str(tmp_path))
+        with pytest.raises(AirflowSkipException, match="no post in the window 2026-05-01"):
+            verbs.run_verb("train", "--window", window, "--preset", "tiny", "--teacher", "none")
 
 
 def test_a_killed_verb_names_the_signal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

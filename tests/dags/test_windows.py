@@ -5,7 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "dags"))
 
+import pytest
 import windows
+from airflow.sdk.exceptions import AirflowFailException
 
 
 class Event:
@@ -35,3 +37,11 @@ def test_a_run_works_on_its_conf_then_on_its_asset_then_on_its_interval() -> Non
     assert alone["gate_window"].endswith(end)
     assert alone["train_window"] < alone["gate_window"] < alone["window"]
     assert alone["preset"] == "base"
+
+
+@pytest.mark.parametrize(
+    "window", ["today", "a/b", "/", "0001-01-01T00:00:00Z/0001-01-02T00:00:00Z"]
+)
+def test_a_window_that_is_none_fails_the_run_in_one_line(window: str) -> None:
+    with pytest.raises(AirflowFailException, match="is not START/END"):
+        windows.request({"params": {"window": window}})

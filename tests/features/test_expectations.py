@@ -1,6 +1,7 @@
 """What validation says of a window, and what training then sees."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from features.expectations import validate
 from features.lake import Lake
 from features.training_set import training_set
 from tests.conftest import RunVerb
+from tests.features.old_rows import post_row, put
 from tests.features.posts import make_label, make_post, store
 
 pytestmark = pytest.mark.slow
@@ -82,3 +84,59 @@ def test_the_verb_ends_with_4_when_the_window_is_empty(
     assert done.json["success"] is False
     assert done.json["rows"] == 0
     assert len(done.stdout.strip().splitlines()) == 1
+
+
+QUIET = Window.parse("2026-05-01T00:00:00Z/2026-05-01T02:00:00Z")
+
+
+def quiet_hour(settings: Settings, posts: int, **more: object) -> None:
+    """A few posts, without encoders."""
+    at = QUIET.start
+    put(settings, [post_row(i, at + timedelta(minutes=i), **more) for i in range(posts)], [])
+
+
+def test_one_odd_row_of_twelve_fails_no_hour(offline_settings: Settings) -> None:
+    quiet_hour(offline_settings, 12)
+    spoil(offline_settings, "text_digit_share", 7.0, 1)
+    for _ in range(2):
+        verdict = validate(QUIET, offline_settings)
+        assert (verdict["success"], verdict["quarantined"]) == (True, 1)
+    assert len(training_set(QUIET, offline_settings)) == 11
+
+
+def test_rows_that_were_put_aside_fail_no_hour_again(offline_settings: Settings) -> None:
+    quiet_hour(offline_settings, 12)
+    spoil(offline_settings, "text_digit_share", 7.0, 4)
+    assert not validate(QUIET, offline_settings)["success"]
+    again = validate(QUIET, offline_settings)
+    assert (again["success"], again["quarantined"]) == (True, 4)
+    spoil(offline_settings, "text_digit_share", 7.0, 7)  # three more
+    assert not validate(QUIET, offline_settings)["success"]
+
+
+IMAGE = {
+    "text": "", "lang": "und", "has_text": False, "has_image": True, "hashtags": [],
+    "text_embedding": None, "image_embedding": [0.5] * 8, "image_blur": 1.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [IMAGE, {}, {"lang": "und"}])
+def test_an_hour_of_one_modality_passes(
+    offline_settings: Settings, kind: dict[str, object]
+) -> None:
+    quiet_hour(offline_settings, 12, **kind)
+    verdict = validate(QUIET, offline_settings)
+    assert verdict["success"], [row for row in verdict["expectations"] if not row["ok"]]
+    shares = {row["column"]: row for row in verdict["expectations"] if row["examples"]}
+    assert "not judged" in shares["language_known"]["examples"][0]
+
+
+def test_the_share_of_a_known_language_is_of_posts_with_text(offline_settings: Settings) -> None:
+    at = QUIET.start
+    images = [post_row(i, at, **IMAGE) for i in range(100)]
+    texts = [post_row(i, at, lang="en" if i % 2 else "und") for i in range(100, 140)]
+    put(offline_settings, images + texts, [])
+    verdict = validate(QUIET, offline_settings)
+    shown = {row["column"]: row.get("observed") for row in verdict["expectations"]}
+    assert shown["language_known"] == 0.5
+    assert verdict["success"]
