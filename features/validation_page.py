@@ -30,8 +30,10 @@ def page(verdict: dict[str, Any]) -> str:
 
 
 def _passed_over(verdict: dict[str, Any]) -> str:
-    rows = sum(verdict["passed_over"].values())
-    return f" The lake has {rows} rows with a time that cannot be; they are left out." * (rows > 0)
+    rows = int(sum(verdict["passed_over"].values()))
+    if not rows:
+        return ""
+    return f" The lake has {rows} rows with a time that cannot be; they are left out."
 
 
 def _row(row: dict[str, Any]) -> str:

@@ -56,12 +56,12 @@ def main() -> None:
     from mlflow import server
     from mlflow.cli import cli
 
-    build = server._build_uvicorn_command  # type: ignore[attr-defined]
+    build = server._build_uvicorn_command
 
     def ours(opts: str | None, host: str, port: int, workers: int, _: str, *more: Any) -> Any:
         return build(opts, host, port, workers, APP, *more)
 
-    server._build_uvicorn_command = ours  # type: ignore[attr-defined]
+    server._build_uvicorn_command = ours
     cli()
 
 
