@@ -39,7 +39,7 @@ from covla.post import Prediction, SocialPost
 from covla.predictor import Predictor
 from covla.prepare import Prepared
 from covla.settings import Settings
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 
 BATCH = 16
 SIDE = 256  # longer side of a prepared picture, as covla.prepare has it

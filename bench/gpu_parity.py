@@ -19,7 +19,7 @@ from covla.model.head import HeadEngine, folder_encoders
 from covla.posts_folder import read_folder
 from covla.predictor import Predictor
 from covla.settings import Settings
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 
 KEPT = ("posts", "labelled", "logit_difference", "equal_labels", "times_faster")
 

@@ -15,9 +15,9 @@ from bench import arguments, report
 from covla.labels import load_taxonomy
 from covla.settings import get_settings
 from covla.synthetic import generate
-from covla.training.data import TrainingPost
 from covla.training.judge import judge
 from covla.training.plan import Plan
+from covla.training.post import TrainingPost
 from covla.training.recipe import Recipe
 from covla.training.run import train
 from covla.training.splits import grouped, hold_out

@@ -21,7 +21,8 @@ from covla.posts_folder import read_folder
 from covla.predictor import Predictor
 from covla.registry import Registry
 from covla.settings import Settings
-from covla.training.data import TrainingPost, from_window
+from covla.training.data import from_window
+from covla.training.post import TrainingPost
 from covla.window import Window
 
 CALIBRATION = 300

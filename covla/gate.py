@@ -13,7 +13,7 @@ from covla.gate_report import html
 from covla.gate_scores import CONDITIONS, Array, Measured, calibration_error, measure, sample
 from covla.predictor import Predictor
 from covla.settings import Settings
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from covla.memo import Memo
 from covla.noisy_post import corrupt
 from covla.post import SocialPost
 from covla.predictor import Predictor
-from covla.training.data import TrainingPost
 from covla.training.evaluation import ece
+from covla.training.post import TrainingPost
 
 CHUNK = 32
 LEVELS = tuple(level for level in noise.LEVELS if level > 0)

@@ -10,8 +10,8 @@ from covla.gate_scores import time_models
 from covla.memo import Memo
 from covla.predictor import Predictor
 from covla.prepare import Prepared
-from covla.training.data import TrainingPost
 from covla.training.evaluation import scores
+from covla.training.post import TrainingPost
 
 CHUNK = 32
 

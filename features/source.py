@@ -11,7 +11,7 @@ import pyarrow as pa
 from covla.model.context import HashtagPrior
 from covla.post import Image, SocialPost, now
 from covla.settings import Settings
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 from covla.training.splits import grouped, hold_out
 from covla.window import Window
 from features.lake import Lake

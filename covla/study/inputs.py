@@ -18,11 +18,11 @@ from covla.settings import Settings
 from covla.study.posts import StudyPosts, with_unlabelled
 from covla.study.rows import Row
 from covla.study.teaching import Teaching
-from covla.training.data import TrainingPost
 from covla.training.examples import Prepped, Progress, encode, prepare_posts
 from covla.training.feature_cache import IMAGE, FeatureCache
 from covla.training.fit import TowerShape
 from covla.training.noisy_copies import with_copies
+from covla.training.post import TrainingPost
 from covla.training.reduction import Features, Reduction
 
 NOISE_SEED = 0

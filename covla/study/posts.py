@@ -9,8 +9,9 @@ from covla.errors import CovlaError
 from covla.labels import Taxonomy
 from covla.posts_folder import Reading, read_folder
 from covla.settings import Settings
-from covla.training.data import TrainingPost, check_labels
+from covla.training.data import check_labels
 from covla.training.examples import Prepped
+from covla.training.post import TrainingPost
 from covla.training.splits import grouped, hold_out, repeats, without_copies
 
 TRAIN = "train"

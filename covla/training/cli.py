@@ -9,7 +9,7 @@ from covla.console import json_option, result, say, window_option
 
 if TYPE_CHECKING:
     from covla.settings import Settings
-    from covla.training.data import TrainingPost
+    from covla.training.post import TrainingPost
 
 posts_option = click.option(
     "--posts", type=click.Path(path_type=Path, file_okay=False), help="A posts folder."

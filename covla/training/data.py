@@ -1,53 +1,21 @@
 """Posts to train on: from a folder, or from another room by entry point; encoded once."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from covla.content_groups import Content
 from covla.errors import CovlaError, TooFew
 from covla.labels import Taxonomy
-from covla.model.context import HashtagPrior
-from covla.post import SocialPost
 from covla.posts_folder import Reading, read_folder
 from covla.settings import Settings
-from covla.training.splits import Split, grouped, hold_out, without_copies
+from covla.training.post import TrainingPost
+from covla.training.splits import grouped, hold_out, without_copies
 from covla.training.splits import split_of as split_of  # noqa: PLC0414
 from covla.window import Window
 
 HELD_OUT = 0.1  # of a folder without a split "val"
-
-
-@dataclass
-class TrainingPost:
-    """One post of a training set.
-
-    post: text, and a picture as base64 or as an address in the blob store. label: a name of the
-    taxonomy, or None. priors: hashtag -> what was known of it before the post. teacher: a
-    teacher's vector, or None; teacher_id: whose, None for whoever is asked. split: `holdout` posts
-    never train, they measure and calibrate. content, group: what `covla.training.splits.grouped`
-    has found.
-    """
-
-    post: SocialPost
-    label: str | None
-    split: Split = "train"
-    pair_type: str | None = None
-    priors: Mapping[str, HashtagPrior] = field(default_factory=dict)
-    teacher: np.ndarray[Any, np.dtype[np.float32]] | None = None
-    teacher_id: str | None = None
-    content: Content | None = field(default=None, compare=False, repr=False)
-    group: str = ""
-
-    @property
-    def post_id(self) -> str:
-        """The post's own id."""
-        return self.post.post_id
 
 
 def from_folder(

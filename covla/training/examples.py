@@ -18,8 +18,8 @@ from covla.model.encoders import Encoders, pixels
 from covla.model.modeling import Covla
 from covla.prepare import Prepared, prepare
 from covla.settings import Settings
-from covla.training.data import TrainingPost
 from covla.training.feature_cache import FeatureCache
+from covla.training.post import TrainingPost
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Progress = Callable[[str, int, int], None]

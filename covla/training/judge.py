@@ -11,8 +11,9 @@ from covla.noise import IMAGE_KINDS, TEXT_KINDS
 from covla.posts_folder import Reading, read_folder
 from covla.registry import Registry
 from covla.settings import Settings
-from covla.training.data import TrainingPost, from_window
+from covla.training.data import from_window
 from covla.training.evaluation import scores
+from covla.training.post import TrainingPost
 from covla.training.seen import unseen
 from covla.window import Window
 

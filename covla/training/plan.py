@@ -12,7 +12,7 @@ from covla.labels import Taxonomy
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.settings import Settings
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 from covla.training.recipe import Recipe, describe
 from covla.training.teachers.resolve import resolve
 

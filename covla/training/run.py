@@ -19,7 +19,7 @@ from covla.model.pretrained import CovlaModel
 from covla.model.processing import CovlaProcessor
 from covla.model.towers import Towers, load_towers
 from covla.settings import Settings
-from covla.training.data import TrainingPost, check_labels
+from covla.training.data import check_labels
 from covla.training.evaluation import scores
 from covla.training.examples import (
     Prepped,
@@ -30,6 +30,7 @@ from covla.training.examples import (
 from covla.training.fit import Fitted, TowerShape, fit
 from covla.training.noisy_copies import with_copies
 from covla.training.plan import Plan
+from covla.training.post import TrainingPost
 from covla.training.progress import quiet
 from covla.training.recipe import describe
 from covla.training.reference import write_reference

@@ -8,7 +8,7 @@ import numpy as np
 from covla.content_groups import LOOKS, Content, groups_of
 from covla.errors import CovlaError
 from covla.settings import Settings
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 from covla.training.splits import grouped
 
 FILE = "contents.parquet"

@@ -4,15 +4,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
 
 from covla.content_groups import contents_of, groups_of
 from covla.settings import Settings
-
-if TYPE_CHECKING:
-    from covla.training.data import TrainingPost
-
-Split = Literal["train", "holdout"]
+from covla.training.post import Split, TrainingPost
 
 
 def split_of(group: str, share: float = 0.2, purpose: str = "holdout") -> Split:
@@ -27,7 +22,7 @@ def split_of(group: str, share: float = 0.2, purpose: str = "holdout") -> Split:
     return "holdout" if draw < share * 2**64 else "train"
 
 
-def grouped(posts: Sequence["TrainingPost"], settings: Settings) -> list["TrainingPost"]:
+def grouped(posts: Sequence[TrainingPost], settings: Settings) -> list[TrainingPost]:
     """The same posts with their content and the group that it puts them in, among these posts.
 
     Raises:
@@ -43,8 +38,8 @@ def grouped(posts: Sequence["TrainingPost"], settings: Settings) -> list["Traini
 
 
 def hold_out(
-    posts: Sequence["TrainingPost"], share: float, purpose: str = "holdout"
-) -> list["TrainingPost"]:
+    posts: Sequence[TrainingPost], share: float, purpose: str = "holdout"
+) -> list[TrainingPost]:
     """`grouped` posts, about `share` of them held out, whole groups at a time.
 
     A group that is larger than that share always trains: held out, it would be the holdout.
@@ -59,14 +54,14 @@ def hold_out(
 
 
 def without_copies(
-    posts: Iterable["TrainingPost"], held: Iterable["TrainingPost"]
-) -> list["TrainingPost"]:
+    posts: Iterable[TrainingPost], held: Iterable[TrainingPost]
+) -> list[TrainingPost]:
     """The `grouped` posts of `posts` that share their content with none that is held out."""
     groups = {row.group for row in held}
     return [row for row in posts if row.group not in groups]
 
 
-def repeats(posts: Sequence["TrainingPost"]) -> dict[str, int]:
+def repeats(posts: Sequence[TrainingPost]) -> dict[str, int]:
     """How many groups `posts` are in, and how many of them repeat another one."""
     groups = len({row.group or row.post_id for row in posts})
     return {"groups": groups, "repeats": len(posts) - groups}

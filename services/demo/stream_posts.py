@@ -23,7 +23,7 @@ from covla.prepare import prepare
 from covla.settings import Settings
 from covla.synthetic import generate
 from covla.synthetic.camera import camera_filter
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 from covla.training.splits import grouped, hold_out
 from covla.window import Window
 from features.source import HELD_OUT

@@ -26,7 +26,7 @@ from covla.promotion import promote
 from covla.registry import Registry
 from covla.settings import Settings
 from covla.synthetic import generate
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 
 pytestmark = pytest.mark.slow
 

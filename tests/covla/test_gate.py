@@ -14,7 +14,7 @@ from covla.gate_scores import CONDITIONS, Measured, sample
 from covla.predictor import Predictor
 from covla.settings import Settings
 from covla.synthetic import generate
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 
 LABELS = ["home", "shop", "beach"]
 N = 300

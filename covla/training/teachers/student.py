@@ -17,8 +17,8 @@ from covla.model.engine import Engine
 from covla.model.head import HeadEngine, folder_encoders, load_config
 from covla.prepare import Prepared
 from covla.settings import Settings
-from covla.training.data import TrainingPost
 from covla.training.feature_cache import FeatureCache
+from covla.training.post import TrainingPost
 from covla.training.teachers.resolve import Teacher
 
 Array = np.ndarray[Any, np.dtype[np.float32]]

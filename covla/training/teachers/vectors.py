@@ -16,8 +16,8 @@ from covla.labels import Taxonomy
 from covla.model.encoders import Encoders
 from covla.prepare import Prepared
 from covla.settings import Settings
-from covla.training.data import TrainingPost
 from covla.training.examples import Prepped, Progress, encode, pooled
+from covla.training.post import TrainingPost
 from covla.training.teachers import ensemble as algorithm
 from covla.training.teachers.ask import ask, counter
 from covla.training.teachers.ensemble import Pooled, ensemble, lite2

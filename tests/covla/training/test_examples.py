@@ -12,8 +12,8 @@ from covla.errors import CovlaError
 from covla.labels import load_taxonomy
 from covla.post import Image, SocialPost
 from covla.settings import Settings
-from covla.training.data import TrainingPost
 from covla.training.examples import prepare_posts
+from covla.training.post import TrainingPost
 
 # A directory with one entry: the x resolution, at offset 26, -72 / -1.
 ODD = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x1a\x01\x05\0\x01\0\0\0\x1a\0\0\0\0\0\0\0\xb8\xff\xff\xff"

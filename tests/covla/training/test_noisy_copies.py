@@ -4,9 +4,9 @@ import torch
 
 from covla.prepare import Prepared
 from covla.settings import Settings
-from covla.training.data import TrainingPost
 from covla.training.examples import Prepped
 from covla.training.noisy_copies import with_copies
+from covla.training.post import TrainingPost
 from tests.covla.test_noisy_post import prepared_posts
 
 

@@ -18,8 +18,8 @@ from covla.labels import load_taxonomy
 from covla.post import Image
 from covla.settings import Settings
 from covla.synthetic.generate import generate
-from covla.training.data import TrainingPost
 from covla.training.plan import Plan
+from covla.training.post import TrainingPost
 from covla.training.recipe import Recipe
 from covla.training.run import train
 

@@ -20,8 +20,9 @@ from covla.posts_folder import write_folder
 from covla.predictor import Predictor
 from covla.settings import Settings
 from covla.synthetic.generate import generate, with_splits
-from covla.training.data import TrainingPost, from_folder, split_of
+from covla.training.data import from_folder, split_of
 from covla.training.plan import Plan
+from covla.training.post import TrainingPost
 from covla.training.recipe import Recipe
 from covla.training.run import train
 

@@ -20,7 +20,8 @@ from covla.promotion import promote
 from covla.settings import Settings
 from covla.study.posts import read_posts
 from covla.synthetic.generate import generate
-from covla.training.data import TrainingPost, from_folder
+from covla.training.data import from_folder
+from covla.training.post import TrainingPost
 from covla.training.seen import read_contents, unseen, write_contents
 from covla.training.splits import grouped, hold_out, repeats, split_of
 

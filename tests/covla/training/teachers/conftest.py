@@ -16,7 +16,7 @@ from covla.blobs import BlobStore
 from covla.post import Image, SocialPost
 from covla.prepare import Prepared, prepare
 from covla.settings import Settings
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 from covla.training.progress import quiet
 
 

@@ -14,8 +14,8 @@ from covla.errors import CovlaError
 from covla.labels import load_taxonomy
 from covla.prepare import Prepared
 from covla.settings import Settings
-from covla.training.data import TrainingPost
 from covla.training.plan import Plan
+from covla.training.post import TrainingPost
 from covla.training.teachers import ask as asking
 from covla.training.teachers.ask import ask, load
 from covla.training.teachers.resolve import Teacher, resolve

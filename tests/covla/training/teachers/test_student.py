@@ -13,7 +13,7 @@ from covla.errors import CovlaError
 from covla.predictor import Predictor
 from covla.prepare import Prepared, prepare
 from covla.settings import Settings
-from covla.training.data import TrainingPost
+from covla.training.post import TrainingPost
 from covla.training.teachers.ask import ask
 from covla.training.teachers.resolve import resolve
 from covla.training.teachers.vectors import check_teacher

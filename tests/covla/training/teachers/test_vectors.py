@@ -13,8 +13,8 @@ from covla.errors import CovlaError
 from covla.labels import load_taxonomy
 from covla.prepare import Prepared
 from covla.settings import Settings
-from covla.training.data import TrainingPost
 from covla.training.examples import Prepped
+from covla.training.post import TrainingPost
 from covla.training.teachers import vectors as teaching
 from covla.training.teachers.resolve import resolve
 from covla.training.teachers.vectors import check_teacher, standardise, teacher_vectors
