@@ -20,7 +20,7 @@ from monitoring.drift import tests
 from monitoring.evidently_tests import CATEGORIES, EmbeddingDrift, ModalityDrift
 
 PROJECT = "covla drift"
-PANEL = "Drifted share of the tests of {}"
+PANEL = "Drifted tests of each modality, in percent"
 _NAMESPACE = uuid.UUID("b1f7a8f4-6f0e-5d57-9a2c-6a3f4b1d2c9e")  # of our projects and runs
 
 
@@ -119,18 +119,18 @@ def correct_dashboard(workspace: Workspace) -> None:
     if project is None:
         return
     dashboard = project.dashboard
-    if [panel.title for panel in dashboard.model().panels] == [PANEL.format(m) for m in MODALITIES]:
+    if [panel.title for panel in dashboard.model().panels] == [PANEL]:
         return
     dashboard.clear_dashboard()
-    for modality in MODALITIES:
-        share = PanelMetric(
+    drifted = [
+        PanelMetric(
             legend=modality,
             metric=ModalityDrift.__get_type__(),
             metric_labels={"modality": modality},
         )
-        dashboard.add_panel(
-            line_plot_panel(title=PANEL.format(modality), values=[share], size="half")
-        )
+        for modality in MODALITIES
+    ]
+    dashboard.add_panel(line_plot_panel(title=PANEL, values=drifted))
 
 
 def _header(result: dict[str, Any]) -> str:
