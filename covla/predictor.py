@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from covla.model.context import Context, HashtagPrior, context_of
 from covla.model.encoders import Encoded, Encoders
 from covla.model.engine import Engine, pick_device
 from covla.model.head import HeadEngine
-from covla.post import Flag, Prediction, SocialPost, now
+from covla.post import Prediction, SocialPost, now
+from covla.prediction import prediction
 from covla.prepare import Prepared, prepare
 from covla.probe import probe_post
 from covla.registry import Registry
@@ -31,7 +32,6 @@ Priors = Mapping[str, HashtagPrior] | None
 ContextSource = Callable[[Sequence[Prepared]], Sequence[Priors]]
 
 CHUNK = 64  # posts that are encoded while the next ones are prepared
-DECIMALS = 6
 INTERNAL = "internal"
 _THREADS = 4
 
@@ -267,24 +267,15 @@ class Predictor:
         for item, output, prior in zip(prepared, outputs, priors, strict=True):
             if not np.isfinite([*output.probabilities, output.gate]).all():
                 raise CovlaError(f"version {self.version} does not answer with numbers")
-            shares = [round(float(share), DECIMALS) for share in output.probabilities]
-            modalities: list[Literal["text", "image"]] = []
-            modalities += ["text"] if item.text else []
-            modalities += ["image"] if item.image is not None else []
-            stale: list[Flag] = ["stale_context"] if prior is None else []
             answers.append(
-                Prediction(
-                    prediction_id=Prediction.id_for(item.post.post_id, self.version),
-                    post_id=item.post.post_id,
-                    label=self.labels[int(np.argmax(shares))],
-                    probabilities=dict(zip(self.labels, shares, strict=True)),
-                    gate=round(output.gate, DECIMALS),
-                    modalities=modalities,
-                    quality=_quality(item),
-                    flags=item.flags + stale,
-                    model_version=self.version,
+                prediction(
+                    item,
+                    dict(zip(self.labels, map(float, output.probabilities), strict=True)),
+                    output.gate,
+                    version=self.version,
                     predicted_at=at,
                     latency_ms=latency,
+                    stale_context=prior is None,
                 )
             )
         return answers
@@ -305,12 +296,3 @@ class Predictor:
 def _internal(post: SocialPost, error: Exception) -> PostError:
     log.error("post %s cannot be processed", post.post_id, exc_info=error)
     return PostError("post", INTERNAL, "it cannot be processed; the log says why")
-
-
-def _quality(item: Prepared) -> dict[str, float]:
-    sides = (("text", item.text_quality), ("image", item.image_quality))
-    return {
-        f"{side}_{name}": round(value, DECIMALS)
-        for side, values in sides
-        for name, value in values.items()
-    }

@@ -16,7 +16,8 @@ from covla.model.encoders import Encoded
 from covla.model.label_nodes import EXPERTS
 from covla.model.output import CovlaOutput
 from covla.post import Prediction, SocialPost
-from covla.predictor import DECIMALS, Predictor
+from covla.prediction import DECIMALS
+from covla.predictor import Predictor
 from covla.prepare import Prepared
 
 # Between the head on torch and in the engine that answers, which is f32 whatever the towers' are
