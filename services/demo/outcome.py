@@ -9,6 +9,7 @@ from kafka import TopicPartition
 
 from covla import dead_letters, kafka
 from covla.errors import PostError, ServiceUnavailable
+from covla.kafka_records import content
 from covla.post import Prediction
 from covla.settings import Settings
 
@@ -37,27 +38,26 @@ class Outcome:
         self.dead: dict[tuple[str, int, int], dead_letters.DeadLetter] = {}
 
     def read(self) -> None:
-        """Take in what has come since."""
+        """Take in what has come since; records of other programs are passed over."""
         for records in self._consumer.poll(timeout_ms=500).values():
             for record in records:
-                if record.topic == self._topics.dead_letters:
+                try:
                     self._take(record)
+                except (PostError, orjson.JSONDecodeError):
                     continue
-                if record.topic == self._topics.alerts:
-                    self.alerts.append(orjson.loads(record.value))
-                    continue
-                prediction = Prediction.from_json(record.value)
-                self.records += 1
-                self.repeated += prediction.prediction_id in self._ids
-                self._ids.add(prediction.prediction_id)
-                self.predictions[prediction.post_id] = prediction
 
     def _take(self, record: Any) -> None:
-        try:
+        if record.topic == self._topics.dead_letters:
             letter = dead_letters.read(record)
-        except PostError:
-            return  # another program wrote to the topic
-        self.dead[letter.identity] = letter
+            self.dead[letter.identity] = letter
+        elif record.topic == self._topics.alerts:
+            self.alerts.append(orjson.loads(content(record) or b""))
+        else:
+            prediction = Prediction.from_json(content(record))
+            self.records += 1
+            self.repeated += prediction.prediction_id in self._ids
+            self._ids.add(prediction.prediction_id)
+            self.predictions[prediction.post_id] = prediction
 
     def wait_for(
         self, post_ids: Iterable[str], *, timeout: float, alive: Callable[[], None]
