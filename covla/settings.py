@@ -53,7 +53,7 @@ class Settings(BaseSettings):
 
     # Stores.
     blob_root: str | None = Field(None, description="fsspec address; default: state/blobs")
-    blob_retention_days: int = Field(90, ge=1)
+    blob_retention_days: int = Field(90, ge=1, le=366 * 20)
     online_store: Literal["sqlite", "redis"] = "sqlite"
     redis_url: str = "localhost:6379"
     mlflow_uri: str | None = None
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     # The model.
     labels: Path | None = Field(None, description="Taxonomy YAML; default: covla/labels.yaml")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    train_window_hours: int = Field(24 * 30, ge=1)
+    train_window_hours: int = Field(24 * 30, ge=1, le=24 * 366 * 20)
 
     # Servers.
     host: str = "127.0.0.1"

@@ -7,6 +7,8 @@ switches are in the browser's storage; a script on the page sets them before the
 
 from typing import Any
 
+from covla.no_telemetry import switch_off
+
 SCRIPT = (
     b"<script>localStorage.setItem('mlflow.settings.telemetry.enabled_v1','false');"
     b"localStorage.setItem('mlflow.telemetry.info.alert.dismissed_v1','true')</script>"
@@ -53,6 +55,7 @@ def main() -> None:
 
     Its option for another application finds installed entry points only.
     """
+    switch_off()  # before MLflow is imported
     from mlflow import server
     from mlflow.cli import cli
 
