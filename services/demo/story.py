@@ -87,11 +87,11 @@ class Story:
             steps.tell(f"accuracy after the drift {self.result['accuracy_drifted']:.3f}")
             self._ingested()
         self._retrain(starting, outcome)
-        with steps.step("The new champion predicts posts that it has never seen"):
+        with steps.step("The champion predicts posts whose content it has never seen"):
             self._wait_for_swap()
             self._publish("after")
             self.result["accuracy_after"] = self._accuracy("after", outcome)
-            steps.tell(f"accuracy of the new champion {self.result['accuracy_after']:.3f}")
+            steps.tell(f"accuracy after the retrain {self.result['accuracy_after']:.3f}")
         with steps.step("Count: everything published is a prediction or a dead letter"):
             self._count(outcome)
         outcome.close()
@@ -223,6 +223,9 @@ class Story:
             version = Registry(self.settings).resolve("champion")[0]
             self.result["champion_after"] = version
             self.steps.tell(f"champion: version {version}")
+            if version == self.result["champion_before"]:
+                reports = self.settings.reports / "gate"
+                self.steps.tell(f"the gate refused the retrained version; why: {reports}")
 
     def _next_run(self, client: AirflowClient, known: set[str]) -> str:
         deadline = time.monotonic() + PATIENCE

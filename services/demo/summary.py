@@ -15,7 +15,7 @@ ROWS = (
     ("drifted modality, as found", "drift_modality"),
     ("accuracy after the drift", "accuracy_drifted"),
     ("champion after the retrain", "champion_after"),
-    ("accuracy of the new champion", "accuracy_after"),
+    ("accuracy after the retrain", "accuracy_after"),
     ("REST answers as the stream does", "rest_equals_stream"),
     ("seconds", "seconds"),
 )
