@@ -17,7 +17,7 @@ from covla import dead_letters, kafka
 from covla.dead_letter_writer import DeadLetterWriter
 from covla.dead_letters import DeadLetter
 from covla.errors import CovlaError, ServiceUnavailable
-from covla.kafka_consumer import REBALANCED, Idle
+from covla.kafka_consumer import COORDINATOR_MOVED, REBALANCED, Idle
 from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders, load_encoders
 from covla.settings import Settings
@@ -209,8 +209,9 @@ class Ingest:
 def _poll(consumer: Any, wait_ms: int, most: int) -> list[Any]:
     try:
         polled = consumer.poll(timeout_ms=wait_ms, max_records=most)
-    except REBALANCED as error:
-        log.warning("rebalanced during a poll: %s", error)
+    except (*REBALANCED, *COORDINATOR_MOVED) as error:
+        log.warning("the group is not settled, joining again: %s", error)
+        time.sleep(POLL_MS / 1000)
         return []
     return [record for part in polled.values() for record in part]
 
