@@ -17,7 +17,7 @@ from kafka import KafkaAdminClient
 
 from covla import dead_letters, kafka
 from covla import set_aside as aside
-from covla.model.encoders import Encoders, load_encoders
+from covla.model.encoders import Encoders
 from covla.predictor import Predictor
 from covla.settings import Settings
 from covla.synthetic.generate import generate
@@ -29,11 +29,6 @@ pytestmark = pytest.mark.slow
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 GOOD = [item.post.to_json() for item, _ in generate(12, 9, START, START + timedelta(hours=1))]
-
-
-@pytest.fixture(scope="module")
-def encoders(tmp_path_factory: pytest.TempPathFactory, fresh_state: Any) -> Encoders:
-    return load_encoders("base", Settings(state=fresh_state(tmp_path_factory.mktemp("any"))))
 
 
 @pytest.fixture(scope="module")

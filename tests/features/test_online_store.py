@@ -25,16 +25,6 @@ pytestmark = pytest.mark.slow
 EVENTS = [(f"p{key}", version) for key in range(3) for version in range(4)]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "redis"])
-def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings on each kind of online store."""
-    settings = Settings(state=tmp_path_factory.mktemp("state"))
-    if request.param == "sqlite":
-        return settings
-    address = request.getfixturevalue("valkey")
-    return settings.model_copy(update={"online_store": "redis", "redis_url": address})
-
-
 @pytest.fixture(scope="module")
 def feast_store(stores: Settings) -> Any:
     """An applied store of each kind."""

@@ -31,16 +31,6 @@ from tests.features.old_rows import IMPOSSIBLE, label_row, post_row, put
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["sqlite", "redis"])
-def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings on each kind of online store."""
-    settings = Settings(state=tmp_path_factory.mktemp("state"))
-    if request.param == "sqlite":
-        return settings
-    address = request.getfixturevalue("valkey")
-    return settings.model_copy(update={"online_store": "redis", "redis_url": address})
-
-
 def today() -> Window:
     return Window(now() - timedelta(days=1), now() + timedelta(minutes=1))
 
