@@ -35,6 +35,7 @@ SIZES = {"history": 520, "live": 160, "drifted": 220, "after": 160}
 # Share of the event time between the last demo and this one that each act takes.
 SHARES = {"history": 0.7, "live": 0.1, "drifted": 0.1, "after": 0.1}
 LONGEST = timedelta(hours=30)
+SPARE = 5  # posts that judge the retrained model, beyond what the gate needs
 
 
 @dataclass(frozen=True)
@@ -72,20 +73,25 @@ def windows(settings: Settings) -> dict[str, Window]:
 def synthetic(
     times: dict[str, Window], seed: int, scale: float, settings: Settings
 ) -> dict[str, Act]:
-    """Generated posts; after the drift every picture went through a new camera filter."""
-    made: dict[str, list[FolderPost]] = {}
-    for number, (name, window) in enumerate(times.items()):
-        drift = "image" if name in {"drifted", "after"} else None
-        # Some to spare: drawn scenes are sometimes too much alike.
-        count = round(_count(name, scale) * 1.2)
-        items = generate(count, seed * 10 + number, *window, drift=drift)  # type: ignore[arg-type]
-        made[name] = [item for item, _ in items]
-    kept = _disjoint(made, settings)
-    return _acts(times, {name: kept[name][: _count(name, scale)] for name in times})
+    """Generated posts; after the drift every picture went through a new camera filter.
 
-
-def _count(act: str, scale: float) -> int:
-    return max(60, round(SIZES[act] * scale))
+    There are as many as `scale` asks for, and more after the drift where chance holds out fewer
+    than the gate needs.
+    """
+    counts = {name: max(60, round(size * scale)) for name, size in SIZES.items()}
+    while True:
+        made: dict[str, list[FolderPost]] = {}
+        for number, (name, window) in enumerate(times.items()):
+            drift = "image" if name in {"drifted", "after"} else None
+            # Some to spare: drawn scenes are sometimes too much alike.
+            count = round(counts[name] * 1.2)
+            items = generate(count, seed * 10 + number, *window, drift=drift)  # type: ignore[arg-type]
+            made[name] = [item for item, _ in items]
+        kept = {name: posts[: counts[name]] for name, posts in _disjoint(made, settings).items()}
+        judging = _held_out([*kept["live"], *kept["drifted"]], settings)
+        if judging >= Rules().fewest + SPARE:
+            return _acts(times, kept)
+        counts["drifted"] += 50
 
 
 def from_folder(times: dict[str, Window], folder: Path, settings: Settings) -> dict[str, Act]:

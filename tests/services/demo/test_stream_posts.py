@@ -11,9 +11,13 @@ from PIL import Image as Pillow
 
 from covla.content_groups import contents_of, groups_of
 from covla.errors import CovlaError
+from covla.gate import Rules
 from covla.posts_folder import FolderPost, read_folder, write_folder
 from covla.settings import Settings
 from covla.synthetic import generate
+from covla.training.post import TrainingPost
+from covla.training.splits import grouped, hold_out
+from features.source import HELD_OUT
 from services.demo.stream_posts import Act, from_folder, synthetic, windows
 
 WEEK = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC)
@@ -111,3 +115,13 @@ def test_posts_whose_image_cannot_be_read_are_in_no_act(
     shown = {i.post.post_id.removesuffix("~filtered") for act in acts.values() for i in act.posts}
     assert not shown & {path.stem for path in broken}
     assert "posts are left out, such as" in caplog.text
+
+
+def test_a_small_demo_holds_out_enough_for_the_gate(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path)
+    for seed in (1, 2):
+        acts = synthetic(windows(settings), seed, 0.1, settings)
+        share_nothing(acts, settings)
+        rows = [TrainingPost(i.post, i.label) for n in ("live", "drifted") for i in acts[n].posts]
+        held = hold_out(grouped(rows, settings), HELD_OUT)
+        assert sum(row.split == "holdout" for row in held) >= Rules().fewest
