@@ -1,6 +1,7 @@
 """Pictures by content hash, on any fsspec file system; the only addresses a post may name."""
 
 import hashlib
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import cv2
 import fsspec
 import numpy as np
 
-from covla.errors import CovlaError, PostError
+from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.settings import Settings
 
 DERIVATIVE_PIXELS = 256
@@ -53,13 +54,14 @@ class BlobStore:
     def _write(self, path: str, content: bytes) -> None:
         if self._fs.exists(path):
             return  # content-addressed: what is there is the same
-        draft = f"{path}.{hashlib.sha256(content).hexdigest()[:8]}.part"
+        # Threads and workers that store one picture at once must not move each other's draft.
+        draft = f"{path}.{secrets.token_hex(4)}.part"
         try:
             self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
             self._fs.pipe_file(draft, content)
             self._fs.mv(draft, path)
         except OSError as error:
-            raise CovlaError(
+            raise ServiceUnavailable(
                 f"cannot store a picture under {self.root}: {error}",
                 hint="Free some space or correct COVLA_BLOB_ROOT",
             ) from error

@@ -1,6 +1,7 @@
 """The image store lies in the state folder, whatever that folder is called."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,3 +104,14 @@ def test_a_store_that_cannot_be_read_is_no_fault_of_the_post(tmp_path: Path) -> 
 def test_an_address_that_nothing_opens_is_named(tmp_path: Path, root: str) -> None:
     with pytest.raises(CovlaError, match=f"COVLA_BLOB_ROOT: '{root}' cannot be opened: "):
         BlobStore(Settings(state=tmp_path, blob_root=root))
+
+
+def test_one_picture_stored_by_many_threads_at_once(tmp_path: Path) -> None:
+    store = BlobStore(Settings(state=tmp_path / "state"))
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(200):
+            content = b"%d" % number * 1000
+            addresses = {pool.submit(store.put, content) for _ in range(8)}
+            assert len({address.result() for address in addresses}) == 1
+            assert store.read(next(iter(addresses)).result()) == content
+    assert list((tmp_path / "state" / "blobs").rglob("*.part")) == []
