@@ -85,9 +85,16 @@ def test_a_stream_goes_on_when_its_engine_works_again(
     settings: Settings, predictor: Predictor
 ) -> None:
     ids = _send(settings, 100)
+    worker = Worker(settings, lambda: predictor)
     with fused(predictor.encoders, 1, FAULTS[0]) as fuse:
-        threading.Timer(3, fuse.mend).start()
-        done = Worker(settings, lambda: predictor).run(until_idle=1)
+
+        def mend() -> None:
+            while not worker.done.restarts:
+                time.sleep(0.05)
+            fuse.mend()
+
+        threading.Thread(target=mend, daemon=True).start()
+        done = worker.run(until_idle=1)
     assert (done.predictions, done.dead_letters) == (len(ids), 0)
     assert done.restarts > 0
 
