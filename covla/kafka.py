@@ -106,7 +106,7 @@ def _certificates(path: Path) -> str:
 
 def _connect(kind: Any, settings: Settings, **config: Any) -> Any:
     try:
-        return kind(**client_config(settings), **config)
+        return kind(**(client_config(settings) | config))
     except KafkaTimeoutError as error:
         raise ServiceUnavailable(
             f"no Kafka broker answers at {bootstrap(settings)}",
@@ -163,6 +163,20 @@ def consumer(settings: Settings, *topics: str, group: str | None, **config: Any)
             client.close(autocommit=False)
             raise ServiceUnavailable(f"Kafka does not tell its topics: {error}") from error
     return client
+
+
+def answers(settings: Settings) -> bool:
+    """Whether a broker answers within three seconds."""
+    try:
+        client = _connect(KafkaAdminClient, settings, bootstrap_timeout_ms=3_000)
+    except (KafkaError, ServiceUnavailable):
+        return False
+    try:
+        return bool(client.describe_cluster()["brokers"])
+    except KafkaError:
+        return False
+    finally:
+        client.close()
 
 
 def dead_letter_bytes(settings: Settings) -> int:

@@ -22,6 +22,10 @@ class Settings(BaseSettings):
 
     state: Path = Field(Path(".state"), description="Folder for everything that is written")
 
+    run_folder: Path | None = Field(
+        None, description="Records of this host's processes, where hosts share a state folder"
+    )
+
     # Kafka. Without a bootstrap address, the broker that `covla up` started is used.
     kafka_bootstrap: str | None = None
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
@@ -112,7 +116,7 @@ class Settings(BaseSettings):
     @property
     def run(self) -> Path:
         """One JSON file per local process that `covla up` started."""
-        return self.state.absolute() / "run"
+        return (self.run_folder or self.state / "run").absolute()
 
     @property
     def reports(self) -> Path:

@@ -14,7 +14,7 @@ from covla.console import json_option, result, say, window_option
     help="End when all is read and nothing came for so many seconds.",
 )
 @click.option("--max", "maximum", type=click.IntRange(min=1), help="End after so many messages.")
-@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve /metrics and /readyz.")
 @json_option
 def ingest(
     until_idle: float | None, maximum: int | None, metrics_port: int | None, as_json: bool
@@ -30,11 +30,13 @@ def ingest(
     ensure_topics(get_settings())  # a broker that is away is said before the slow imports
     from features.ingest import Ingest, stopping_on_signal
 
-    worker = Ingest(get_settings())
+    metrics = None
     if metrics_port:
-        from features.metrics import serve
+        from features.metrics import IngestMetrics
 
-        serve(worker, get_settings().host, metrics_port)
+        metrics = IngestMetrics(get_settings())
+        metrics.health.serve(get_settings().host, metrics_port)
+    worker = Ingest(get_settings(), metrics=metrics)
     with stopping_on_signal(worker):
         say("ingest: waiting for messages")
         totals = worker.run(until_idle=until_idle, maximum=maximum)

@@ -5,7 +5,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from covla.kafka_consumer import COORDINATOR_MOVED, REBALANCED, Idle
 from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders, load_encoders
 from covla.settings import Settings
+from features.metrics import IngestMetrics
 from features.offsets import Offsets
 from features.records import Label, Post, Reader
 from features.sink import Sink
@@ -67,15 +68,19 @@ class _Session:
 class Ingest:
     """One worker. While the encoders run on one batch, threads decode the next."""
 
-    def __init__(self, settings: Settings, encoders: Encoders | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        encoders: Encoders | None = None,
+        metrics: IngestMetrics | None = None,
+    ) -> None:
         self.settings = settings
         self.topics = kafka.ensure_topics(settings)
         self.reader = Reader(settings, load_taxonomy(settings=settings))
         self.sink = Sink(settings, encoders or load_encoders("base", settings))
         self.totals = Totals()
         self.stop = threading.Event()
-        # Called after each commit with counts by kind and the lag by topic.
-        self.on_batch: Callable[[dict[str, int], dict[str, int]], None] | None = None
+        self._metrics = metrics
 
     def run(self, *, until_idle: float | None = None, maximum: int | None = None) -> Totals:
         """Consume until told to stop.
@@ -136,6 +141,8 @@ class Ingest:
                 self._when_quiet()
                 if until_idle is not None and idle.lasts(until_idle):
                     return
+            if self._metrics:
+                self._metrics.health.polled(session.consumer.lag())
             ahead = batch
 
     def _when_quiet(self) -> None:
@@ -168,8 +175,8 @@ class Ingest:
         self.totals.labels_ingested += kinds["label"]
         self.totals.dead_letters += kinds["dead_letter"]
         self.totals.set_aside += kinds["set_aside"]
-        if self.on_batch:
-            self.on_batch(kinds, session.consumer.lag())
+        if self._metrics:
+            self._metrics.committed(kinds)
 
     def _failures(self, items: Sequence[Post | Label]) -> list[tuple[Post | Label, Exception]]:
         """Write all at once; where that fails, each half alone: those that fail by themselves.

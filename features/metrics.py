@@ -1,21 +1,24 @@
 """Prometheus metrics of the ingest worker."""
 
-from prometheus_client import Counter, Gauge, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, Counter
 
-from features.ingest import Ingest
-
-LAG = Gauge("covla_ingest_lag", "Messages on the topic that are not ingested yet", ["topic"])
-DONE = Counter("covla_ingest_messages", "Messages ingested", ["kind"])
+from covla.settings import Settings
+from covla.worker_health import WorkerHealth
 
 
-def serve(worker: Ingest, host: str, port: int) -> None:
-    """Answer /metrics from this process, and let the worker count there."""
-    start_http_server(port, addr=host)
-    worker.on_batch = _count
+class IngestMetrics:
+    """Counts what was committed; `health` has the lag."""
 
+    def __init__(self, settings: Settings, registry: CollectorRegistry = REGISTRY) -> None:
+        self.health = WorkerHealth(settings, "ingest", registry, why="loading the encoders")
+        self._done = Counter(
+            "covla_ingest_messages", "Messages ingested", ["kind"], registry=registry
+        )
+        # From zero: Prometheus sees no increase in a series that begins with its first message.
+        for kind in ("post", "label", "dead_letter", "set_aside"):
+            self._done.labels(kind)
 
-def _count(kinds: dict[str, int], lag: dict[str, int]) -> None:
-    for kind, number in kinds.items():
-        DONE.labels(kind).inc(number)
-    for topic, messages in lag.items():
-        LAG.labels(topic).set(messages)
+    def committed(self, kinds: dict[str, int]) -> None:
+        """Messages by what became of them: post, label, dead_letter or set_aside."""
+        for kind, number in kinds.items():
+            self._done.labels(kind).inc(number)

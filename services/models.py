@@ -1,5 +1,6 @@
 """The model that a service answers with: a fixed version, or whoever is champion."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -18,6 +19,23 @@ class Model(Protocol):
 
 
 Current = Callable[[], Model]
+# Between two looks for a first champion.
+CHAMPION_SECONDS = 2.0
+
+
+def wait_for_champion(settings: Settings, say: Callable[[str], None]) -> None:
+    """Return when there is a champion; says so once when there is none yet.
+
+    Raises:
+        ServiceUnavailable: the registry does not answer.
+    """
+    from covla.registry import Registry
+
+    registry = Registry(settings)
+    if registry.champion() is None:
+        say("there is no champion yet; waiting for a first `covla promote`")
+        while registry.champion() is None:
+            time.sleep(CHAMPION_SECONDS)
 
 
 @contextmanager

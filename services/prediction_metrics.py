@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from covla.errors import CovlaError
 from covla.post import Prediction
 
 _TENTHS = tuple(i / 10 for i in range(1, 11))
@@ -62,20 +61,3 @@ class PredictionMetrics:
             self._confidence.observe(max(prediction.probabilities.values()))
             for flag in prediction.flags:
                 self._flags.labels(flag).inc()
-
-
-def serve(host: str, port: int) -> PredictionMetrics:
-    """Answer /metrics from this process until it ends.
-
-    Raises:
-        CovlaError: the port cannot be used.
-    """
-    registry = CollectorRegistry()
-    try:
-        start_http_server(port, addr=host, registry=registry)
-    except OSError as error:
-        raise CovlaError(
-            f"cannot serve metrics on {host}:{port}: {error.strerror}",
-            hint="Give another --metrics-port",
-        ) from error
-    return PredictionMetrics(registry)

@@ -40,7 +40,7 @@ class Api:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.metrics = Metrics(lambda: self.queue.waiting)
+        self.metrics = Metrics(lambda: self.queue.waiting, lambda: self.queue.ready)
         # What all bodies together may take while they are read and wait.
         self._free_bytes = 2 * batch_bytes(settings)
 

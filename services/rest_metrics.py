@@ -15,8 +15,10 @@ class Metrics:
     """Counts what comes in and what goes out. Every label has few, fixed values: a client cannot
     fill the memory by asking for ever new paths, as it can with BentoML's own."""
 
-    def __init__(self, waiting: Callable[[], int]) -> None:
+    def __init__(self, waiting: Callable[[], int], ready: Callable[[], bool]) -> None:
+        """`waiting` gives the posts in the queue, `ready` what /readyz says."""
         self._waiting = waiting
+        self._ready = ready
         self._registry = made = CollectorRegistry()
         self._requests = Counter(
             "covla_requests", "Requests answered", ["route", "status"], registry=made
@@ -26,6 +28,7 @@ class Metrics:
         )
         self._answers = PredictionMetrics(made)
         self._queue = Gauge("covla_queue_posts", "Posts waiting for the model", registry=made)
+        self._is_ready = Gauge("covla_ready", "1 while the model answers", registry=made)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
@@ -52,4 +55,5 @@ class Metrics:
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
         self._queue.set(self._waiting())
+        self._is_ready.set(self._ready())
         return generate_latest(self._registry)

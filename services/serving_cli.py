@@ -11,14 +11,16 @@ _model = click.option(
     metavar="champion|VERSION|FOLDER",
     help="Who answers. The champion is followed as it changes.",
 )
+_wait = click.option("--wait", is_flag=True, help="Wait for a first champion; else end with 2.")
 
 
 @click.command()
 @_model
+@_wait
 @click.option("--host", help="Default: COVLA_HOST, which is 127.0.0.1 unless set.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Default: COVLA_REST_PORT, 3000.")
 @json_option
-def serve(model: str, host: str | None, port: int | None, as_json: bool) -> None:
+def serve(model: str, wait: bool, host: str | None, port: int | None, as_json: bool) -> None:
     """Serve predictions over HTTP, with a page to try them, until SIGTERM.
 
     The result is printed when requests are answered. SIGTERM or Ctrl-C ends it after everything
@@ -32,6 +34,10 @@ def serve(model: str, host: str | None, port: int | None, as_json: bool) -> None
     def ready(address: str, version: str) -> None:
         result({"address": address, "model_version": version}, as_json=as_json)
 
+    if wait and model == "champion":
+        from services.models import wait_for_champion
+
+        wait_for_champion(settings, say)
     say(f"loading model {model}")
     rest.serve(
         settings,
@@ -45,20 +51,22 @@ def serve(model: str, host: str | None, port: int | None, as_json: bool) -> None
 
 @click.command()
 @_model
+@_wait
 @click.option("--group", default="predict", show_default=True, help="Kafka consumer group.")
-@click.option("--worker", default="0", show_default=True, help="This worker's name in the group.")
+@click.option("--worker", help="This worker's name in the group; default: the host's name.")
 @click.option(
     "--until-idle",
     type=click.FloatRange(min=0),
     help="End when all is read and nothing came for S seconds.",
 )
 @click.option("--max", "limit", type=click.IntRange(min=1), help="End after N posts.")
-@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve /metrics and /readyz.")
 @json_option
 def stream(
     model: str,
+    wait: bool,
     group: str,
-    worker: str,
+    worker: str | None,
     until_idle: float | None,
     limit: int | None,
     metrics_port: int | None,
@@ -82,6 +90,7 @@ def stream(
         until_idle=until_idle,
         limit=limit,
         metrics_port=metrics_port,
+        wait=wait,
         say=say,
     )
     result(done.as_dict(), as_json=as_json)

@@ -7,6 +7,7 @@ is killed anywhere leaves nothing lost and nothing twice (KIP-98, KIP-447).
 import logging
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 from kafka.errors import FencedInstanceIdError, KafkaError, ProducerFencedError
 from kafka.structs import OffsetAndMetadata
+from prometheus_client import CollectorRegistry
 
 from covla import kafka
 from covla.dead_letters import DeadLetter
@@ -23,14 +25,13 @@ from covla.kafka_consumer import Idle
 from covla.post import Prediction
 from covla.set_aside import set_aside
 from covla.settings import Settings
-from services.models import Current, serving
+from covla.worker_health import WorkerHealth
+from services.models import Current, serving, wait_for_champion
 from services.prediction_metrics import PredictionMetrics
-from services.prediction_metrics import serve as serve_metrics
 from services.running import recorded
 from services.stream_results import DeadLetters, SetAside, results_of
 
 GROUP = "predict"
-WORKER = "0"
 BATCH_POSTS = 64
 POLL_MS = 500
 SEND_SECONDS = 60
@@ -42,6 +43,11 @@ PATIENCE_SECONDS = 120.0
 
 log = logging.getLogger(__name__)
 Result = Prediction | DeadLetter | SetAside
+
+
+def host_name() -> str:
+    """This host's name as a worker's: each container of a scaled service has another one."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:64] or "0"
 
 
 @dataclass
@@ -76,15 +82,17 @@ def run(
     ref: str,
     *,
     group: str,
-    name: str,
+    name: str | None,
     until_idle: float | None,
     limit: int | None,
     metrics_port: int | None = None,
+    wait: bool = False,
     say: Callable[[str], None],
 ) -> Done:
     """One worker in this process, until SIGTERM, SIGINT, or as `Worker.run` says.
 
-    With `metrics_port` it answers Prometheus at `settings.host`.
+    With `metrics_port` it answers Prometheus and health checks at `settings.host`. With `wait` it
+    waits for a first champion. A worker without a name has that of its host.
 
     The first signal lets the batch at hand be committed; the second ends the process at once.
 
@@ -94,14 +102,22 @@ def run(
         Refused: a worker of this name took over.
         ServiceUnavailable: Kafka or the registry does not answer.
     """
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
         raise CovlaError(f"--worker: {name!r} may hold letters, digits and . _ - only")
     address = kafka.bootstrap(settings)
     # `covla up` and `down` know a worker that was started without options as "stream".
-    record = "stream" if (group, name) == (GROUP, WORKER) else f"stream-{group}-{name}"
-    metrics = serve_metrics(settings.host, metrics_port) if metrics_port else None
+    record = "stream" if group == GROUP and name is None else f"stream-{group}-{name}"
+    registry = CollectorRegistry()
+    metrics = PredictionMetrics(registry)
+    health = WorkerHealth(settings, "stream", registry, why="loading the model")
+    if metrics_port:
+        health.serve(settings.host, metrics_port)
+    if wait and ref == "champion":
+        health.waits("there is no champion yet")
+        wait_for_champion(settings, say)
+        health.waits("loading the model")
     with recorded(settings, record, address), serving(settings, ref) as current:
-        worker = Worker(settings, current, group=group, name=name, metrics=metrics)
+        worker = Worker(settings, current, group=group, name=name, metrics=metrics, health=health)
 
         def stop(number: int, _: object) -> None:
             if worker.stop.is_set():
@@ -110,6 +126,7 @@ def run(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
+        metrics.serves(current().version)
         say(f"{worker.name} reads {worker.topics.posts} at {address}, model {current().version}")
         return worker.run(until_idle=until_idle, limit=limit)
 
@@ -124,19 +141,22 @@ class Worker:
         current: Current,
         *,
         group: str = GROUP,
-        name: str = WORKER,
+        name: str | None = None,
         metrics: PredictionMetrics | None = None,
+        health: WorkerHealth | None = None,
     ) -> None:
         """`current()` gives the model for the next batch: a new version takes over between two."""
         self.settings = settings
         self.topics = kafka.Topics.of(settings)
         self.group = group
-        self.name = f"{settings.topic_prefix}.{group}.{name}"
+        self.name = f"{settings.topic_prefix}.{group}.{name or host_name()}"
         self.done = Done()
         self.stop = threading.Event()
         self._current = current
         self._metrics = metrics
+        self._health = health
         self._first = 0.0
+        self._failing = False
 
     def run(self, *, until_idle: float | None = None, limit: int | None = None) -> Done:
         """Work until `stop` is set, until no post came for `until_idle` seconds, or until `limit`
@@ -165,6 +185,9 @@ class Worker:
                 ) from error
             except (KafkaError, ServiceUnavailable, MemoryError) as error:
                 log.warning("stream session ended: %r; starting another", error)
+                self._failing = True
+                if self._health:
+                    self._health.waits(str(error) or "this machine is out of memory")
                 self.done.restarts += 1
                 if failing_since is None or self.done.posts > before:
                     failing_since = time.monotonic()
@@ -213,6 +236,10 @@ class Worker:
                 idle.ended()
             elif until_idle is not None and idle.lasts(until_idle):
                 return
+            # An empty poll says nothing of an engine that fails at every batch.
+            self._failing = self._failing and not (batches or reader.caught_up())
+            if self._health and not self._failing:
+                self._health.polled(reader.lag())
 
     def _batch(self, batches: dict[Any, list[Any]], member: Any, writer: Any) -> None:
         """Predict one poll and commit it.

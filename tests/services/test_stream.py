@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,7 +22,7 @@ from covla.errors import CovlaError, Refused
 from covla.post import Prediction, SocialPost
 from covla.settings import Settings
 from covla.synthetic.generate import generate
-from services.prediction_metrics import PredictionMetrics, serve
+from services.prediction_metrics import PredictionMetrics
 from services.stream import Worker, run
 from services.stream_results import results_of
 
@@ -92,13 +91,6 @@ def _gates_of_both_sides_lie_apart_from_those_of_one(
         assert seen == (300 - with_image if count is None else count)
         assert registry.get_sample_value("covla_gate_sum", labels) == pytest.approx(gate * seen)
     assert registry.get_sample_value("covla_model_info", {"version": "echo-2"}) == 1
-
-
-def test_a_metrics_port_that_is_taken_is_named(offline_settings: Settings) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(CovlaError, match=f"{port}: .*--metrics-port"):
-            serve(offline_settings.host, port)
 
 
 @pytest.mark.slow
