@@ -8,7 +8,7 @@ export AIRFLOW__CORE__LOAD_EXAMPLES := False
 # Two test processes, a file to each in the order of tests/conftest.py; half of a test's time is waiting.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo test check lint lock chromium clean
+.PHONY: install demo test check lint lock env chromium programs clean
 
 install: $(VENV)/.installed ## the environment alone
 
@@ -32,6 +32,9 @@ lint: install
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+env: ## secrets for docker-compose.yml, in .env; what is there stays
+	@sh deploy/make-env.sh
 
 check: lint ## the fast part
 	$(BIN)/pytest -m "not slow" -q $(SIDE_BY_SIDE)

@@ -12,7 +12,10 @@ from covla.settings import Settings
 from services.stack.processes import locked
 
 VERSION = "4.2.2"
-COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:2.0.20"
+COORDINATES = (
+    f"org.apache.kafka:kafka_2.13:{VERSION}+org.apache.kafka:kafka-tools:{VERSION}"
+    "+org.slf4j:slf4j-simple:2.0.20"
+)
 
 
 def pinned() -> dict[str, str]:
@@ -52,7 +55,9 @@ def install(settings: Settings) -> list[Path]:
         ServiceUnavailable: Maven Central cannot be reached.
     """
     root = settings.kafka_jars.expanduser().absolute()
-    folder = root / f"kafka-{VERSION}"
+    # Another list of jars is another folder.
+    listed = hashlib.sha256("".join(pinned().values()).encode()).hexdigest()[:8]
+    folder = root / f"kafka-{VERSION}-{listed}"
     if not folder.is_dir():
         with locked(root):
             if not folder.is_dir():  # another process may have installed it while we waited
@@ -63,7 +68,7 @@ def install(settings: Settings) -> list[Path]:
 def _download(root: Path, folder: Path) -> None:
     import jgo
 
-    say(f"fetching Apache Kafka {VERSION} from Maven Central, 40 MB, once")
+    say(f"fetching Apache Kafka {VERSION} from Maven Central, 50 MB, once")
     with tempfile.TemporaryDirectory(dir=root, prefix="draft-") as name:
         draft = Path(name) / "jars"
         draft.mkdir()

@@ -1,0 +1,203 @@
+"""One container: its process, its health, and what happens when it ends."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from services.compose.file import Health, Service
+
+# As Docker: twice as long after each end, until it has run for a while.
+FIRST_RESTART_SECONDS = 0.5
+LAST_RESTART_SECONDS = 60.0
+STEADY_SECONDS = 10.0
+
+
+@dataclass
+class Check:
+    """A health check under way."""
+
+    process: subprocess.Popen[str]
+    until: float
+
+
+class Container:
+    """`state` is created, starting, healthy, unhealthy, running (no health check), restarting or
+    exited; `why` is the last word of its health check or log."""
+
+    def __init__(
+        self,
+        name: str,
+        service: Service,
+        *,
+        enter: Sequence[str],
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+    ) -> None:
+        """`enter` stands before every command that runs in the container."""
+        self.name = name
+        self.service = service
+        self.state = "created"
+        self.why = ""
+        self.code: int | None = None
+        self.restarts = 0
+        self.log = log
+        self._enter = list(enter)
+        self._command = list(command)
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._main: psutil.Process | None = None
+        self._check: Check | None = None
+        self._failures = 0
+        self._next = 0.0
+        self._delay = FIRST_RESTART_SECONDS
+        self.started_at = 0.0
+        self.took = 0.0  # seconds until it was healthy
+
+    @property
+    def up(self) -> bool:
+        """Whether its process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the process; its output is appended to the log."""
+        answer, info = os.pipe()
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*self._enter[:3], "--info-fd", str(info), *self._enter[3:], *self._command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                pass_fds=[info],
+                start_new_session=True,
+            )
+        os.close(info)
+        with os.fdopen(answer) as told:
+            self._main = _process_of(told.read(), self.service.init)
+        self.started_at = time.monotonic()
+        self.state = "starting" if self.service.health else "running"
+        self.why, self.code, self._failures = "", None, 0
+        self._next = self.started_at
+
+    def tick(self) -> None:
+        """Look at the process and its health; restart it when it is time."""
+        now = time.monotonic()
+        if self.state == "restarting":
+            if now >= self._next:
+                self.restarts += 1
+                self.start()
+            return
+        if self._process is None or self.state == "exited":
+            return
+        if self._process.poll() is not None:
+            self._ended(now, self._process.returncode)
+        elif self.service.health is not None:
+            self._health(self.service.health, now)
+
+    def _ended(self, now: float, code: int) -> None:
+        self.code, self.why = code, last_line(self.log)
+        self._drop_check()
+        again = {"no": False, "on-failure": code != 0}.get(self.service.restart, True)
+        if not again:
+            self.state = "exited"
+            return
+        if now - self.started_at > STEADY_SECONDS:
+            self._delay = FIRST_RESTART_SECONDS
+        self.state, self._next = "restarting", now + self._delay
+        self._delay = min(2 * self._delay, LAST_RESTART_SECONDS)
+
+    def _health(self, health: Health, now: float) -> None:
+        if self._check is None:
+            if now >= self._next:
+                self._check = Check(self.run(health.command), now + health.timeout)
+            return
+        code = self._check.process.poll()
+        if code is None and now < self._check.until:
+            return
+        if code is None:
+            self._drop_check()
+            why = f"its health check took longer than {health.timeout:.0f} s"
+        else:
+            output = (self._check.process.communicate()[0] or "").strip().splitlines()
+            why = output[-1] if output else f"its health check ended with {code}"
+        self._check = None
+        young = now - self.started_at < health.start_period and self.state == "starting"
+        self._next = now + (health.start_interval if young else health.interval)
+        if code == 0:
+            if self.state != "healthy":
+                self.took = now - self.started_at
+            self.state, self.why, self._failures = "healthy", "", 0
+            return
+        self.why = why
+        self._failures += not young
+        if self._failures >= health.retries:
+            self.state = "unhealthy"
+
+    def run(self, command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
+        """Start another command in the container; its output is in one pipe."""
+        return subprocess.Popen(
+            [*self._enter, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self._environment,
+            **options,
+        )
+
+    def terminate(self) -> None:
+        """SIGTERM to its main process; it is not started again."""
+        self._drop_check()
+        if self.state == "restarting":
+            self.state = "exited"
+        if self.up and self._main is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._main.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End all that is left of it."""
+        if self._process is not None:
+            self._process.kill()
+            self.code = self._process.wait()
+        self.state = "exited"
+
+    def _drop_check(self) -> None:
+        if self._check is not None:
+            self._check.process.kill()
+            self._check.process.communicate()
+            self._check = None
+
+
+def _process_of(told: str, init: bool) -> psutil.Process | None:
+    """The container's main process, from what bubblewrap told."""
+    try:
+        first = psutil.Process(json.loads(told)["child-pid"])
+    except (ValueError, KeyError, psutil.NoSuchProcess):
+        return None  # it ended at once; the log says why
+    if not init:
+        return first
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if children := first.children():
+                return children[0]
+        time.sleep(0.01)
+    return first
+
+
+def last_line(log: Path) -> str:
+    """The last line that says something."""
+    with log.open("rb") as lines:
+        lines.seek(max(0, log.stat().st_size - 4096))
+        found = [line.strip() for line in lines.read().decode(errors="replace").splitlines()]
+    return next((line for line in reversed(found) if line), "")
