@@ -161,6 +161,22 @@ def status(settings: Settings) -> dict[str, dict[str, Any]]:
     return found
 
 
+def states(settings: Settings) -> list[dict[str, Any]]:
+    """Each container as `services.stack.local.status` describes a process; none when none runs."""
+    if not processes.running(settings, "compose"):
+        return []
+    return [
+        {
+            "name": name,
+            "state": each["state"],
+            "healthy": each["state"] in {"healthy", "running"} or each["code"] == 0,
+            "address": ", ".join(each["ports"].values()) or each["why"],
+            "log": each["log"],
+        }
+        for name, each in status(settings).items()
+    ]
+
+
 def execute(
     settings: Settings, compose: Path, name: str, command: Sequence[str], **options: Any
 ) -> "subprocess.CompletedProcess[Any]":

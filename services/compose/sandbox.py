@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import covla
 from covla.errors import CovlaError
 from services.compose.file import Mount, Service
 from services.compose.images import SYSTEM_PATH, VENV, Image
@@ -25,12 +27,18 @@ _NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
 
 
 def check() -> None:
-    """Raise CovlaError where this machine lacks a program that a container needs."""
+    """Raise CovlaError where this machine lacks a program that a container needs, or forbids it."""
     missing = sorted({package for name, package in NEEDS.items() if not shutil.which(name)})
     if missing:
         raise CovlaError(
             "this machine cannot run docker-compose.yml without a container engine",
             hint=f"Install the packages {' '.join(missing)}",
+        )
+    done = subprocess.run([*unshare(), "true"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CovlaError(
+            f"this machine forbids namespaces ({done.stderr.strip()})",
+            hint="Run it as root, or allow user namespaces to other users",
         )
 
 
@@ -60,8 +68,9 @@ def enter(service: Service, image: Image, name: str, root: Path, folder: Path) -
     if not service.init:
         words.append("--as-pid-1")
     words += [*_system(), "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--dir", "/tmp"]  # noqa: S108
-    words += _etc(image, name, folder)
-    for place in dict.fromkeys((root, Path(sys.prefix), Path(sys.base_prefix).resolve())):
+    words += ["--ro-bind", "/sys", "/sys", *_etc(image, name, folder)]
+    code = Path(covla.__file__).parents[1]
+    for place in dict.fromkeys((code, root, Path(sys.prefix), Path(sys.base_prefix).resolve())):
         words += ["--ro-bind", str(place), str(place)]
     words += ["--ro-bind", str(root), "/app", "--symlink", sys.prefix, VENV]
     for source, target in image.binds.items():

@@ -139,6 +139,7 @@ class Supervisor:
                 "service": container.service.name,
                 "state": container.state,
                 "why": container.why,
+                "code": container.code,
                 "address": self._addresses[name],
                 "ports": self._ports.get(name, {}),
                 "restarts": container.restarts,

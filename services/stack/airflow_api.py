@@ -1,4 +1,4 @@
-"""A small client of Airflow's REST API v2: trigger a DAG, wait for its run."""
+"""A small client of Airflow's REST API v2: trigger a DAG, wait for its run, read its log."""
 
 import time
 from typing import Any, Self
@@ -11,10 +11,13 @@ ENDED = ("success", "failed")
 
 
 class AirflowClient:
-    """Talks to an Airflow that asks for no password, as `covla up --airflow` starts it."""
+    """Talks to an Airflow. That of `covla up --airflow` asks for no password, that of
+    docker-compose.yml for the user and password of .env."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, login: tuple[str, str] | None = None) -> None:
+        """`login` is a user's name and password."""
         self.address = address
+        self._login = login
         self._http = httpx.Client(base_url=address, timeout=30, trust_env=False)
         self._token = ""
 
@@ -96,12 +99,28 @@ class AirflowClient:
             raise Refused(f"run {run_id} of {dag_id} failed in {failed}", hint="See its task log")
         return run
 
+    def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
+        """The lines of a task's log, as the page shows them."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
+        lines = self._call("GET", path, params={"full_content": True})["content"]
+        return "\n".join(line["event"] if isinstance(line, dict) else line for line in lines)
+
+    def _sign_in(self) -> str:
+        if self._login is None:
+            answer = self._http.get("/auth/token")
+        else:
+            name, password = self._login
+            body = {"username": name, "password": password}
+            answer = self._http.post("/auth/token", json=body)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise Refused(f"Airflow at {self.address} does not take this user and password")
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
+
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
             if not self._token:
-                answer = self._http.get("/auth/token")
-                answer.raise_for_status()
-                self._token = answer.json()["access_token"]
+                self._token = self._sign_in()
             headers = {"Authorization": f"Bearer {self._token}"}
             answer = self._http.request(method, f"/api/v2{path}", headers=headers, **options)
         except httpx.HTTPError as error:
