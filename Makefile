@@ -8,7 +8,7 @@ export AIRFLOW__CORE__LOAD_EXAMPLES := False
 # Two test processes, a file to each in the order of tests/conftest.py; half of a test's time is waiting.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo test check lint lock env chromium programs clean
+.PHONY: install demo test soak check lint lock env chromium programs clean
 
 install: $(VENV)/.installed ## the environment alone
 
@@ -39,8 +39,22 @@ env: ## secrets for docker-compose.yml, in .env; what is there stays
 check: lint ## the fast part
 	$(BIN)/pytest -m "not slow" -q $(SIDE_BY_SIDE)
 
-test: lint chromium ## everything
-	$(BIN)/pytest --durations=25 --durations-min=10 $(SIDE_BY_SIDE)
+test: lint chromium programs ## everything
+	$(BIN)/pytest -m "not soak" --durations=25 --durations-min=10 $(SIDE_BY_SIDE)
+
+soak: lint programs ## what takes long, one after the other
+	$(BIN)/pytest -m soak -s
+
+# For docker-compose.yml without a container engine; without them those tests are skipped.
+# RUNLEVEL=1: the packages' own services are not started.
+programs:
+	@for name in bwrap ip unshare dnsmasq prometheus promtool prometheus-alertmanager amtool; do \
+	  command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	test -z "$$missing" && exit 0; echo "Missing for the rehearsal of docker-compose.yml:$$missing"; \
+	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+	  && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap \
+	    iproute2 util-linux dnsmasq-base prometheus prometheus-alertmanager >/dev/null \
+	  || echo "they cannot be installed here: its tests will be skipped" >&2
 
 chromium: install
 	@for name in chromium chromium-browser google-chrome; do \

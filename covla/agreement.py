@@ -7,7 +7,6 @@ so no picture is needed again.
 """
 
 import hashlib
-import secrets
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError
+from covla.files import draft_of
 from covla.settings import Settings
 
 Rows = np.ndarray[Any, np.dtype[np.float64]]
@@ -98,6 +98,6 @@ def _build(path: Path, settings: Settings) -> None:
     found = [item.text_embedding for item in encoders.encode([_Text(name) for name in names])]
     classes = np.stack([row for row in found if row is not None]).astype(np.float64)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{secrets.token_hex(4)}.npz")
+    draft = draft_of(path, ".npz")
     np.savez(draft, weight=weight, bias=bias, classes=classes)
     draft.replace(path)

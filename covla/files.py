@@ -1,6 +1,7 @@
 """Files as people write and save them: what cannot be read is one line that names the file."""
 
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,15 @@ from covla.errors import CovlaError
 from covla.json_lines import UTF8_MARK, UTF16_MARKS
 
 LIMIT = 64 * 2**20  # bytes; a file that a person wrote has kilobytes
+
+
+def draft_of(path: Path, suffix: str = ".part") -> Path:
+    """Where to write what is then renamed to `path`: a name beside it that no other process has.
+
+    Not by process or thread: containers that share a folder have equal numbers. A `suffix` is for
+    libraries that write only to a name of their own kind.
+    """
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}{suffix}")
 
 
 def read_bytes(path: Path, limit: int = LIMIT) -> bytes:

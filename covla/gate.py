@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from covla.errors import CovlaError
+from covla.files import draft_of
 from covla.gate_report import html
 from covla.gate_scores import CONDITIONS, Array, Measured, calibration_error, measure, sample
 from covla.predictor import Predictor
@@ -228,7 +229,7 @@ def _write(verdict: Verdict, settings: Settings) -> Verdict:
     content = final.as_dict()
     data = orjson.dumps(content, option=orjson.OPT_INDENT_2, default=str)
     for path, text in ((page.with_suffix(".json"), data), (page, html(content).encode())):
-        draft = path.with_name(f"{path.name}.part")
+        draft = draft_of(path)
         draft.write_bytes(text)
         draft.replace(path)
     return final

@@ -16,6 +16,7 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
+from covla.files import draft_of
 from covla.labels import load_taxonomy
 from covla.post import now
 from covla.settings import Settings
@@ -105,7 +106,7 @@ def validate(window: Window, settings: Settings) -> dict[str, Any]:
         (report.with_suffix(".json"), orjson.dumps(verdict, option=OPTIONS)),
         (report, page(verdict).encode()),
     ):
-        draft = path.with_suffix(f"{path.suffix}.part")
+        draft = draft_of(path)
         draft.write_bytes(content)
         draft.replace(path)
     return verdict

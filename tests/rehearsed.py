@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,8 +22,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def _why_not() -> str:
-    if missing := [name for name in sandbox.NEEDS if not shutil.which(name)]:
-        return f"{', '.join(missing)} is not installed"
+    if packages := sandbox.missing():
+        return f"{', '.join(packages)} is not installed"
     done = subprocess.run([*sandbox.unshare(), "true"], capture_output=True, text=True, check=False)
     return done.stderr.strip() if done.returncode else ""
 

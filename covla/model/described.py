@@ -6,7 +6,6 @@ libraries that build them.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from typing import Any
 
 import torch
 
+from covla.files import draft_of
 from covla.model.towers import Towers, base_versions, load_towers
 
 
@@ -65,7 +65,7 @@ def describe_base(folder: Path) -> Described:
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         found = Described.of(load())
     folder.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.part")
+    draft = draft_of(path)
     known = {name: getattr(found, name) for name in ("weights", "text_width", "image_width")}
     draft.write_text(json.dumps(known | {"spec": found.spec}))
     draft.replace(path)

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from covla.errors import CovlaError
+from covla.files import draft_of
 from covla.model.network import Arrays
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def read(path: Path) -> ov.Model:
 def save(network: ov.Model, path: Path) -> None:
     """Written aside and renamed, weights first, so that a reader never sees half a network."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.parent / f".{path.stem}.{threading.get_native_id()}.xml"
+    draft = draft_of(path, ".xml")
     ov.save_model(network, draft, compress_to_fp16=False)
     draft.with_suffix(".bin").replace(path.with_suffix(".bin"))
     draft.replace(path)

@@ -1,11 +1,12 @@
 """What one row with one seed gave: logits and gates on the judged posts, clean and noisy."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from covla.files import draft_of
 
 Array = np.ndarray[Any, Any]
 
@@ -44,7 +45,7 @@ class Outcome:
     def save(self, path: Path) -> None:
         """Written aside and renamed: a file that is there is whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+        draft = draft_of(path, ".npz")
         np.savez(draft, **{**self.__dict__, "conditions": np.array(self.conditions, dtype=str)})
         draft.replace(path)
 

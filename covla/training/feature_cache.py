@@ -5,7 +5,6 @@ and one that was killed keeps what it had encoded.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from covla.files import draft_of
 from covla.model.encoders import Encoded
 
 SHARD = 256
@@ -60,7 +60,7 @@ class FeatureCache:
         """Store tensors as a shard of their own."""
         name = hashlib.sha256("".join(sorted(tensors)).encode()).hexdigest()[:16]
         path = self.folder / f"{name}.safetensors"
-        draft = path.with_suffix(f".{os.getpid()}.part")
+        draft = draft_of(path)
         save_file(tensors, draft, metadata)
         draft.replace(path)
         self._open(path)

@@ -4,6 +4,7 @@ Ours is read from deploy/Dockerfile. Of the others the same programs are taken f
 Kafka's jars, the wheels of PostgreSQL and Valkey, Prometheus and Alertmanager where installed.
 """
 
+import os
 import re
 import shlex
 import shutil
@@ -87,7 +88,7 @@ def _package(name: str) -> Path:
 
 def _program(*names: str, package: str) -> Path:
     for name in names:
-        if found := shutil.which(name):
+        if found := shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"):
             return Path(found)
     raise CovlaError(f"{names[0]} is not installed", hint=f"Install the package {package}")
 

@@ -113,7 +113,7 @@ def _supervise(plan: Plan, settings: Settings, say: Callable[[str], None]) -> No
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=settings.environment() | {"PYTHONUNBUFFERED": "1"},
+        env=settings.environment() | {"PYTHONUNBUFFERED": "1", "PATH": sandbox.PATH},
         pass_fds=list(plan.listeners.values()),
         # Ctrl-C is for this process alone, which then closes the supervisor's input.
         start_new_session=True,

@@ -26,13 +26,21 @@ _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime"
 _NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
 
 
+# Not every user's PATH has the folders of dnsmasq and ip.
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
+
+def missing() -> list[str]:
+    """Packages of which this machine lacks a program."""
+    return sorted({NEEDS[name] for name in NEEDS if not shutil.which(name, path=PATH)})
+
+
 def check() -> None:
     """Raise CovlaError where this machine lacks a program that a container needs, or forbids it."""
-    missing = sorted({package for name, package in NEEDS.items() if not shutil.which(name)})
-    if missing:
+    if packages := missing():
         raise CovlaError(
             "this machine cannot run docker-compose.yml without a container engine",
-            hint=f"Install the packages {' '.join(missing)}",
+            hint=f"Install the packages {' '.join(packages)}",
         )
     done = subprocess.run([*unshare(), "true"], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -60,6 +60,10 @@ class AirflowClient:
                 raise CovlaError(f"Airflow knows no DAG {dag_id!r}; broken DAG files: {broken}")
             time.sleep(0.5)
 
+    def pause(self, dag_id: str) -> None:
+        """No run of the DAG starts by its schedule or its assets until someone unpauses it."""
+        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
+
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run with `conf` and return its run id."""
         body = {"conf": conf or {}, "logical_date": None}

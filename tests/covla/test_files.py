@@ -1,5 +1,6 @@
 """A file that a person gave and that cannot be read is one line that names it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from covla.errors import CovlaError
-from covla.files import read_bytes, read_json, read_object, read_text, read_yaml
+from covla.files import draft_of, read_bytes, read_json, read_object, read_text, read_yaml
 
 BAD: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "it is empty"),
@@ -129,3 +130,21 @@ def test_what_is_no_plain_yaml_is_named(tmp_path: Path, content: str, message: s
     assert str(refused.value).startswith(f"cannot read {tmp_path / 'file'}: ")
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_drafts_of_processes_with_equal_numbers_differ(tmp_path: Path) -> None:
+    # Two containers that share a state folder are process 2 each, with thread 2.
+    drafts = {draft_of(tmp_path / "net.xml", ".xml") for _ in range(20)}
+    assert len(drafts) == 20
+    assert {draft.suffix for draft in drafts} == {".xml"}
+    assert {draft.parent for draft in drafts} == {tmp_path}
+    # Nor does a reader that looks for files of the kind find half of one.
+    draft_of(tmp_path / "shard.safetensors").touch()
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_nothing_is_named_by_process_or_thread() -> None:
+    root = Path(__file__).parents[2]
+    places = [path for part in ("covla", "features") for path in (root / part).rglob("*.py")]
+    named = [str(path) for path in places if re.search(r"getpid|get_native_id", path.read_text())]
+    assert named == []

@@ -1,7 +1,6 @@
 """Teacher vectors of training posts, raw and standardised."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from covla.errors import CovlaError
+from covla.files import draft_of
 from covla.labels import Taxonomy
 from covla.model.encoders import Encoders
 from covla.prepare import Prepared
@@ -80,7 +80,7 @@ def ensemble_vectors(
     seen = Pooled(text, [image, more], data.taught_from, len(taxonomy.names), data.groups)
     vectors = ensemble(seen, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.part")
+    draft = draft_of(path)
     save_file({"vectors": torch.from_numpy(vectors)}, draft, {"sha256": _checksum(vectors)})
     draft.replace(path)
     return vectors, name

