@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.slow, needs_namespaces, pytest.mark.timeout(900)]
 
 HISTORY = "2026-05-01T00:00:00Z/2026-05-01T12:00:00Z"
 LIVE = "2026-05-01T12:00:00Z/2026-05-01T18:00:00Z"
+POSTS, LATER = 220, 120
 WORKERS = ("ingest-1", "ingest-2", "stream-1", "stream-2")
 AIRFLOW = ("airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 STORES = ("kafka", "valkey", "postgres", "mlflow", "evidently")
@@ -41,7 +42,7 @@ topics = kafka.Topics.of(settings)
 def values(topic):
     consumer = kafka.consumer(settings, topic, group=None)
     found, until = {}, time.monotonic() + 90
-    while len(found) < 260 and time.monotonic() < until:
+    while len(found) < POSTS and time.monotonic() < until:
         for records in consumer.poll(timeout_ms=500).values():
             found |= {record.key.decode(): record.value for record in records}
     consumer.close(autocommit=False)
@@ -56,7 +57,8 @@ for post_id in list(streamed)[:20]:
     own = ("predicted_at", "latency_ms")
     if any(rest.get(key) != value for key, value in stream.items() if key not in own):
         differ.append([rest, stream])
-print(json.dumps({"predictions": len(streamed), "differ": differ}))
+versions = sorted({json.loads(value)["model_version"] for value in streamed.values()})
+print(json.dumps({"predictions": len(streamed), "versions": versions, "differ": differ}))
 """
 BROKEN = """
 from covla import kafka
@@ -95,7 +97,7 @@ def run(client: AirflowClient, dag: str, **conf: str) -> str:
     return run_id
 
 
-def ingested(running: Rehearsal, posts: int) -> None:
+def ingested(running: Rehearsal) -> None:
     """Wait until both workers together have no lag."""
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
@@ -107,7 +109,7 @@ def ingested(running: Rehearsal, posts: int) -> None:
         if found and not any(sum(answer["lag"].values()) for answer in answers):
             return
         time.sleep(1)
-    raise AssertionError(f"{posts} posts were not ingested: {answers}")
+    raise AssertionError(f"not everything was ingested: {answers}")
 
 
 def test_stores_and_workers_come_up_and_a_first_champion_is_waited_for(running: Rehearsal) -> None:
@@ -120,8 +122,8 @@ def test_stores_and_workers_come_up_and_a_first_champion_is_waited_for(running: 
 def test_posts_become_a_champion_and_predictions(
     running: Rehearsal, airflow: AirflowClient
 ) -> None:
-    running.exec("ingest", "covla", "publish", "--synthetic", "260", "--window", HISTORY)
-    ingested(running, 260)
+    running.exec("ingest", "covla", "publish", "--synthetic", str(POSTS), "--window", HISTORY)
+    ingested(running)
     assert airflow.healthy()
     airflow.pause("distill_teacher")  # it follows a validation; here the retrain is asked for
     validated = run(airflow, "validate_posts", window=HISTORY)
@@ -129,16 +131,15 @@ def test_posts_become_a_champion_and_predictions(
     windows = {"window": HISTORY, "train_window": HISTORY, "gate_window": HISTORY}
     retrained = run(airflow, "retrain_covla", preset="tiny", **windows)
     assert "$ covla promote" in airflow.log("retrain_covla", retrained, "promote")
-    assert json.loads(running.exec("rest", "covla", "releases", "--json"))["champion"] == "1"
     running.wait("rest", "stream-1", "stream-2", timeout=120)
-    compared = json.loads(running.exec("rest", "python", "-c", COMPARE))
-    assert compared == {"predictions": 260, "differ": []}
+    compared = json.loads(running.exec("rest", "python", "-c", f"POSTS = {POSTS}\n{COMPARE}"))
+    assert compared == {"predictions": POSTS, "versions": ["1"], "differ": []}
 
 
 def test_a_drift_report_is_in_the_page(running: Rehearsal, airflow: AirflowClient) -> None:
-    arguments = ("--synthetic", "160", "--seed", "3", "--window", LIVE)
+    arguments = ("--synthetic", str(LATER), "--seed", "3", "--window", LIVE)
     running.exec("ingest", "covla", "publish", *arguments)
-    ingested(running, 160)
+    ingested(running)
     run(airflow, "monitor_drift", window=LIVE)
     page = running.address("evidently", 8000)
     (project,) = httpx.get(f"{page}/api/projects", trust_env=False).json()
@@ -184,7 +185,7 @@ def test_prometheus_finds_every_replica_and_every_panel_has_data(running: Rehear
         "prometheus": "1",
     }
     assert query(running, "sum(covla_stream_lag)")[0]["value"][1] == "0"
-    assert float(query(running, "sum(covla_predictions_total)")[0]["value"][1]) >= 420
+    assert float(query(running, "sum(covla_predictions_total)")[0]["value"][1]) >= POSTS + LATER
     address = running.address("prometheus", 9090)
     rules = httpx.get(f"{address}/api/v1/rules", trust_env=False).json()["data"]["groups"]
     assert {rule["health"] for group in rules for rule in group["rules"]} == {"ok"}
@@ -220,3 +221,24 @@ def test_the_lines_of_the_docs_are_true(running: Rehearsal, engine: str, without
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# Of the runbook's commands, those that are named there and run elsewhere in this file, or that
+# stay or need an argument of the moment.
+NAMED = {
+    "covla dlq ls",
+    "covla dlq replay",
+    "covla drift",
+    "covla ingest",
+    "covla promote",
+    "covla releases",
+    "covla rollback",
+    "covla stream",
+    "covla stream --worker N",
+}
+RUNBOOK = set(re.findall(r"`(covla [^`]+)`", (ROOT / "docs" / "runbook.md").read_text()))
+
+
+@pytest.mark.parametrize("line", sorted(RUNBOOK - NAMED))
+def test_the_commands_of_the_runbook_run(running: Rehearsal, line: str) -> None:
+    running.exec("ingest", *shlex.split(line.replace("START/END", HISTORY)))

@@ -95,6 +95,12 @@ def test_every_secret_is_explained() -> None:
         assert f"`{name}`" in page
 
 
+def test_the_readme_starts_it_with_the_same_lines() -> None:
+    lines = "make env +# .*\ndocker compose up -d +# .*: covla up --like-compose\n"
+    for page in ("README.md", "docs/production.md"):
+        assert re.search(lines, (ROOT / page).read_text())
+
+
 def test_make_env_makes_every_secret_once(tmp_path: Path) -> None:
     env = tmp_path / ".env"
     script = ["sh", ROOT / "deploy" / "make-env.sh", env]
