@@ -1,10 +1,12 @@
 """MLflow made quiet and bounded: one client per process and address, errors a person can act on."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -15,6 +17,7 @@ from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings
 
 EXPERIMENT = "covla"
+_FEAST = "feast.infra.data_sources.mlflow.auth"
 _OURS = {
     "RESOURCE_DOES_NOT_EXIST",
     "RESOURCE_ALREADY_EXISTS",
@@ -96,7 +99,25 @@ def _mlflow() -> Any:
         logging.getLogger(name).setLevel(logging.ERROR)
     import mlflow
 
+    _without_feast()
     return mlflow
+
+
+def _without_feast() -> None:
+    """Import MLflow's registry of request headers without the one that Feast adds.
+
+    It is for data that Feast reads from MLflow. With it the first request to a server imports all
+    of Feast: nine seconds, and without the care that features/feast_api.py takes.
+    """
+    if _FEAST in sys.modules:
+        return
+    sys.modules[_FEAST] = None  # type: ignore[assignment]  # an import of it fails
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import_module("mlflow.tracking.request_header.registry")
+    finally:
+        del sys.modules[_FEAST]
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """MLflow's database and files lie in the state folder, whatever that folder is called."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,3 +30,17 @@ def test_runs_files_and_versions_are_found_again(tmp_path: Path, name: str) -> N
     assert client.get_model_version("covla", "1").run_id == run
     assert not tracking.is_fresh(settings)
     assert [path.name for path in (tmp_path / "here").iterdir()] == [name]
+
+
+def test_a_client_of_a_server_does_not_import_feast() -> None:
+    code = (
+        "import sys; from covla.settings import Settings; from covla import tracking\n"
+        "try:\n    tracking.client(Settings(mlflow_uri='http://127.0.0.1:9')).search_experiments()\n"
+        "except Exception as error: print(type(error).__name__)\n"
+        "print('feast' in sys.modules, 'mlflow.tracking.request_header.registry' in sys.modules)"
+    )
+    environment = os.environ | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.split()[-2:] == ["False", "True"], done.stdout + done.stderr
