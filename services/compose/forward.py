@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 # A listening socket of the machine's own network, and where its connections go.
 Published = tuple[socket.socket, str, int]
@@ -23,7 +23,7 @@ async def _serve(published: Sequence[Published]) -> None:
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
-def _to(address: str, port: int):  # type: ignore[no-untyped-def]
+def _to(address: str, port: int) -> Callable[..., Awaitable[None]]:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there, back = await asyncio.open_connection(address, port)

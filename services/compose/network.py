@@ -57,7 +57,7 @@ def name_server(folder: Path) -> list[str]:
         f"--listen-address={GATEWAY}",
         "--bind-interfaces",
         "--user=root",
-        "--group=root",
+        "--group=",  # a user namespace has no right to change it
         "--pid-file=",
         "--log-facility=-",
         "--conf-file=/dev/null",

@@ -170,7 +170,7 @@ def states(settings: Settings) -> list[dict[str, Any]]:
             "name": name,
             "state": each["state"],
             "healthy": each["state"] in {"healthy", "running"} or each["code"] == 0,
-            "address": ", ".join(each["ports"].values()) or each["why"],
+            "address": "  ".join([*each["ports"].values(), each["why"]]).strip(),
             "log": each["log"],
         }
         for name, each in status(settings).items()
