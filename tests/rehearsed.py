@@ -78,6 +78,16 @@ class Rehearsal:
             time.sleep(0.2)
         raise AssertionError(f"no {pattern!r} in\n{self.words.read_text()[-3000:]}")
 
+    def start(self, container: str, *command: str) -> "subprocess.Popen[str]":
+        """`covla exec CONTAINER COMMAND`, without waiting for its end."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "covla.cli", "exec", container, *command],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
     def exec(self, container: str, *command: str, timeout: float = 180) -> str:
         """What `covla exec CONTAINER COMMAND` prints; it has to end with 0."""
         done = subprocess.run(

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from covla.errors import CovlaError
+
 GATEWAY = "10.89.0.1"
 _FIRST = 10
 
@@ -23,6 +25,9 @@ def build(containers: Mapping[str, str], services: Mapping[str, str], folder: Pa
         containers: container -> address.
         services: container -> its service, whose name is that of all its containers.
         folder: where files of the network go.
+
+    Raises:
+        CovlaError: this machine's kernel lacks a part, such as bridges.
     """
     _run("mount", "-t", "tmpfs", "none", "/run")
     Path("/run/netns").mkdir()
@@ -69,4 +74,6 @@ def _ip(*words: str) -> None:
 
 
 def _run(*words: str) -> None:
-    subprocess.run(words, check=True)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CovlaError(f"`{' '.join(words)}` failed: {done.stderr.strip()}")

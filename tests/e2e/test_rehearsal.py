@@ -60,6 +60,20 @@ for post_id in list(streamed)[:20]:
 versions = sorted({json.loads(value)["model_version"] for value in streamed.values()})
 print(json.dumps({"predictions": len(streamed), "versions": versions, "differ": differ}))
 """
+WEBHOOK = "http://ingest-1:9095/alerts?from=covla&to=us"
+RECEIVE = """
+import http.server
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        print(self.path, self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
+        self.send_response(200)
+        self.end_headers()
+
+server = http.server.HTTPServer(("", 9095), Receiver)
+server.timeout = 120
+server.handle_request()
+"""
 BROKEN = """
 from covla import kafka
 from covla.settings import get_settings
@@ -76,7 +90,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     folder = tmp_path_factory.mktemp("rehearsal")
     options = ["--profile", "airflow", "--scale", "stream=2", "--scale", "ingest=2"]
     options += ["--profile", "monitoring"] if MONITORING else []
-    given = secrets(folder / "env")
+    given = secrets(folder / "env") | {"ALERT_WEBHOOK_URL": WEBHOOK}
     with rehearsal(Settings(state=folder / "state"), ROOT, given, *options) as started:
         yield started
 
@@ -167,7 +181,12 @@ def query(running: Rehearsal, text: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(not MONITORING, reason="Prometheus and Alertmanager are not installed")
-def test_prometheus_finds_every_replica_and_every_panel_has_data(running: Rehearsal) -> None:
+def test_every_replica_is_scraped_every_panel_has_data_and_an_alert_arrives(
+    running: Rehearsal,
+) -> None:
+    receiver = running.start("ingest-1", "python", "-c", RECEIVE)
+    manager = "--alertmanager.url=http://alertmanager:9093"
+    running.exec("alertmanager", "amtool", manager, "alert", "add", "Rehearsed", "severity=page")
     running.exec("ingest", "python", "-c", BROKEN)
     httpx.post(f"{running.address('rest', 3000)}/predict", content=b"x", trust_env=False)
     board = json.loads((ROOT / "monitoring" / "dashboards" / "covla.json").read_text())
@@ -191,6 +210,9 @@ def test_prometheus_finds_every_replica_and_every_panel_has_data(running: Rehear
     assert {rule["health"] for group in rules for rule in group["rules"]} == {"ok"}
     there = httpx.get(f"{address}/api/v1/alertmanagers", trust_env=False).json()["data"]
     assert len(there["activeAlertmanagers"]) == 1
+    received, _ = receiver.communicate(timeout=120)
+    assert received.startswith(WEBHOOK.removeprefix("http://ingest-1:9095"))
+    assert "Rehearsed" in received
 
 
 def lines_of(page: Path) -> list[tuple[str, str]]:
