@@ -77,6 +77,9 @@ def enter(service: Service, image: Image, name: str, root: Path, folder: Path) -
         words.append("--as-pid-1")
     words += [*_system(), "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--dir", "/tmp"]  # noqa: S108
     words += ["--ro-bind", "/sys", "/sys", *_etc(image, name, folder)]
+    # First: this project may itself lie in /tmp.
+    for target in service.tmpfs:
+        words += ["--perms", "1777", "--tmpfs", target]
     code = Path(covla.__file__).parents[1]
     for place in dict.fromkeys((code, root, Path(sys.prefix), Path(sys.base_prefix).resolve())):
         words += ["--ro-bind", str(place), str(place)]
@@ -85,8 +88,6 @@ def enter(service: Service, image: Image, name: str, root: Path, folder: Path) -
         words += ["--ro-bind", str(source), target]
     for target, program in image.programs.items():
         words += ["--ro-bind", str(program), target]
-    for target in service.tmpfs:
-        words += ["--perms", "1777", "--tmpfs", target]
     for mount in service.mounts:
         how = "--ro-bind" if mount.read_only else "--bind"
         words += [how, str(source_of(mount, root, folder)), mount.target]
