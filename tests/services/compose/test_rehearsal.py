@@ -162,6 +162,8 @@ def test_containers_are_apart_and_without_rights(offline_settings: Settings, fol
     with rehearsal(offline_settings, folder, {"OF_THE_MACHINE": "yes"}, *options) as running:
         running.wait("valkey")
         assert running.exec("valkey", "valkey-cli", "-h", "valkey", "ping") == "PONG\n"
+        # The Compose file's folder is there, though it lies in this machine's /tmp.
+        assert "deploy" in running.exec("ingest-1", "ls", str(folder))
         look_up = "import socket; print(*sorted(socket.gethostbyname_ex('ingest')[2]))"
         both = running.exec("ingest-1", "python", "-c", look_up).split()
         assert both == [running.status[name]["address"] for name in ("ingest-1", "ingest-2")]
