@@ -8,7 +8,7 @@ export AIRFLOW__CORE__LOAD_EXAMPLES := False
 # Two test processes, a file to each in the order of tests/conftest.py; half of a test's time is waiting.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo test soak check lint lock env chromium programs clean
+.PHONY: install demo test soak check lint lock env hooks release chromium programs clean
 
 install: $(VENV)/.installed ## the environment alone
 
@@ -63,6 +63,12 @@ chromium: install
 	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	  $(BIN)/playwright install chromium || \
 	  echo "no Chromium can be had here: the tests of the pages will be skipped" >&2
+
+hooks: install ## what `make lint` runs, before each commit
+	$(BIN)/pre-commit install
+
+release: install ## check the version, build, tag
+	@sh deploy/release.sh
 
 clean: ## the environment; state stays
 	rm -rf $(VENV)
