@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench import arguments, report
-from covla import kafka
 from covla.blobs import BlobStore
-from covla.kafka import Topics
+from covla.kafka import clients
+from covla.kafka.clients import Topics
 from covla.model.encoders import Encoders, load_encoders
 from covla.post import now, parse_post
 from covla.prepare import Prepared, prepare_all
@@ -39,8 +39,8 @@ def _ours(settings: Settings, encoders: Encoders, messages: list[tuple[bytes, by
             "topic_prefix": f"bench-{uuid.uuid4().hex[:8]}",
         }
     )
-    topics: Topics = kafka.ensure_topics(fresh)
-    producer = kafka.producer(fresh)
+    topics: Topics = clients.ensure_topics(fresh)
+    producer = clients.producer(fresh)
     for key, value in messages:
         producer.send(topics.posts, key=key, value=value)
     producer.close()

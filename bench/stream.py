@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench import arguments, report, seconds
-from covla import kafka
+from covla.kafka import clients
 from covla.post import SocialPost
 from covla.predictor import Predictor
 from covla.settings import Settings
@@ -19,8 +19,8 @@ from services.stream import BATCH_POSTS, Worker
 
 def _stream(settings: Settings, posts: Sequence[SocialPost], predictor: Predictor) -> float:
     """Posts per second, from the first post polled to the last commit."""
-    topics = kafka.ensure_topics(settings)
-    client = kafka.producer(settings)
+    topics = clients.ensure_topics(settings)
+    client = clients.producer(settings)
     for post in posts:
         client.send(topics.posts, key=post.post_id.encode(), value=post.to_json())
     client.flush()

@@ -24,7 +24,7 @@ def ingest(
     Runs until SIGTERM or Ctrl-C unless told otherwise, then finishes what it has taken. Messages
     that cannot be used become dead letters. Start as many as the topics have partitions.
     """
-    from covla.kafka import ensure_topics
+    from covla.kafka.clients import ensure_topics
     from covla.settings import get_settings
 
     ensure_topics(get_settings())  # a broker that is away is said before the slow imports

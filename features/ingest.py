@@ -13,11 +13,11 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from covla import dead_letters, kafka
-from covla.dead_letter_writer import DeadLetterWriter
-from covla.dead_letters import DeadLetter
 from covla.errors import CovlaError, ServiceUnavailable
-from covla.kafka_consumer import COORDINATOR_MOVED, REBALANCED, Idle
+from covla.kafka import clients, dead_letters
+from covla.kafka.consumer import COORDINATOR_MOVED, REBALANCED, Idle
+from covla.kafka.dead_letter_writer import DeadLetterWriter
+from covla.kafka.dead_letters import DeadLetter
 from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders, load_encoders
 from covla.settings import Settings
@@ -75,7 +75,7 @@ class Ingest:
         metrics: IngestMetrics | None = None,
     ) -> None:
         self.settings = settings
-        self.topics = kafka.ensure_topics(settings)
+        self.topics = clients.ensure_topics(settings)
         self.reader = Reader(settings, load_taxonomy(settings=settings))
         self.sink = Sink(settings, encoders or load_encoders("base", settings))
         self.totals = Totals()
@@ -94,7 +94,9 @@ class Ingest:
                 lost, the next run begins where the last commit was.
         """
         group = f"{self.settings.topic_prefix}.{GROUP}"
-        consumer = kafka.consumer(self.settings, self.topics.posts, self.topics.labels, group=group)
+        consumer = clients.consumer(
+            self.settings, self.topics.posts, self.topics.labels, group=group
+        )
         letters = DeadLetterWriter(self.settings, group)
         decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
         session = _Session(consumer, Offsets(consumer), letters, decoders)

@@ -2,8 +2,8 @@
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter
 
+from covla.kafka.worker_health import WorkerHealth
 from covla.settings import Settings
-from covla.worker_health import WorkerHealth
 
 
 class IngestMetrics:

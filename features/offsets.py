@@ -7,7 +7,7 @@ from typing import Any
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
-from covla.kafka_consumer import COORDINATOR_MOVED, REBALANCED
+from covla.kafka.consumer import COORDINATOR_MOVED, REBALANCED
 
 COORDINATOR_PATIENCE = 30.0  # seconds
 

@@ -4,12 +4,12 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
-from covla import dead_letters
 from covla.blobs import DERIVATIVE_PIXELS, BlobStore
-from covla.dead_letters import DeadLetter, Record
 from covla.errors import CovlaError, PostError, ServiceUnavailable
-from covla.kafka import Topics
-from covla.kafka_records import content
+from covla.kafka import dead_letters
+from covla.kafka.clients import Topics
+from covla.kafka.dead_letters import DeadLetter, Record
+from covla.kafka.records import content
 from covla.labels import Taxonomy
 from covla.post import PostLabel, parse_label, parse_post
 from covla.prepare import Prepared, prepare

@@ -6,7 +6,7 @@ from kafka.errors import KafkaError
 
 from covla.alert import Alert
 from covla.errors import ServiceUnavailable
-from covla.kafka import ensure_topics, producer
+from covla.kafka.clients import ensure_topics, producer
 from covla.post import now
 from covla.settings import Settings
 from covla.window import Window

@@ -36,7 +36,7 @@ def drift(
     Writes an HTML and a JSON report, and shows both in the Evidently UI.
     """
     from covla.errors import ServiceUnavailable
-    from covla.kafka import bootstrap
+    from covla.kafka.clients import bootstrap
     from covla.settings import get_settings
     from monitoring.rows import reference_rows, window_rows
 

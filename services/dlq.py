@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from covla import kafka
-from covla.dead_letters import DeadLetter, read
 from covla.errors import CovlaError, PostError, ServiceUnavailable
+from covla.kafka import clients
+from covla.kafka.dead_letters import DeadLetter, read
 from covla.settings import Settings
 
 SEND_SECONDS = 30
@@ -72,7 +72,7 @@ def _records(settings: Settings, topic: str, since: datetime | None = None) -> I
 
     With `since`, from each partition's first record that is not older.
     """
-    client = kafka.consumer(settings, group=None)
+    client = clients.consumer(settings, group=None)
     try:
         partitions = [TopicPartition(topic, p) for p in client.partitions_for_topic(topic) or ()]
         ends = client.end_offsets(partitions)
@@ -100,7 +100,7 @@ def entries(settings: Settings, *, error_class: str | None = None) -> list[Entry
     A record that is none (another program wrote to the topic) is left out.
     """
     found = []
-    for record in _records(settings, kafka.Topics.of(settings).dead_letters):
+    for record in _records(settings, clients.Topics.of(settings).dead_letters):
         try:
             letter = read(record)
         except PostError:
@@ -159,7 +159,7 @@ def replayable(settings: Settings, *, error_class: str | None, limit: int | None
     if not chosen:
         return []
     # A topic that is gone cannot be sent to, and may not be made up.
-    known = set(kafka.Topics.of(settings).all())
+    known = set(clients.Topics.of(settings).all())
     seen = _replayed(settings, [e for e in chosen if e.letter.source_topic in known])
     unique = []
     for entry in chosen:
@@ -179,7 +179,7 @@ def replay(settings: Settings, chosen: Sequence[Entry]) -> int:
     if not chosen:
         return 0
     name = f"{settings.topic_prefix}.dlq-replay"
-    client = kafka.producer(settings, transactional_id=name)
+    client = clients.producer(settings, transactional_id=name)
     try:
         client.init_transactions()
         client.begin_transaction()

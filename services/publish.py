@@ -12,8 +12,8 @@ from kafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import track
 
-from covla import kafka
 from covla.errors import CovlaError, PostError, ServiceUnavailable
+from covla.kafka import clients
 from covla.labels import load_taxonomy
 from covla.post import PostLabel, now
 from covla.posts_folder import FolderPost
@@ -66,11 +66,11 @@ def publish(
     Raises:
         ServiceUnavailable: no broker answers, or it did not take a message.
     """
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     started = time.monotonic()
     sent = {topics.posts: 0, topics.labels: 0}
     waiting: deque[tuple[str, str, Any]] = deque()
-    producer = kafka.producer(settings)
+    producer = clients.producer(settings)
 
     def settle(leave: int) -> None:
         # Each answer is looked at: flush() alone hides failed sends (kafka-python#1347).

@@ -18,14 +18,14 @@ from kafka.errors import FencedInstanceIdError, KafkaError, ProducerFencedError
 from kafka.structs import OffsetAndMetadata
 from prometheus_client import CollectorRegistry
 
-from covla import kafka
-from covla.dead_letters import DeadLetter
 from covla.errors import CovlaError, Refused, ServiceUnavailable
-from covla.kafka_consumer import Idle
+from covla.kafka import clients
+from covla.kafka.consumer import Idle
+from covla.kafka.dead_letters import DeadLetter
+from covla.kafka.set_aside import set_aside
+from covla.kafka.worker_health import WorkerHealth
 from covla.post import Prediction
-from covla.set_aside import set_aside
 from covla.settings import Settings
-from covla.worker_health import WorkerHealth
 from services.models import Current, serving, wait_for_champion
 from services.prediction_metrics import PredictionMetrics
 from services.running import recorded
@@ -104,7 +104,7 @@ def run(
     """
     if name is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
         raise CovlaError(f"--worker: {name!r} may hold letters, digits and . _ - only")
-    address = kafka.bootstrap(settings)
+    address = clients.bootstrap(settings)
     # `covla up` and `down` know a worker that was started without options as "stream".
     record = "stream" if group == GROUP and name is None else f"stream-{group}-{name}"
     registry = CollectorRegistry()
@@ -147,7 +147,7 @@ class Worker:
     ) -> None:
         """`current()` gives the model for the next batch: a new version takes over between two."""
         self.settings = settings
-        self.topics = kafka.Topics.of(settings)
+        self.topics = clients.Topics.of(settings)
         self.group = group
         self.name = f"{settings.topic_prefix}.{group}.{name or host_name()}"
         self.done = Done()
@@ -169,8 +169,8 @@ class Worker:
             Refused: another worker of this name took over.
             ServiceUnavailable: no broker at the start, or nothing worked for PATIENCE_SECONDS.
         """
-        kafka.ensure_topics(self.settings)
-        limit_bytes = kafka.dead_letter_limit(self.settings)
+        clients.ensure_topics(self.settings)
+        limit_bytes = clients.dead_letter_limit(self.settings)
         self._letters = DeadLetters(self.topics.dead_letters, limit_bytes)
         failing_since: float | None = None
         while True:
@@ -202,11 +202,11 @@ class Worker:
 
     def _session(self, until_idle: float | None, limit: int | None) -> None:
         """One membership of the group: ends without an error when the work is done."""
-        writer = kafka.producer(self.settings, transactional_id=self.name)
+        writer = clients.producer(self.settings, transactional_id=self.name)
         reader = None
         try:
             writer.init_transactions()  # ends what a dead worker of this name left open
-            reader = kafka.consumer(
+            reader = clients.consumer(
                 self.settings,
                 self.topics.posts,
                 group=f"{self.settings.topic_prefix}.{self.group}",

@@ -7,10 +7,10 @@ from typing import Any
 
 from kafka.errors import KafkaError
 
-from covla.dead_letter_writer import REFUSED, SEND_SECONDS, send
-from covla.dead_letters import DeadLetter, make
 from covla.errors import CovlaError, PostError, ServiceUnavailable
-from covla.kafka_records import content
+from covla.kafka.dead_letter_writer import REFUSED, SEND_SECONDS, send
+from covla.kafka.dead_letters import DeadLetter, make
+from covla.kafka.records import content
 from covla.post import Prediction, SocialPost, parse_post
 from covla.settings import Settings
 from services.models import Model

@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 from kafka import TopicPartition
 
-from covla import dead_letters, kafka
 from covla.errors import PostError, ServiceUnavailable
-from covla.kafka_records import content
+from covla.kafka import clients, dead_letters
+from covla.kafka.records import content
 from covla.post import Prediction
 from covla.settings import Settings
 
@@ -18,9 +18,9 @@ class Outcome:
     """Reads predictions, dead letters and alerts from where they ended when it was made."""
 
     def __init__(self, settings: Settings) -> None:
-        topics = kafka.ensure_topics(settings)
+        topics = clients.ensure_topics(settings)
         self._topics = topics
-        self._consumer = kafka.consumer(settings, group=None)
+        self._consumer = clients.consumer(settings, group=None)
         partitions = [
             TopicPartition(topic, number)
             for topic in (topics.predictions, topics.dead_letters, topics.alerts)
@@ -104,7 +104,7 @@ def wait_for_group(
     Raises:
         ServiceUnavailable: it has not after `timeout` seconds.
     """
-    consumer = kafka.consumer(settings, group=group)
+    consumer = clients.consumer(settings, group=group)
     deadline = time.monotonic() + timeout
     try:
         partitions = [

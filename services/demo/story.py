@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from covla import kafka
 from covla.errors import ServiceUnavailable
+from covla.kafka import clients
 from covla.post import now
 from covla.registry import Registry
 from covla.settings import Settings
@@ -116,8 +116,8 @@ class Story:
         )
 
     def _publish_broken(self, outcome: Outcome) -> None:
-        topics = kafka.Topics.of(self.settings)
-        producer = kafka.producer(self.settings)
+        topics = clients.Topics.of(self.settings)
+        producer = clients.producer(self.settings)
         messages = stream_posts.broken(self.run)
         for key, value in messages:
             producer.send(topics.posts, key=key, value=value).get(timeout=30)
@@ -141,7 +141,7 @@ class Story:
                 )
 
     def _ingested(self) -> None:
-        topics = kafka.Topics.of(self.settings)
+        topics = clients.Topics.of(self.settings)
         wait_for_group(
             self.settings,
             f"{self.settings.topic_prefix}.ingest",

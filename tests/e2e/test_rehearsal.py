@@ -33,14 +33,14 @@ MONITORING = all(map(shutil.which, ("prometheus", "promtool", "prometheus-alertm
 COMPARE = """
 import json, time
 import httpx
-from covla import kafka
+from covla.kafka import clients
 from covla.settings import get_settings
 
 settings = get_settings()
-topics = kafka.Topics.of(settings)
+topics = clients.Topics.of(settings)
 
 def values(topic):
-    consumer = kafka.consumer(settings, topic, group=None)
+    consumer = clients.consumer(settings, topic, group=None)
     found, until = {}, time.monotonic() + 90
     while len(found) < POSTS and time.monotonic() < until:
         for records in consumer.poll(timeout_ms=500).values():
@@ -75,10 +75,10 @@ server.timeout = 120
 server.handle_request()
 """
 BROKEN = """
-from covla import kafka
+from covla.kafka import clients
 from covla.settings import get_settings
 
-producer = kafka.producer(get_settings())
+producer = clients.producer(get_settings())
 producer.send("covla.posts", key=b"broken", value=b"not json").get(timeout=30)
 producer.close()
 """

@@ -15,8 +15,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from kafka import KafkaAdminClient
 
-from covla import dead_letters, kafka
-from covla import set_aside as aside
+from covla.kafka import clients, dead_letters
+from covla.kafka import set_aside as aside
 from covla.model.encoders import Encoders
 from covla.predictor import Predictor
 from covla.settings import Settings
@@ -56,7 +56,7 @@ def _aside(settings: Settings, group: str) -> set[Place]:
 
 
 def _letters(settings: Settings, count: int) -> list[dead_letters.DeadLetter]:
-    topic = kafka.Topics.of(settings).dead_letters
+    topic = clients.Topics.of(settings).dead_letters
     return [dead_letters.read(record) for record in read(settings, topic, count)]
 
 
@@ -74,7 +74,7 @@ def _both_pass(
     settings: Settings, encoders: Encoders, model: Any, posts: list[Wire], labels: list[Wire]
 ) -> tuple[Totals, Done]:
     """Run ingest and a stream worker, and hold what each has to hold."""
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     sent = send(settings, topics.posts, posts)
     named = send(settings, topics.labels, labels)
 
@@ -199,7 +199,7 @@ def test_both_workers_pass_whatever_is_there(
 
 
 def _make(settings: Settings, topic: str, limit: int) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap(settings))
+    admin = KafkaAdminClient(bootstrap_servers=clients.bootstrap(settings))
     shape = {"num_partitions": 1, "replication_factor": 1}
     configs = {"max.message.bytes": str(limit)}
     admin.create_topics({topic: shape | {"configs": configs}}, wait_for_metadata=True)
@@ -210,7 +210,7 @@ def test_each_kind_that_once_stopped_a_worker(
     settings: Settings, encoders: Encoders, predictor: Predictor
 ) -> None:
     """One record of each kind from the field, between good ones."""
-    topics = kafka.Topics.of(settings)
+    topics = clients.Topics.of(settings)
     _make(settings, topics.posts, 10_000_000)  # made beforehand, larger than ours
     posts = [
         *(Wire(value, b"good", codec=CODECS[i % 5]) for i, value in enumerate(GOOD)),
@@ -246,7 +246,7 @@ def test_each_kind_that_once_stopped_a_worker(
 def test_what_the_dead_letter_topic_does_not_take_is_set_aside(
     settings: Settings, encoders: Encoders, predictor: Predictor
 ) -> None:
-    topics = kafka.Topics.of(settings)
+    topics = clients.Topics.of(settings)
     _make(settings, topics.dead_letters, 300)  # no letter's headers fit
     posts = [*(Wire(value, b"good") for value in GOOD), Wire(b"no json", b"bad")]
     totals, done = _both_pass(settings, encoders, predictor, posts, [])
@@ -261,9 +261,9 @@ def test_a_letter_that_the_broker_refuses_is_set_aside_alone(
     settings: Settings, encoders: Encoders, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where this client may not read the topic's limit."""
-    topics = kafka.Topics.of(settings)
+    topics = clients.Topics.of(settings)
     _make(settings, topics.dead_letters, 1000)
-    monkeypatch.setattr(kafka, "dead_letter_limit", kafka.dead_letter_bytes)
+    monkeypatch.setattr(clients, "dead_letter_limit", clients.dead_letter_bytes)
     posts = [
         Wire(GOOD[0], b"good"),
         Wire(b"no json", b"bad"),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from covla import kafka as clients
+from covla.kafka import clients
 from covla.post import now
 from covla.settings import Settings
 from covla.synthetic.generate import generate

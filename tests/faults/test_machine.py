@@ -12,8 +12,8 @@ import pytest
 import redis
 from starlette.testclient import TestClient
 
-from covla import kafka
 from covla.errors import ServiceUnavailable
+from covla.kafka import clients
 from covla.model.encoders import Encoders
 from covla.predictor import Predictor
 from covla.settings import Settings
@@ -40,14 +40,14 @@ FAULTS = [
 
 
 def _send(settings: Settings, count: int) -> list[bytes]:
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     posts = [item.post for item, _ in generate(count, 5, START, START + timedelta(hours=1))]
     send(settings, topics.posts, [Wire(p.to_json(), p.post_id.encode()) for p in posts])
     return [post.post_id.encode() for post in posts]
 
 
 def _letters(settings: Settings) -> int:
-    return len(read(settings, kafka.Topics.of(settings).dead_letters, 0))
+    return len(read(settings, clients.Topics.of(settings).dead_letters, 0))
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_stream_whose_engine_breaks_commits_nothing_and_ends_with_3(
 ) -> None:
     monkeypatch.setattr(stream, "PATIENCE_SECONDS", 3.0)
     ids = _send(settings, 200)
-    topics = kafka.Topics.of(settings)
+    topics = clients.Topics.of(settings)
     with fused(predictor.encoders, 1, error) as fuse:
         worker = Worker(settings, lambda: predictor)
         with pytest.raises(ServiceUnavailable, match="no post could be done for") as failure:
@@ -102,7 +102,7 @@ def test_a_stream_goes_on_when_its_engine_works_again(
 def test_one_post_that_breaks_the_engine_is_a_dead_letter_even_alone(
     settings: Settings, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     encode = predictor.encoders.encode
 
     def guarded(items: Any) -> Any:
@@ -131,7 +131,7 @@ def test_ingest_whose_engine_breaks_commits_nothing_and_ends_with_3(
     settings: Settings, encoders: Encoders, error: Exception
 ) -> None:
     ids = _send(settings, 300)
-    topics = kafka.Topics.of(settings)
+    topics = clients.Topics.of(settings)
     with fused(encoders, 1, error) as fuse:
         worker = Ingest(settings, encoders)
         with pytest.raises(ServiceUnavailable) as failure:
@@ -150,7 +150,7 @@ def test_ingest_whose_engine_breaks_commits_nothing_and_ends_with_3(
 def test_one_post_that_breaks_the_encoders_is_a_dead_letter_and_no_row(
     settings: Settings, encoders: Encoders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     encode = encoders.encode
 
     def guarded(items: Any) -> Any:
@@ -173,7 +173,7 @@ def test_ingest_waits_for_a_full_valkey_and_ends_with_3(
     settings = settings.model_copy(update={"online_store": "redis", "redis_url": valkey})
     monkeypatch.setattr(ingest_module, "ONLINE_STORE_PATIENCE", 2.0)
     ids = _send(settings, 40)
-    topics = kafka.Topics.of(settings)
+    topics = clients.Topics.of(settings)
     store = redis.Redis(port=int(valkey.split(":")[1]))
     worker = Ingest(settings, encoders)
     store.config_set("maxmemory-policy", "noeviction")
@@ -203,7 +203,7 @@ def test_ingest_whose_disk_is_full_ends_with_3(
         with pytest.raises(ServiceUnavailable, match="No space left") as failure:
             Ingest(settings, encoders).run(until_idle=1)
     assert failure.value.exit_code == 3
-    assert uncommitted(settings, "ingest", kafka.Topics.of(settings).posts) == 10
+    assert uncommitted(settings, "ingest", clients.Topics.of(settings).posts) == 10
     totals = Ingest(settings, encoders).run(until_idle=1)
     assert (totals.posts_ingested, totals.dead_letters) == (10, 0)
 

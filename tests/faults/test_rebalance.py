@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.dataset as ds
 import pytest
 
-from covla import kafka
+from covla.kafka import clients
 from covla.model.encoders import Encoders
 from covla.predictor import Predictor
 from covla.settings import Settings
@@ -64,14 +64,14 @@ class _Members:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._of: dict[int, Any] = {}
-        make = kafka.consumer
+        make = clients.consumer
 
         def remembered(*arguments: Any, **options: Any) -> Any:
             client = make(*arguments, **options)
             self._of[threading.get_ident()] = client
             return client
 
-        monkeypatch.setattr(kafka, "consumer", remembered)
+        monkeypatch.setattr(clients, "consumer", remembered)
 
     def stop_in_a_rebalance(self, thread: int, stop: threading.Event) -> None:
         """Set `stop` when the thread's member rejoins after it has had partitions, or after 4 s."""
@@ -90,11 +90,11 @@ def _stop_in_a_churn(
     settings: Settings, group: str, sent: Callable[[], None], runs: Runs, members: _Members
 ) -> None:
     """Stop STOPS workers, AT_ONCE at a time, while other members join and leave their group."""
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
 
     def join_and_leave() -> None:
         # Every second member leaves while its own join is under way.
-        member = kafka.consumer(settings, topics.posts, group=f"{settings.topic_prefix}.{group}")
+        member = clients.consumer(settings, topics.posts, group=f"{settings.topic_prefix}.{group}")
         member.poll(timeout_ms=random.choice((10, 700)))
         member.close(autocommit=False)
 
@@ -129,11 +129,11 @@ class _Posts:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.topics = kafka.ensure_topics(settings)
+        self.topics = clients.ensure_topics(settings)
         self.ids: list[bytes] = []
         made = generate(20_000, 3, START, START + timedelta(hours=1))
         self._made = (item.post for item, _ in made)
-        self._client = kafka.producer(settings)
+        self._client = clients.producer(settings)
 
     def __call__(self) -> None:
         for _ in range(10):

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from covla import kafka as clients
-from covla.dead_letters import read
+from covla.kafka import clients
+from covla.kafka.dead_letters import read
 from covla.post import Prediction
 from covla.settings import Settings
 from covla.synthetic.generate import generate

@@ -7,7 +7,7 @@ from typing import Any
 from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from covla import kafka
+from covla.kafka import clients
 from covla.settings import Settings
 
 CODECS = (None, "gzip", "snappy", "lz4", "zstd")
@@ -39,7 +39,7 @@ def send(settings: Settings, topic: str, records: Sequence[Wire]) -> dict[Place,
     taken: dict[Place, Wire] = {}
     for codec in dict.fromkeys(record.codec for record in records):
         client = KafkaProducer(
-            **kafka.client_config(settings),
+            **clients.client_config(settings),
             compression_type=codec,
             linger_ms=20,
             max_request_size=20_000_000,
@@ -67,7 +67,7 @@ def send(settings: Settings, topic: str, records: Sequence[Wire]) -> dict[Place,
 
 def read(settings: Settings, topic: str, count: int) -> list[Any]:
     """Every committed record; at least `count` are waited for."""
-    client = kafka.consumer(settings, topic, group=None)
+    client = clients.consumer(settings, topic, group=None)
     records: list[Any] = []
     while rows := client.poll(timeout_ms=10_000 if len(records) < count else 1500):
         records += [record for batch in rows.values() for record in batch]
@@ -77,7 +77,7 @@ def read(settings: Settings, topic: str, count: int) -> list[Any]:
 
 def uncommitted(settings: Settings, group: str, *topics: str) -> int:
     """Messages that a consumer group has not passed."""
-    client = kafka.consumer(settings, group=f"{settings.topic_prefix}.{group}")
+    client = clients.consumer(settings, group=f"{settings.topic_prefix}.{group}")
     try:
         where = [TopicPartition(t, p) for t in topics for p in client.partitions_for_topic(t) or ()]
         ends = client.end_offsets(where)

@@ -9,8 +9,8 @@ from typing import cast
 import cv2
 import numpy as np
 
-from covla.dead_letters import Record
-from covla.kafka import Topics
+from covla.kafka.clients import Topics
+from covla.kafka.dead_letters import Record
 from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders
 from covla.post import Image, PostLabel, SocialPost

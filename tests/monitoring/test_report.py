@@ -7,7 +7,7 @@ import pytest
 
 from bench.drift import p_values
 from covla.alert import Alert
-from covla.kafka import Topics, consumer
+from covla.kafka.clients import Topics, consumer
 from covla.model_folder import seal
 from covla.settings import Settings
 from features.lake import Lake

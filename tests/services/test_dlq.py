@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from covla import dead_letters, kafka
 from covla.errors import PostError
+from covla.kafka import clients, dead_letters
 from covla.settings import Settings
 from services import dlq
 from services.stream import Worker
@@ -21,8 +21,8 @@ REFUSED = b'{"post_id": "later", "created_at": "2026-05-01T12:00:00Z", "text": "
 @pytest.fixture
 def fed(settings: Settings, echo: Any) -> Settings:
     """A topic with one good post and three that became dead letters."""
-    topics = kafka.ensure_topics(settings)
-    client = kafka.producer(settings)
+    topics = clients.ensure_topics(settings)
+    client = clients.producer(settings)
     for key, value in ((b"a", GOOD), (b"b", b"\xff{not utf-8"), (b"c", b"{bad"), (b"d", REFUSED)):
         client.send(topics.posts, key=key, value=value).get(timeout=20)
     client.close()
@@ -50,10 +50,10 @@ def test_ls_and_show(fed: Settings, run_verb: Callable[..., Any]) -> None:
 def test_replay_sends_the_original_bytes_once(
     fed: Settings, echo: Any, run_verb: Callable[..., Any]
 ) -> None:
-    topics = kafka.Topics.of(fed)
+    topics = clients.Topics.of(fed)
     # A second service that reads the topic refuses the same record: one identity, two letters.
     letter = next(e.letter for e in dlq.entries(fed) if e.letter.error_class == "unreadable_image")
-    client = kafka.producer(fed)
+    client = clients.producer(fed)
     again = dead_letters.make(
         _Source(letter), PostError("image", "unreadable_image", "again"), stage="decode"
     )
@@ -88,12 +88,12 @@ def test_limit_takes_the_oldest(fed: Settings) -> None:
 def test_what_is_not_ours_and_what_has_no_value_is_not_replayed(
     fed: Settings, run_verb: Callable[..., Any]
 ) -> None:
-    topics = kafka.Topics.of(fed)
+    topics = clients.Topics.of(fed)
     large = dead_letters.make(
         _Source(dlq.entries(fed)[0].letter), PostError("message", "too_large", "no"), stage="parse"
     ).without_value()
     foreign = {"source-topic": b"x", "source-partition": b"one", "replays": b"first try"}
-    client = kafka.producer(fed)
+    client = clients.producer(fed)
     client.send(topics.dead_letters, value=b"hello", headers=[*foreign.items()]).get(timeout=20)
     client.send(topics.dead_letters, key=b"no headers").get(timeout=20)
     key, headers = large.message_key, large.headers()

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
-from covla import kafka as clients
+from covla.kafka import clients
 from covla.post import PostLabel, SocialPost
 from covla.posts_folder import FolderPost, read_folder
 from covla.settings import Settings

@@ -16,9 +16,8 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from covla import dead_letters
-from covla import kafka as clients
 from covla.errors import CovlaError, Refused
+from covla.kafka import clients, dead_letters
 from covla.post import Prediction, SocialPost
 from covla.settings import Settings
 from covla.synthetic.generate import generate

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from covla import dead_letters, kafka
+from covla.kafka import clients, dead_letters
 from covla.post import Prediction
 from covla.settings import Settings
 from services.demo.outcome import Outcome
@@ -22,7 +22,7 @@ def _prediction(post_id: str) -> bytes:
 
 
 def test_records_of_other_programs_are_passed_over(settings: Settings) -> None:
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     outcome = Outcome(settings)
     foreign = [Wire(b"hello"), Wire(None, b"k"), Wire(b"{}", headers=[("replays", b"first try")])]
     for topic in (topics.predictions, topics.dead_letters, topics.alerts):

@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient
 from kafka.structs import OffsetAndMetadata
 
 from covla.errors import CovlaError, ServiceUnavailable
-from covla.kafka import consumer, ensure_topics, producer
+from covla.kafka.clients import consumer, ensure_topics, producer
 from covla.settings import Settings
 from services.stack import jars, processes
 from services.stack import kafka as kafka_stack

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import orjson
 
-from covla.dead_letters import DeadLetter
 from covla.errors import ServiceUnavailable
+from covla.kafka.dead_letters import DeadLetter
 from covla.post import now
 from covla.settings import Settings
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covla import dead_letters
 from covla.errors import PostError
-from covla.kafka_records import Unreadable
+from covla.kafka import dead_letters
+from covla.kafka.records import Unreadable
 
 
 @dataclass

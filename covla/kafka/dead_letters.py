@@ -6,7 +6,7 @@ from typing import Protocol
 
 from covla import __version__
 from covla.errors import PostError
-from covla.kafka_records import Unreadable
+from covla.kafka.records import Unreadable
 
 # What Kafka adds to a record's key, value and headers, and to the batch of one record.
 _FRAME_BYTES = 200

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from covla import worker_health
 from covla.errors import CovlaError
+from covla.kafka import worker_health
+from covla.kafka.worker_health import WorkerHealth
 from covla.settings import Settings
-from covla.worker_health import WorkerHealth
 from services.stack import ports
 
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from kafka import KafkaAdminClient
 
-from covla import kafka, kafka_consumer
-from covla.kafka_consumer import Idle
+from covla.kafka import clients
+from covla.kafka.consumer import Idle
 from covla.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.slow
 
 def test_a_join_that_outlasts_a_poll_still_ends_with_the_partitions(settings: Settings) -> None:
     """Workers poll for a moment at a time; under load a join takes longer than that."""
-    topics = kafka.ensure_topics(settings)
-    reader = kafka.consumer(settings, topics.posts, group="joins", metadata_max_age_ms=200)
-    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap(settings))
+    topics = clients.ensure_topics(settings)
+    reader = clients.consumer(settings, topics.posts, group="joins", metadata_max_age_ms=200)
+    admin = KafkaAdminClient(bootstrap_servers=clients.bootstrap(settings))
     try:
         deadline = time.monotonic() + 60
         while not reader.assignment() and time.monotonic() < deadline:
@@ -37,12 +37,12 @@ def test_a_join_that_outlasts_a_poll_still_ends_with_the_partitions(settings: Se
 
 
 def test_a_consumer_is_idle_after_all_is_read_and_not_while_it_joins(settings: Settings) -> None:
-    topics = kafka.ensure_topics(settings)
-    producer = kafka.producer(settings)
+    topics = clients.ensure_topics(settings)
+    producer = clients.producer(settings)
     for i in range(50):
         producer.send(topics.posts, key=b"%d" % i, value=b"x")
     producer.close()
-    reader = kafka.consumer(settings, topics.posts, group="idle", max_poll_records=7)
+    reader = clients.consumer(settings, topics.posts, group="idle", max_poll_records=7)
     try:
         idle, read = Idle(reader), 0
         while not idle.lasts(0):
@@ -56,9 +56,9 @@ def test_a_consumer_is_idle_after_all_is_read_and_not_while_it_joins(settings: S
 def test_a_member_without_a_partition_is_idle_in_the_end(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka_consumer, "PATIENCE_SECONDS", 3.0)
-    topics = kafka.ensure_topics(settings.model_copy(update={"topic_partitions": 1}))
-    readers = [kafka.consumer(settings, topics.posts, group="many") for _ in range(2)]
+    monkeypatch.setattr("covla.kafka.consumer.PATIENCE_SECONDS", 3.0)
+    topics = clients.ensure_topics(settings.model_copy(update={"topic_partitions": 1}))
+    readers = [clients.consumer(settings, topics.posts, group="many") for _ in range(2)]
     try:
         deadline = time.monotonic() + 60
         idle = [Idle(reader) for reader in readers]

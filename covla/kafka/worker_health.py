@@ -10,8 +10,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import orjson
 from prometheus_client import CollectorRegistry, Gauge, make_wsgi_app
 
-from covla import kafka
 from covla.errors import CovlaError
+from covla.kafka import clients
 from covla.settings import Settings
 
 # A batch takes seconds; one that takes longer than this keeps the others waiting.
@@ -64,14 +64,14 @@ class WorkerHealth:
         if (since := time.monotonic() - polled) > POLL_SECONDS:
             return f"no poll for {since:.0f} s"
         if not self._broker_answers():
-            return f"no Kafka broker answers at {kafka.bootstrap(self._settings)}"
+            return f"no Kafka broker answers at {clients.bootstrap(self._settings)}"
         return None
 
     def _broker_answers(self) -> bool:
         with self._lock:
             at, answers = self._broker
             if time.monotonic() - at > BROKER_SECONDS:
-                answers = kafka.answers(self._settings)
+                answers = clients.answers(self._settings)
                 self._broker = (time.monotonic(), answers)
             return answers
 

@@ -13,9 +13,9 @@ from kafka.errors import (
     RecordListTooLargeError,
 )
 
-from covla import kafka
-from covla.dead_letters import DeadLetter
-from covla.set_aside import set_aside
+from covla.kafka import clients
+from covla.kafka.dead_letters import DeadLetter
+from covla.kafka.set_aside import set_aside
 from covla.settings import Settings
 
 # What a client or a broker says of one message; everything else is said of the broker.
@@ -51,9 +51,9 @@ class DeadLetterWriter:
         """
         self._settings = settings
         self._group = group
-        self._producer = kafka.producer(settings)
-        self._topic = kafka.Topics.of(settings).dead_letters
-        self._limit = kafka.dead_letter_limit(settings)
+        self._producer = clients.producer(settings)
+        self._topic = clients.Topics.of(settings).dead_letters
+        self._limit = clients.dead_letter_limit(settings)
 
     def write(self, letters: Sequence[DeadLetter]) -> int:
         """Write all of them; returns how many had to be set aside in a file.
@@ -102,7 +102,7 @@ class DeadLetterWriter:
     def _renew(self) -> None:
         # An idempotent producer of which one send failed may fail every later one.
         self.close()
-        self._producer = kafka.producer(self._settings)
+        self._producer = clients.producer(self._settings)
 
     def _set_aside(self, letter: DeadLetter, refusal: str) -> int:
         set_aside(self._settings, self._group, letter, refusal)

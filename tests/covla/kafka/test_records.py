@@ -10,9 +10,9 @@ from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchB
 from kafka.record.memory_records import MemoryRecords
 from kafka.record.util import calc_crc32c
 
-from covla import kafka
 from covla.errors import CovlaError, PostError
-from covla.kafka_records import PartitionRecords, content
+from covla.kafka import clients
+from covla.kafka.records import PartitionRecords, content
 from covla.settings import Settings
 
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -101,7 +101,7 @@ def test_a_header_whose_name_is_not_utf8_counts_as_absent() -> None:
 
 
 def test_a_decompression_bomb_is_no_larger_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("covla.kafka_records.MAX_BATCH_BYTES", 1_000_000)
+    monkeypatch.setattr("covla.kafka.records.MAX_BATCH_BYTES", 1_000_000)
     bomb = bytes(100_000_000)
     for kind, packed in (
         (1, gzip.compress(bomb, 9)),
@@ -119,22 +119,22 @@ def test_a_package_that_is_missing_is_named_before_anything_is_read(
 ) -> None:
     monkeypatch.setattr("kafka.codec.snappy", None)
     with pytest.raises(CovlaError, match="snappy cannot be read: the package python-snappy"):
-        kafka.consumer(offline_settings, group=None)
+        clients.consumer(offline_settings, group=None)
 
 
 @pytest.mark.slow
 def test_the_batches_of_other_producers_are_read(settings: Settings) -> None:
-    topics = kafka.ensure_topics(settings)
+    topics = clients.ensure_topics(settings)
     for name in CODECS:
         client = KafkaProducer(
-            **kafka.client_config(settings),
+            **clients.client_config(settings),
             compression_type=None if name == "none" else name,
             linger_ms=50,
         )
         for i in range(5):
             client.send(topics.posts, key=b"same", value=f"{name}-{i}".encode())
         client.close()
-    reader = kafka.consumer(settings, topics.posts, group="codecs", max_poll_records=3)
+    reader = clients.consumer(settings, topics.posts, group="codecs", max_poll_records=3)
     got: list[bytes | None] = []
     try:
         while len(got) < 25:

@@ -16,7 +16,7 @@ from kafka.errors import (
     UnknownMemberIdError,
 )
 
-from covla.kafka_records import PartitionRecords
+from covla.kafka.records import PartitionRecords
 
 PATIENCE_SECONDS = 30.0
 
@@ -40,7 +40,7 @@ COORDINATOR_MOVED = (
 class Consumer(KafkaConsumer):  # type: ignore[misc]
     """A KafkaConsumer that passes what it cannot read, and forgets no join.
 
-    A record that cannot be read is there with its offset: `kafka_records.content` says why.
+    A record that cannot be read is there with its offset: `records.content` says why.
 
     A join which one poll began and did not see the end of goes on with the next:
     kafka-python 3.0.12 forgets it when a change of the topics' metadata asked for the join, as it

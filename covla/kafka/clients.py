@@ -18,8 +18,8 @@ from kafka.errors import (
 
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.files import reason
-from covla.kafka_consumer import Consumer
-from covla.kafka_records import check_codecs
+from covla.kafka.consumer import Consumer
+from covla.kafka.records import check_codecs
 from covla.settings import Settings
 
 # A killed worker's partitions go to another one after so long; what that one reads again is

@@ -1,0 +1,1 @@
+"""Kafka: clients, a consumer that survives its broker, dead letters, a worker's health."""
