@@ -33,8 +33,6 @@ from covla.training.progress import quiet
 from covla.training.recipe import Recipe
 from covla.training.teachers.vectors import teacher_vectors
 
-DEFAULT_POSTS = "../shared/data/realposts"
-
 
 def folds_of(labels: torch.Tensor, groups: list[str], folds: int) -> torch.Tensor:
     """A fold per post, balanced over labels, whole groups in one; -1 for posts without a label."""
@@ -68,9 +66,11 @@ def _calibrated(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 def main() -> None:
     """Judge all, fold by fold in turns."""
     args = arguments(
-        "Cross-validated accuracy", posts=DEFAULT_POSTS, folds=5, unlabelled=1000, arch="covla",
+        "Cross-validated accuracy", posts="", folds=5, unlabelled=1000, arch="covla",
         set="", against="gate", against_set='teacher="none",pretrain_epochs=0,noisy_copies=0',
     )  # fmt: skip
+    if not args.posts:
+        raise SystemExit("cross_validation: name a posts folder with --posts")
     quiet()
     settings, taxonomy = get_settings(), load_taxonomy()
     references = args.against.split(",")
