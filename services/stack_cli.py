@@ -135,14 +135,16 @@ def status(as_json: bool) -> None:
 @click.command()
 @click.argument("url")
 @click.option("--part", help="Of a JSON answer: the field whose status must be healthy.")
-def ready(url: str, part: str | None) -> None:
+@json_option
+def ready(url: str, part: str | None, as_json: bool) -> None:
     """Ask the service at URL whether it is ready; ends with 3 when it is not.
 
     $HOSTNAME in URL is this host's name. Made for the health checks of containers.
     """
     from services.ready import ready as ask
 
-    click.echo(ask(url, part)[:500])
+    answer = ask(url, part)[:500]
+    result({"ready": True, "answer": answer}, as_json=as_json)
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """docker-compose.yml as `covla up --like-compose` runs it, for tests."""
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow.dataset as ds
 import pytest
 
 from covla.settings import Settings
@@ -144,3 +146,57 @@ def left_over(settings: Settings) -> list[str]:
         if str(settings.state / "compose").encode() in known:
             found.append(f"{process.name}: {known[:200]!r}")
     return found
+
+
+COMPARE = """
+import json, time
+import httpx
+from covla.kafka import clients
+from covla.settings import get_settings
+
+settings = get_settings()
+topics = clients.Topics.of(settings)
+
+def values(topic):
+    consumer = clients.consumer(settings, topic, group=None)
+    found, until = {}, time.monotonic() + 90
+    while len(found) < POSTS and time.monotonic() < until:
+        for records in consumer.poll(timeout_ms=500).values():
+            found |= {record.key.decode(): record.value for record in records}
+    consumer.close(autocommit=False)
+    return found
+
+posts, streamed = values(topics.posts), values(topics.predictions)
+differ = []
+for post_id in list(streamed)[:20]:
+    answer = httpx.post("http://rest:3000/predict", content=posts[post_id], timeout=60,
+                        headers={"content-type": "application/json"})
+    rest, stream = json.loads(answer.text), json.loads(streamed[post_id])
+    own = ("predicted_at", "latency_ms")
+    if any(rest.get(key) != value for key, value in stream.items() if key not in own):
+        differ.append([rest, stream])
+versions = sorted({json.loads(value)["model_version"] for value in streamed.values()})
+print(json.dumps({"predictions": len(streamed), "versions": versions, "differ": differ}))
+"""
+
+
+def compare(running: Rehearsal, posts: int) -> dict[str, Any]:
+    """Read every post and prediction, ask REST for twenty posts too: `predictions`, `versions`,
+    and `differ`, the answers that are not those of the stream."""
+    found = running.exec("rest", "python", "-c", f"POSTS = {posts}\n{COMPARE}")
+    value: dict[str, Any] = json.loads(found)
+    return value
+
+
+def ingested(running: Rehearsal, posts: int, timeout: float = 180) -> None:
+    """Wait until the lake holds so many posts: a lag of 0 may be one that is not known yet."""
+    lake = running.settings.state / "compose" / "volumes" / "state" / "lake" / "posts"
+    deadline = time.monotonic() + timeout
+    found = 0
+    while found < posts:
+        assert time.monotonic() < deadline, f"{found} of {posts} posts are in the lake"
+        time.sleep(0.5)
+        files = [str(file) for file in lake.glob("*/*.parquet")]
+        if files:
+            table = ds.dataset(files).to_table(columns=["post_id"])
+            found = len(set(table["post_id"].to_pylist()))
