@@ -70,7 +70,7 @@ def test_a_stream_whose_engine_breaks_commits_nothing_and_ends_with_3(
         with pytest.raises(ServiceUnavailable, match="no post could be done for") as failure:
             worker.run(until_idle=1)
         assert failure.value.exit_code == 3
-        assert fuse.raised > 3
+        assert fuse.raised > 1  # it tried again
         assert worker.done.dead_letters == 0
         assert uncommitted(settings, "predict", topics.posts) == 200 - worker.done.predictions
         assert _letters(settings) == 0
