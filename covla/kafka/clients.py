@@ -168,8 +168,17 @@ def consumer(settings: Settings, *topics: str, group: str | None, **config: Any)
 def answers(settings: Settings) -> bool:
     """Whether a broker answers within three seconds."""
     try:
-        client = _connect(KafkaAdminClient, settings, bootstrap_timeout_ms=3_000)
-    except (KafkaError, ServiceUnavailable):
+        config = client_config(settings)
+    except ServiceUnavailable:
+        return False
+    return responds(**(config | {"bootstrap_timeout_ms": 3_000}))
+
+
+def responds(**config: Any) -> bool:
+    """Whether the admin API of a broker answers a client of this configuration."""
+    try:
+        client = KafkaAdminClient(**config)
+    except KafkaError:
         return False
     try:
         return bool(client.describe_cluster()["brokers"])

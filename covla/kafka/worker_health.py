@@ -64,7 +64,8 @@ class WorkerHealth:
         if (since := time.monotonic() - polled) > POLL_SECONDS:
             return f"no poll for {since:.0f} s"
         if not self._broker_answers():
-            return f"no Kafka broker answers at {clients.bootstrap(self._settings)}"
+            where = self._settings.kafka_bootstrap
+            return "no Kafka broker answers" + (f" at {where}" if where else "")
         return None
 
     def _broker_answers(self) -> bool:

@@ -82,8 +82,8 @@ class Container:
                 start_new_session=True,
             )
         os.close(info)
-        with os.fdopen(answer) as told:
-            self._main = _process_of(told.read(), self.service.init)
+        with os.fdopen(answer) as pipe:
+            self._main = _process_of(pipe.read(), self.service.init)
         self.started_at = time.monotonic()
         self.state = "starting" if self.service.health else "running"
         self.why, self.code, self._failures = "", None, 0
@@ -178,10 +178,10 @@ class Container:
             self._check = None
 
 
-def _process_of(told: str, init: bool) -> psutil.Process | None:
-    """The container's main process, from what bubblewrap told."""
+def _process_of(info: str, init: bool) -> psutil.Process | None:
+    """The container's main process, from bubblewrap's --info-fd."""
     try:
-        first = psutil.Process(json.loads(told)["child-pid"])
+        first = psutil.Process(json.loads(info)["child-pid"])
     except (ValueError, KeyError, psutil.NoSuchProcess):
         return None  # it ended at once; the log says why
     if not init:

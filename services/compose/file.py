@@ -2,12 +2,13 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from dotenv import dotenv_values
 
 from covla.errors import CovlaError
 
@@ -77,7 +78,7 @@ def read(path: Path, environment: Mapping[str, str]) -> dict[str, Service]:
     Raises:
         CovlaError: a required variable is missing, or the file says what is not supported here.
     """
-    values = dict(_dotenv(path.with_name(".env"))) | dict(environment)
+    values = dotenv_values(path.with_name(".env"), interpolate=False) | dict(environment)
     try:
         found = yaml.safe_load(path.read_text())["services"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
@@ -104,16 +105,7 @@ def chosen(services: Mapping[str, Service], profiles: list[str]) -> dict[str, Se
     }
 
 
-def _dotenv(path: Path) -> Iterator[tuple[str, str]]:
-    if not path.is_file():
-        return
-    for line in path.read_text().splitlines():
-        name, equals, value = line.partition("=")
-        if equals and not name.lstrip().startswith("#"):
-            yield name.strip(), value.strip()
-
-
-def _fill(given: Any, values: Mapping[str, str]) -> Any:
+def _fill(given: Any, values: Mapping[str, str | None]) -> Any:
     if isinstance(given, dict):
         return {key: _fill(value, values) for key, value in given.items()}
     if isinstance(given, list):
@@ -121,7 +113,7 @@ def _fill(given: Any, values: Mapping[str, str]) -> Any:
     return _VARIABLE.sub(lambda m: _value(m, values), given) if isinstance(given, str) else given
 
 
-def _value(match: re.Match[str], values: Mapping[str, str]) -> str:
+def _value(match: re.Match[str], values: Mapping[str, str | None]) -> str:
     name, operator, word = match.groups()
     if name is None:
         return "$"

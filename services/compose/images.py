@@ -20,6 +20,8 @@ from covla.settings import Settings
 from services.compose.file import Service
 from services.stack import jars
 
+# Not every user's PATH has the folders of dnsmasq and ip.
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 # Before the system's, the programs that an image brings.
 SYSTEM_PATH = "/programs:/usr/local/bin:/usr/bin:/bin"
 VENV = "/opt/venv"
@@ -88,7 +90,7 @@ def _package(name: str) -> Path:
 
 def _program(*names: str, package: str) -> Path:
     for name in names:
-        if found := shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"):
+        if found := shutil.which(name, path=PATH):
             return Path(found)
     raise CovlaError(f"{names[0]} is not installed", hint=f"Install the package {package}")
 

@@ -18,7 +18,7 @@ from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings
 from services.compose import file, sandbox
 from services.compose.file import Service
-from services.compose.images import can_run, image_of
+from services.compose.images import PATH, can_run, image_of
 from services.compose.supervisor import Plan, as_argument, names
 from services.running import recorded
 from services.stack import processes
@@ -53,7 +53,7 @@ def up(
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     processes.require_disk(folder)
     (folder / "status.json").unlink(missing_ok=True)
-    plan = Plan(str(compose), str(folder), list(profiles), list(services), dict(scale), {})
+    plan = Plan(str(compose), str(folder), list(services), dict(scale), {})
     with recorded(settings, "compose", str(compose)):
         listeners = _listen(names(plan), services, free_ports=free_ports)
         plan.listeners.update({place: each.fileno() for place, each in listeners.items()})
@@ -113,20 +113,20 @@ def _supervise(plan: Plan, settings: Settings, say: Callable[[str], None]) -> No
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=settings.environment() | {"PYTHONUNBUFFERED": "1", "PATH": sandbox.PATH},
+        env=settings.environment() | {"PYTHONUNBUFFERED": "1", "PATH": PATH},
         pass_fds=list(plan.listeners.values()),
         # Ctrl-C is for this process alone, which then closes the supervisor's input.
         start_new_session=True,
     )
     pid = Path(plan.folder) / "unshare.pid"
     pid.write_text(str(child.pid))
-    asked = threading.Event()
+    stopping = threading.Event()
 
     def stop(*_: object) -> None:
-        if asked.is_set():
+        if stopping.is_set():
             child.kill()  # the namespaces end with it, and everything in them
         elif child.stdin is not None:
-            asked.set()
+            stopping.set()
             child.stdin.close()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -141,7 +141,7 @@ def _supervise(plan: Plan, settings: Settings, say: Callable[[str], None]) -> No
         stop()
         code = child.wait()
         pid.unlink(missing_ok=True)
-    if code and not asked.is_set():
+    if code and not stopping.is_set():
         raise ServiceUnavailable(f"the supervisor ended with code {code}: {last}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import covla
 from covla.errors import CovlaError
 from services.compose.file import Mount, Service
-from services.compose.images import SYSTEM_PATH, VENV, Image
+from services.compose.images import PATH, SYSTEM_PATH, VENV, Image
 
 # Program -> Debian's package.
 NEEDS = {
@@ -24,10 +24,6 @@ NEEDS = {
 _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types",
         "protocols", "services", "ssl")  # fmt: skip
 _NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
-
-
-# Not every user's PATH has the folders of dnsmasq and ip.
-PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 def missing() -> list[str]:

@@ -32,7 +32,6 @@ class Plan:
 
     compose: str  # the file
     folder: str  # for logs, volumes and status.json
-    profiles: list[str]
     services: list[str]
     scale: dict[str, int]
     listeners: dict[str, int]  # "container:port" -> file descriptor of a listening socket
@@ -93,7 +92,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Until standard input ends; then stop everything, last started first."""
-        told = False
+        announced = False
         while not select([sys.stdin], [], [], TICK_SECONDS)[0]:
             for container in self.containers.values():
                 if container.state == "created":
@@ -102,8 +101,8 @@ class Supervisor:
                 else:
                     container.tick()
             self._report()
-            if not told and all(map(_settled, self.containers.values())):
-                told = True
+            if not announced and all(map(_settled, self.containers.values())):
+                announced = True
                 self._say(f"everything is up after {time.monotonic() - self._began:.0f} s")
         self._stop()
 

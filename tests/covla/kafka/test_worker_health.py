@@ -44,6 +44,12 @@ def test_a_worker_whose_broker_is_away_is_not_ready(offline_settings: Settings) 
     assert _ready(address)[1]["why"] == f"no Kafka broker answers at {bootstrap}"
 
 
+def test_a_local_broker_that_was_stopped_is_no_stack_trace(offline_settings: Settings) -> None:
+    health, address = _served(offline_settings)
+    health.polled({})
+    assert _ready(address) == (503, {"ready": False, "why": "no Kafka broker answers", "lag": {}})
+
+
 @pytest.mark.slow
 def test_a_worker_that_polls_is_ready_and_tells_its_lag(
     settings: Settings, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from covla.settings import Settings
-from services.compose import network, sandbox
+from services.compose import images, network
 from tests.conftest import RunVerb, Verb
 from tests.rehearsed import ROOT, needs_namespaces, rehearsal, secrets
 
@@ -114,7 +114,7 @@ def test_the_name_server_starts_in_a_user_namespace_too(tmp_path: Path) -> None:
     command = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
     done = subprocess.run(
         [*command, f"{address} && timeout 1 {server}"],
-        env={"PATH": sandbox.PATH},
+        env={"PATH": images.PATH},
         capture_output=True,
         text=True,
         check=False,
