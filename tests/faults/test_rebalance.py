@@ -1,5 +1,6 @@
 """Members come and go while workers are stopped: each ends well, and nothing is lost or twice."""
 
+import gc
 import random
 import threading
 import time
@@ -35,6 +36,13 @@ STOPS = 50
 AT_ONCE = 10
 START = datetime(2026, 5, 1, tzinfo=UTC)
 Runs = Callable[[int], tuple[threading.Event, Callable[[], Any]]]
+
+
+@pytest.fixture(autouse=True)
+def _sockets_are_collected_here() -> Iterator[None]:
+    """Collect kafka-python's unclosed sockets under the filter above, not in a later file's test."""
+    yield
+    gc.collect()
 
 
 @contextmanager
