@@ -4,7 +4,7 @@ This package holds the wire contracts, the model and its training. It imports no
 rooms that stand on it (`features`, `services`, `monitoring`).
 """
 
-from covla.no_telemetry import switch_off
+from covla.telemetry import switch_off
 
 __version__ = "0.1.0"
 

@@ -11,22 +11,22 @@ json_option = click.option(
 )
 
 
-class WindowType(click.ParamType[Any]):
+class TimeRangeType(click.ParamType[Any]):
     """A `--window START/END` option."""
 
     name = "START/END"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from covla.window import Window
+        from covla.time_range import TimeRange
 
-        return value if isinstance(value, Window) else Window.parse(value)
+        return value if isinstance(value, TimeRange) else TimeRange.parse(value)
 
 
 def window_option(*, required: bool = True) -> Callable[[Any], Any]:
     """The option that names a data window."""
     return click.option(
         "--window",
-        type=WindowType(),
+        type=TimeRangeType(),
         required=required,
         help="Data window [start, end) as RFC 3339 START/END.",
     )

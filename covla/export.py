@@ -21,9 +21,9 @@ from covla.posts_folder import read_folder
 from covla.predictor import Predictor
 from covla.registry import Registry
 from covla.settings import Settings
+from covla.time_range import TimeRange
 from covla.training.data import from_window
 from covla.training.post import TrainingPost
-from covla.window import Window
 
 CALIBRATION = 300
 JUDGED = 1000
@@ -41,7 +41,7 @@ class Posts:
 
 def posts_for(
     settings: Settings,
-    window: Window | None,
+    window: TimeRange | None,
     folder: Path | None,
     split: str,
     calibration_split: str,

@@ -9,7 +9,7 @@ from covla.console import json_option, result, say, window_option
 from covla.model_commands import posts_option, progress_bar
 
 if TYPE_CHECKING:
-    from covla.window import Window
+    from covla.time_range import TimeRange
 
 
 @click.command()
@@ -39,7 +39,7 @@ def export(
     model: str,
     name: str,
     precision: str,
-    window: "Window | None",
+    window: "TimeRange | None",
     posts: Path | None,
     split: str,
     calibration_split: str,

@@ -11,10 +11,10 @@ import numpy as np
 from covla import noise
 from covla.errors import CovlaError, PostError
 from covla.memo import Memo
+from covla.metrics import ece
 from covla.noisy_post import corrupt
 from covla.post import SocialPost
 from covla.predictor import Predictor
-from covla.training.evaluation import ece
 from covla.training.post import TrainingPost
 
 CHUNK = 32

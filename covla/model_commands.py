@@ -13,7 +13,7 @@ from covla.console import json_option, result, say, window_option
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from covla.window import Window
+    from covla.time_range import TimeRange
 
 posts_option = click.option(
     "--posts",
@@ -46,7 +46,7 @@ def progress_bar(words: str, total: int | None = None) -> "Iterator[Callable[[in
 @json_option
 def promote(
     candidate: str,
-    window: "Window | None",
+    window: "TimeRange | None",
     posts: Path | None,
     split: str,
     force: bool,

@@ -8,9 +8,9 @@ import numpy as np
 from covla.errors import CovlaError, PostError
 from covla.gate_scores import time_models
 from covla.memo import Memo
+from covla.metrics import scores
 from covla.predictor import Predictor
 from covla.prepare import Prepared
-from covla.training.evaluation import scores
 from covla.training.post import TrainingPost
 
 CHUNK = 32

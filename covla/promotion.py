@@ -11,16 +11,16 @@ from covla.posts_folder import read_folder
 from covla.predictor import Predictor
 from covla.registry import ALIASES, Registry
 from covla.settings import Settings
+from covla.time_range import TimeRange
 from covla.training.data import from_window
 from covla.training.post import TrainingPost
 from covla.training.seen import unseen
-from covla.window import Window
 
 log = logging.getLogger(__name__)
 
 
 def holdout(
-    settings: Settings, window: Window | None, folder: Path | None, split: str
+    settings: Settings, window: TimeRange | None, folder: Path | None, split: str
 ) -> list[TrainingPost]:
     """Labelled posts to judge by: the holdout of a window, or a folder's split. `promote` leaves
     out those that a model has trained on all the same.

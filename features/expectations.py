@@ -20,7 +20,7 @@ from covla.files import draft_of
 from covla.labels import load_taxonomy
 from covla.post import now
 from covla.settings import Settings
-from covla.window import Window
+from covla.time_range import TimeRange
 from features.lake import Lake
 from features.tables import QUARANTINE
 from features.training_set import training_set
@@ -71,7 +71,7 @@ class _Suite:
         self.not_judged.append(row | {"examples": [reason], "posts": []})
 
 
-def validate(window: Window, settings: Settings) -> dict[str, Any]:
+def validate(window: TimeRange, settings: Settings) -> dict[str, Any]:
     """The verdict on a window; writes it, its page and the quarantined rows.
 
     Returns:
@@ -128,7 +128,7 @@ def _measured(frame: pd.DataFrame) -> pd.DataFrame:
     return plain
 
 
-def _suite(frame: pd.DataFrame, window: Window, settings: Settings) -> _Suite:
+def _suite(frame: pd.DataFrame, window: TimeRange, settings: Settings) -> _Suite:
     import great_expectations.expectations as gx
 
     suite = _Suite()
@@ -173,7 +173,7 @@ def _among(column: str, values: list[Any]) -> Any:
 
 
 def _judge(
-    frame: pd.DataFrame, window: Window, settings: Settings, known: set[str]
+    frame: pd.DataFrame, window: TimeRange, settings: Settings, known: set[str]
 ) -> list[dict[str, Any]]:
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     with warnings.catch_warnings():
@@ -223,7 +223,7 @@ def _row(plain: dict[str, Any], known: set[str]) -> dict[str, Any]:
 
 
 def _quarantine(
-    frame: pd.DataFrame, bad: dict[str, list[str]], window: Window, settings: Settings
+    frame: pd.DataFrame, bad: dict[str, list[str]], window: TimeRange, settings: Settings
 ) -> None:
     """This window's bad rows, in place of those that an earlier run found."""
     lake, name = Lake(settings), f"validate-{window.slug}"

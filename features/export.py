@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from covla.errors import Refused
 from covla.settings import Settings
-from covla.window import Window, parse_time
+from covla.time_range import TimeRange, parse_time
 from features.lake import write_parquet
 from features.training_set import training_set
 
 
 def export(
-    window: Window, settings: Settings, out: str | Path, as_of: str | None = None
+    window: TimeRange, settings: Settings, out: str | Path, as_of: str | None = None
 ) -> dict[str, Any]:
     """Write `training_set` to `out`, hashtag priors as JSON text.
 

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 
 from covla.errors import ServiceUnavailable
 from covla.settings import Settings
+from covla.time_range import TimeRange
 from covla.times import latest_time
-from covla.window import Window
 from features.tables import SCHEMAS
 
 OFFSETS_PER_FILE = 1024
@@ -84,13 +84,13 @@ class Lake:
                 part = rows.filter(pc.equal(hours, hour))
                 write_parquet(part, self.root / table / hour / f"{name}.parquet")
 
-    def discard(self, table: str, window: Window, name: str) -> None:
+    def discard(self, table: str, window: TimeRange, name: str) -> None:
         """Remove the files that an earlier `put` of the same name left in the window's hours."""
         with self._locked(table):
             for folder in self._folders(table, window):
                 (folder / f"{name}.parquet").unlink(missing_ok=True)
 
-    def read(self, table: str, window: Window, columns: list[str] | None = None) -> pa.Table:
+    def read(self, table: str, window: TimeRange, columns: list[str] | None = None) -> pa.Table:
         """The rows of a window, by event time; duplicates of a replay included, rows whose time
         cannot be left out."""
         files = [str(f) for d in self._folders(table, window) for f in sorted(d.glob("*.parquet"))]
@@ -103,7 +103,7 @@ class Lake:
         inside &= (at >= pa.scalar(self.earliest)) & (at <= pa.scalar(self.latest()))
         return ds.dataset(files, schema=schema).to_table(columns=columns, filter=inside)
 
-    def compact(self, window: Window) -> dict[str, int]:
+    def compact(self, window: TimeRange) -> dict[str, int]:
         """Merge each hour's small files into one; returns files before and after.
 
         A reader that listed an hour's files before may miss one after: run it when no training
@@ -119,7 +119,7 @@ class Lake:
                         _merge_folder(files, SCHEMAS[table])
         return {"files_before": before, "files_after": after}
 
-    def _folders(self, table: str, window: Window) -> Iterator[Path]:
+    def _folders(self, table: str, window: TimeRange) -> Iterator[Path]:
         first, last = hour_of(window.start), hour_of(window.end - timedelta(microseconds=1))
         base = self.root / table
         folders = sorted(base.iterdir()) if base.is_dir() else []

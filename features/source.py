@@ -11,9 +11,9 @@ import pyarrow as pa
 from covla.model.context import HashtagPrior
 from covla.post import Image, SocialPost, now
 from covla.settings import Settings
+from covla.time_range import TimeRange
 from covla.training.post import TrainingPost
 from covla.training.splits import grouped, hold_out
-from covla.window import Window
 from features.lake import Lake
 from features.tables import TEACHER
 from features.training_set import training_set
@@ -23,7 +23,7 @@ HELD_OUT = 0.2  # of a window's posts
 Vector = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def load_window(window: Window, settings: Settings) -> list[TrainingPost]:
+def load_window(window: TimeRange, settings: Settings) -> list[TrainingPost]:
     """The posts of a window with what was known of them, labelled or not; [] for none.
 
     Pictures are addresses in the blob store. Posts that validation put aside are left out. A fifth
@@ -61,7 +61,7 @@ def as_priors(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, HashtagPrior]:
 
 
 def write_teacher(
-    window: Window, vectors: Mapping[str, Vector], teacher_id: str, settings: Settings
+    window: TimeRange, vectors: Mapping[str, Vector], teacher_id: str, settings: Settings
 ) -> int:
     """Keep a teacher's vectors of a window's posts; returns how many.
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from covla.post import now
 from covla.settings import Settings
-from covla.window import Window
+from covla.time_range import TimeRange
 from features.definitions import HASHTAG, POST_VIEWS
 from features.feature_store import apply, feature_store
 from features.hashtags import history
@@ -24,7 +24,7 @@ COLUMNS = [name for _, features, _ in POST_VIEWS.values() for name in features]
 
 
 def training_set(
-    window: Window,
+    window: TimeRange,
     settings: Settings,
     as_of: datetime | None = None,
     *,
@@ -56,14 +56,14 @@ def training_set(
 
 
 def _joined(
-    window: Window,
+    window: TimeRange,
     settings: Settings,
     as_of: datetime,
     odd: Mapping[str, int],
     *,
     quarantined: bool,
 ) -> pd.DataFrame:
-    spine = _spine(window, settings, as_of, quarantined=quarantined)
+    spine = _entity_df(window, settings, as_of, quarantined=quarantined)
     if spine.num_rows == 0:
         return pd.DataFrame(columns=["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"])
     ask = pd.DataFrame({"post_id": spine["post_id"].to_pandas()})
@@ -84,7 +84,9 @@ def _joined(
     return frame[["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"]]
 
 
-def _spine(window: Window, settings: Settings, as_of: datetime, *, quarantined: bool) -> pa.Table:
+def _entity_df(
+    window: TimeRange, settings: Settings, as_of: datetime, *, quarantined: bool
+) -> pa.Table:
     """The posts whose last version known at `as_of` is in the window, and when it was."""
     lake = Lake(settings)
     lake.create()

@@ -20,7 +20,7 @@ def page(verdict: dict[str, Any]) -> str:
 <html lang="en"><head><meta charset="utf-8"><title>Validation {escape(verdict["window"])}</title>
 <meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>
 <h1>Validation: <span class="{mark}">{word}</span></h1>
-<p>Window {escape(verdict["window"])}: {verdict["rows"]} posts,
+<p>Time range {escape(verdict["window"])}: {verdict["rows"]} posts,
 {verdict["quarantined"]} of them quarantined.{_passed_over(verdict)}</p>
 <table><thead><tr><th>Column</th><th>Expectation</th><th>Result</th><th>Unexpected</th>
 <th>Observed or examples</th></tr></thead><tbody>

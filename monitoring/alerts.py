@@ -9,11 +9,11 @@ from covla.errors import ServiceUnavailable
 from covla.kafka.clients import ensure_topics, producer
 from covla.post import now
 from covla.settings import Settings
-from covla.window import Window
+from covla.time_range import TimeRange
 
 
 def drift_alert(
-    window: Window, reference: str, modality: str, scores: dict[str, float | None]
+    window: TimeRange, reference: str, modality: str, scores: dict[str, float | None]
 ) -> Alert:
     """The alert of a verdict."""
     key = "\0".join(("drift", modality, str(window), reference))

@@ -8,7 +8,7 @@ import pyarrow as pa
 from covla.errors import CovlaError, TooFew
 from covla.settings import Settings
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
-from covla.window import Window
+from covla.time_range import TimeRange
 
 COLUMNS = (
     "post_id",
@@ -22,7 +22,7 @@ COLUMNS = (
 )
 
 
-def window_rows(window: Window, settings: Settings) -> pd.DataFrame:
+def window_rows(window: TimeRange, settings: Settings) -> pd.DataFrame:
     """The feature rows of a window, each post once in its last version.
 
     Posts that validation put aside are among them: they were served too.

@@ -9,14 +9,14 @@ import pandas as pd
 
 from covla.agreement import WIDTHS, Agreement
 from covla.settings import Settings
-from covla.window import Window
+from covla.time_range import TimeRange
 from monitoring import drift, quality
 from monitoring.columns import compare
 from monitoring.sides import check, stack
 
 
 def watch(
-    window: Window,
+    window: TimeRange,
     rows: pd.DataFrame,
     version: str,
     reference: pd.DataFrame,

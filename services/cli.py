@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from covla.console import WindowType, json_option, result, say, window_option
+from covla.console import TimeRangeType, json_option, result, say, window_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from covla.posts_folder import FolderPost
-    from covla.window import Window
+    from covla.time_range import TimeRange
 
 _seed = click.option("--seed", type=int, default=0, show_default=True, help="Of synthetic posts.")
 _drift = click.option(
@@ -36,7 +36,7 @@ _conflict = click.option(
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many posts of DIR.")
 @click.option(
     "--restamp",
-    type=WindowType(),
+    type=TimeRangeType(),
     help="Spread the created_at of DIR's posts evenly over START/END, in file order.",
 )
 @click.option("--synthetic", type=click.IntRange(min=1), help="Generate so many posts instead.")
@@ -57,10 +57,10 @@ def publish(
     folder: Path | None,
     split: str | None,
     limit: int | None,
-    restamp: "Window | None",
+    restamp: "TimeRange | None",
     synthetic: int | None,
     seed: int,
-    window: "Window | None",
+    window: "TimeRange | None",
     drift: Literal["image", "text"] | None,
     conflict: float,
     labels: bool,
@@ -151,7 +151,7 @@ def synthesize(
     out: Path,
     posts: int,
     seed: int,
-    window: "Window",
+    window: "TimeRange",
     drift: Literal["image", "text"] | None,
     conflict: float,
     unlabelled: float,

@@ -18,14 +18,14 @@ from covla.labels import load_taxonomy
 from covla.post import PostLabel, now
 from covla.posts_folder import FolderPost
 from covla.settings import Settings
+from covla.time_range import TimeRange
 from covla.times import check_time
-from covla.window import Window
 
 IN_FLIGHT = 500  # sends that may wait for the broker's answer: bounds memory, hides the round trip
 ANSWER_WITHIN = 30  # seconds, then a send has failed
 
 
-def restamp(items: Iterable[FolderPost], window: Window, total: int) -> Iterator[FolderPost]:
+def restamp(items: Iterable[FolderPost], window: TimeRange, total: int) -> Iterator[FolderPost]:
     """The same posts with `created_at` evenly spread over the window, in their order.
 
     A folder's old times then replay as a live stream.
@@ -36,7 +36,7 @@ def restamp(items: Iterable[FolderPost], window: Window, total: int) -> Iterator
         yield replace(item, post=item.post.model_copy(update={"created_at": when}))
 
 
-def check_window(window: Window, settings: Settings) -> None:
+def check_window(window: TimeRange, settings: Settings) -> None:
     """Refuse a time range whose posts no reader would take.
 
     Raises:

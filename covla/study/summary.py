@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from covla.metrics import ece, scores
 from covla.study.outcome import Outcome
 from covla.study.rows import Row
 from covla.study.statistics import Bootstrap, difference, spread
-from covla.training.evaluation import ece, scores
 
 Array = np.ndarray[Any, Any]
 Record = dict[str, Any]

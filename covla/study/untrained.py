@@ -8,6 +8,7 @@ import torch
 
 from covla.agreement import Agreement
 from covla.labels import Taxonomy
+from covla.metrics import fit_temperature
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
@@ -16,7 +17,6 @@ from covla.settings import Settings
 from covla.study.inputs import Inputs
 from covla.study.outcome import Outcome
 from covla.study.teaching import Teaching
-from covla.training.evaluation import fit_temperature
 from covla.training.examples import Prepped, pooled
 from covla.training.kernel_ridge import support_of
 from covla.training.label_nodes import fit_label_nodes

@@ -10,10 +10,10 @@ from covla.errors import CovlaError, TooFew
 from covla.labels import Taxonomy
 from covla.posts_folder import Reading, read_folder
 from covla.settings import Settings
+from covla.time_range import TimeRange
 from covla.training.post import TrainingPost
 from covla.training.splits import grouped, hold_out, without_copies
 from covla.training.splits import split_of as split_of  # noqa: PLC0414
-from covla.window import Window
 
 HELD_OUT = 0.1  # of a folder without a split "val"
 
@@ -83,7 +83,7 @@ def _by_content(
     return kept[0] + held + kept[1]
 
 
-def from_window(window: Window, settings: Settings) -> list[TrainingPost]:
+def from_window(window: TimeRange, settings: Settings) -> list[TrainingPost]:
     """Posts of a data window, by whatever is installed under entry point group `covla.sources`.
 
     The source is a callable `(window, settings) -> list[TrainingPost]` named "window".
@@ -91,7 +91,7 @@ def from_window(window: Window, settings: Settings) -> list[TrainingPost]:
     Raises:
         CovlaError: nothing is installed there, or the window holds no post.
     """
-    load: Callable[[Window, Settings], list[TrainingPost]] = plugin("covla.sources", "window")
+    load: Callable[[TimeRange, Settings], list[TrainingPost]] = plugin("covla.sources", "window")
     posts = load(window, settings)
     if not posts:
         raise TooFew(f"no post in the window {window}", hint="Ingest posts first")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from covla.errors import CovlaError
 from covla.labels import Taxonomy
+from covla.metrics import fit_temperature
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.model.described import weights_id
@@ -17,7 +18,6 @@ from covla.model.pretrained import CovlaModel
 from covla.model.towers import Towers
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 from covla.training.collate import answers
-from covla.training.evaluation import fit_temperature
 from covla.training.examples import (
     Example,
     Prepped,

@@ -7,22 +7,22 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError, PostError, TooFew
+from covla.metrics import scores
 from covla.noise import IMAGE_KINDS, TEXT_KINDS
 from covla.posts_folder import Reading, read_folder
 from covla.registry import Registry
 from covla.settings import Settings
+from covla.time_range import TimeRange
 from covla.training.data import from_window
-from covla.training.evaluation import scores
 from covla.training.post import TrainingPost
 from covla.training.seen import unseen
-from covla.window import Window
 
 CHUNK = 64
 
 
 def labelled_posts(
     folder: Path | None,
-    window: Window | None,
+    window: TimeRange | None,
     split: str,
     settings: Settings,
     reading: Reading | None = None,

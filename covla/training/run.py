@@ -13,6 +13,7 @@ from covla import model_folder
 from covla.errors import CovlaError
 from covla.files import read_object
 from covla.labels import Taxonomy
+from covla.metrics import scores
 from covla.model.described import weights_id
 from covla.model.encoders import Encoders
 from covla.model.pretrained import CovlaModel
@@ -20,7 +21,6 @@ from covla.model.processing import CovlaProcessor
 from covla.model.towers import Towers, load_towers
 from covla.settings import Settings
 from covla.training.data import check_labels
-from covla.training.evaluation import scores
 from covla.training.examples import (
     Prepped,
     Progress,

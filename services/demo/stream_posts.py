@@ -23,9 +23,9 @@ from covla.prepare import prepare
 from covla.settings import Settings
 from covla.synthetic import generate
 from covla.synthetic.camera import camera_filter
+from covla.time_range import TimeRange
 from covla.training.post import TrainingPost
 from covla.training.splits import grouped, hold_out
-from covla.window import Window
 from features.source import HELD_OUT
 from services.publish import restamp
 
@@ -42,7 +42,7 @@ SPARE = 5  # posts that judge the retrained model, beyond what the gate needs
 class Act:
     """Posts with their labels, and the window of event time that they fill."""
 
-    window: Window
+    window: TimeRange
     posts: list[FolderPost]
 
     @property
@@ -51,7 +51,7 @@ class Act:
         return {item.post.post_id: item.label for item in self.posts if item.label is not None}
 
 
-def windows(settings: Settings) -> dict[str, Window]:
+def windows(settings: Settings) -> dict[str, TimeRange]:
     """One window per act, all before now and after those of the last demo on this state."""
     record = settings.state / "demo.json"
     now = datetime.now(UTC)
@@ -63,7 +63,7 @@ def windows(settings: Settings) -> dict[str, Window]:
     edge = start
     for name, share in SHARES.items():
         end = edge + (now - start) * share if name != "after" else now
-        found[name] = Window(edge, end)
+        found[name] = TimeRange(edge, end)
         edge = end
     record.parent.mkdir(parents=True, exist_ok=True)
     record.write_bytes(orjson.dumps({"end": now}))
@@ -71,7 +71,7 @@ def windows(settings: Settings) -> dict[str, Window]:
 
 
 def synthetic(
-    times: dict[str, Window], seed: int, scale: float, settings: Settings
+    times: dict[str, TimeRange], seed: int, scale: float, settings: Settings
 ) -> dict[str, Act]:
     """Generated posts; after the drift every picture went through a new camera filter.
 
@@ -94,7 +94,7 @@ def synthetic(
         counts["drifted"] += 50
 
 
-def from_folder(times: dict[str, Window], folder: Path, settings: Settings) -> dict[str, Act]:
+def from_folder(times: dict[str, TimeRange], folder: Path, settings: Settings) -> dict[str, Act]:
     """A posts folder: `train` is the labelled history, `val` the live stream.
 
     A third of `val` comes as it is. After the drift the rest comes through the same new camera
@@ -168,7 +168,7 @@ def _held_out(items: list[FolderPost], settings: Settings) -> int:
     return sum(row.split == "holdout" for row in held)
 
 
-def _acts(times: dict[str, Window], posts: dict[str, list[FolderPost]]) -> dict[str, Act]:
+def _acts(times: dict[str, TimeRange], posts: dict[str, list[FolderPost]]) -> dict[str, Act]:
     return {
         name: Act(window, list(restamp(posts[name], window, len(posts[name]))))
         for name, window in times.items()

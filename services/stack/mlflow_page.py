@@ -7,7 +7,7 @@ switches are in the browser's storage; a script on the page sets them before the
 
 from typing import Any
 
-from covla.no_telemetry import switch_off
+from covla.telemetry import switch_off
 
 SCRIPT = (
     b"<script>localStorage.setItem('mlflow.settings.telemetry.enabled_v1','false');"

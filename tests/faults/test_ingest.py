@@ -14,7 +14,7 @@ from covla.kafka import clients
 from covla.post import now
 from covla.settings import Settings
 from covla.synthetic.generate import generate
-from covla.window import Window
+from covla.time_range import TimeRange
 from features.definitions import HASHTAG
 from features.feature_store import feature_store
 from features.hashtags import history
@@ -23,7 +23,7 @@ from features.lake import Lake
 pytestmark = pytest.mark.slow
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
-DAY = Window(START, START + timedelta(days=1))
+DAY = TimeRange(START, START + timedelta(days=1))
 POSTS = 500
 
 

@@ -18,7 +18,7 @@ from covla.model.encoders import Encoders
 from covla.predictor import Predictor
 from covla.settings import Settings
 from covla.synthetic.generate import generate
-from covla.window import Window
+from covla.time_range import TimeRange
 from features import ingest as ingest_module
 from features.ingest import Ingest
 from features.lake import Lake
@@ -31,7 +31,7 @@ from tests.faults.wire import Wire, read, send, uncommitted
 pytestmark = pytest.mark.slow
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
-DAY = Window(START, START + timedelta(days=1))
+DAY = TimeRange(START, START + timedelta(days=1))
 FAULTS = [
     RuntimeError("CUDA error: an illegal memory access was encountered"),
     MemoryError(),

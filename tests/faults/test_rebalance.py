@@ -40,7 +40,7 @@ Runs = Callable[[int], tuple[threading.Event, Callable[[], Any]]]
 
 @pytest.fixture(autouse=True)
 def _sockets_are_collected_here() -> Iterator[None]:
-    """Collect kafka-python's unclosed sockets under the filter above, not in a later file's test."""
+    """Collect kafka-python's unclosed sockets under the filter above, not in a later test."""
     yield
     gc.collect()
 

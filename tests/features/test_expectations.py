@@ -9,7 +9,7 @@ import pytest
 
 from covla.model.encoders import Encoders
 from covla.settings import Settings
-from covla.window import Window
+from covla.time_range import TimeRange
 from features.expectations import validate
 from features.lake import Lake
 from features.training_set import training_set
@@ -18,7 +18,7 @@ from tests.features.old_rows import post_row, put
 from tests.features.posts import make_label, make_post, store
 
 pytestmark = pytest.mark.slow
-DAY = Window.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
+DAY = TimeRange.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_the_verb_ends_with_4_when_the_window_is_empty(
     assert len(done.stdout.strip().splitlines()) == 1
 
 
-QUIET = Window.parse("2026-05-01T00:00:00Z/2026-05-01T02:00:00Z")
+QUIET = TimeRange.parse("2026-05-01T00:00:00Z/2026-05-01T02:00:00Z")
 
 
 def quiet_hour(settings: Settings, posts: int, **more: object) -> None:

@@ -11,7 +11,7 @@ from covla.blobs import BlobStore
 from covla.kafka import clients, dead_letters
 from covla.model.encoders import Encoders
 from covla.settings import Settings
-from covla.window import Window
+from covla.time_range import TimeRange
 from features.ingest import Ingest, Totals
 from features.lake import Lake
 from features.online import post_features
@@ -19,7 +19,7 @@ from features.training_set import training_set
 from tests.features.posts import START, make_label, make_post, picture
 
 pytestmark = pytest.mark.slow
-DAY = Window.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
+DAY = TimeRange.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
 
 
 def send(settings: Settings, topic: str, messages: Sequence[tuple[str, bytes | None]]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from covla.errors import CovlaError
 from covla.model.encoders import Encoders
 from covla.settings import Settings
-from covla.window import Window
+from covla.time_range import TimeRange
 from features import lake as lake_module
 from features.expectations import validate
 from features.feature_store import feature_store
@@ -26,7 +26,7 @@ from features.training_set import training_set
 from tests.features.posts import make_label, make_post, store
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
-DAY = Window(START, START + timedelta(days=1))
+DAY = TimeRange(START, START + timedelta(days=1))
 
 
 def rows(offsets: list[int], created: datetime = START, label: str = "home") -> pa.Table:
@@ -64,7 +64,7 @@ def test_rows_lie_in_the_hour_of_their_event(offline_settings: Settings) -> None
         "labels/hour=20260501T01/t-0-000000000000.parquet",
         f"labels/{hour_of(START + timedelta(hours=12))}/t-0-{OFFSETS_PER_FILE:012d}.parquet",
     ]
-    hour = Window(START, START + timedelta(hours=1))
+    hour = TimeRange(START, START + timedelta(hours=1))
     assert lake.read("labels", hour, ["post_id"])["post_id"].to_pylist() == ["p0", "p1"]
 
 

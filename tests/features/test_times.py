@@ -12,7 +12,7 @@ import pytest
 from covla.labels import load_taxonomy
 from covla.post import now
 from covla.settings import Settings
-from covla.window import Window
+from covla.time_range import TimeRange
 from features.expectations import validate
 from features.export import export
 from features.feature_store import feature_store
@@ -31,8 +31,8 @@ from tests.features.old_rows import IMPOSSIBLE, label_row, post_row, put
 pytestmark = pytest.mark.slow
 
 
-def today() -> Window:
-    return Window(now() - timedelta(days=1), now() + timedelta(minutes=1))
+def today() -> TimeRange:
+    return TimeRange(now() - timedelta(days=1), now() + timedelta(minutes=1))
 
 
 def old_lake(settings: Settings) -> None:
@@ -130,7 +130,7 @@ def test_every_reader_of_an_old_lake_passes_them_over(
     assert frame["label"].tolist() == ["gym_sports"] * 11 + [
         None
     ]  # its only label is of the year 1
-    wide = Window.parse("2000-01-01T00:00:00Z/2199-01-01T00:00:00Z")
+    wide = TimeRange.parse("2000-01-01T00:00:00Z/2199-01-01T00:00:00Z")
     assert len(training_set(wide, offline_settings)) == 12
     assert len(window_rows(wide, offline_settings)) == 12
     assert validate(wide, offline_settings)["passed_over"] == odd

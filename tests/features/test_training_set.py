@@ -13,8 +13,8 @@ from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders
 from covla.prepare import prepare
 from covla.settings import Settings
+from covla.time_range import TimeRange
 from covla.training.data import from_window
-from covla.window import Window
 from features.definitions import POST_VIEWS
 from features.feature_store import feature_store
 from features.online import OnlineContext
@@ -24,7 +24,7 @@ from features.training_set import training_set
 from tests.features.posts import START, make_label, make_post, store
 
 pytestmark = pytest.mark.slow
-DAY = Window.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
+DAY = TimeRange.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
 
 
 def prior(**shares: float) -> list[float]:
@@ -61,7 +61,7 @@ def test_a_post_belongs_to_the_window_of_its_last_version(
     offline_settings: Settings, encoders: Encoders
 ) -> None:
     store(offline_settings, encoders, [make_post(1), make_post(1, minutes=24 * 60 + 5)])
-    next_day = Window(DAY.end, DAY.end + timedelta(days=1))
+    next_day = TimeRange(DAY.end, DAY.end + timedelta(days=1))
     assert training_set(DAY, offline_settings).empty
     assert len(training_set(next_day, offline_settings)) == 1
 

@@ -6,10 +6,10 @@ from pydantic import ValidationError
 
 from covla.alert import Alert
 from covla.contracts import schemas
-from covla.window import Window
+from covla.time_range import TimeRange
 from monitoring.alerts import drift_alert
 
-WINDOW = Window.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
+WINDOW = TimeRange.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
 
 
 def test_the_same_finding_has_the_same_id():

@@ -12,12 +12,12 @@ from covla.post import PostLabel, SocialPost
 from covla.posts_folder import FolderPost, read_folder
 from covla.settings import Settings
 from covla.synthetic import generate, iter_posts
-from covla.window import Window
+from covla.time_range import TimeRange
 from services.cli import publish
 from services.publish import restamp
 
 WINDOW = "2026-05-01T00:00:00Z/2026-05-02T00:00:00Z"
-START, END = Window.parse(WINDOW)
+START, END = TimeRange.parse(WINDOW)
 
 
 def text_folder(folder: Path, *lines: object) -> Path:
@@ -49,7 +49,7 @@ def read_topic(settings: Settings, topic: str, expected: int) -> list:
 
 def test_restamp_spreads_the_posts_over_the_window_in_order():
     items = [item for item, _ in generate(8, 1, START - timedelta(days=900), START)]
-    moved = list(restamp(items, Window(START, END), 8))
+    moved = list(restamp(items, TimeRange(START, END), 8))
     assert [m.post.created_at for m in moved] == [START + timedelta(hours=3) * i for i in range(8)]
     assert [m.post.model_copy(update={"created_at": None}) for m in moved] == [
         i.post.model_copy(update={"created_at": None}) for i in items

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from covla.settings import Settings
-from covla.window import Window
+from covla.time_range import TimeRange
 from services.stack import evidently, ports, processes
 from tests.monitoring.rows import rows, shifted
 
@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
-WINDOW = Window(datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC))
+WINDOW = TimeRange(datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC))
 
 
 def old_workspace(settings: Settings) -> Any:

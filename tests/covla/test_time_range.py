@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covla.errors import CovlaError
-from covla.window import Window, parse_time
+from covla.time_range import TimeRange, parse_time
 
 zones = st.integers(-12, 12).map(lambda hours: timezone(timedelta(hours=hours)))
 
@@ -17,10 +17,10 @@ zones = st.integers(-12, 12).map(lambda hours: timezone(timedelta(hours=hours)))
     st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=zones), st.integers(1, 10**9)
 )
 def test_text_round_trip(start: datetime, microseconds: int) -> None:
-    window = Window(
+    window = TimeRange(
         start.astimezone(UTC), start.astimezone(UTC) + timedelta(microseconds=microseconds)
     )
-    assert Window.parse(str(window)) == window
+    assert TimeRange.parse(str(window)) == window
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_text_round_trip(start: datetime, microseconds: int) -> None:
 )
 def test_a_bad_window_says_why(text: str, message: str) -> None:
     with pytest.raises(CovlaError, match=message):
-        Window.parse(text)
+        TimeRange.parse(text)
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00", "now"])

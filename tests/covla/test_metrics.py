@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from covla.training.evaluation import ece, fit_temperature, scores
+from covla.metrics import ece, fit_temperature, scores
 
 
 def test_scores_agree_with_scikit_learn() -> None:

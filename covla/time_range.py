@@ -40,14 +40,14 @@ def parse_time(
     return found.astimezone(UTC)
 
 
-class Window(NamedTuple):
+class TimeRange(NamedTuple):
     """Half-open, in UTC, by event time (`created_at`)."""
 
     start: datetime
     end: datetime
 
     @classmethod
-    def parse(cls, text: str) -> "Window":
+    def parse(cls, text: str) -> "TimeRange":
         """`START/END`, each RFC 3339, as in ISO 8601 intervals.
 
         Raises:
