@@ -35,9 +35,10 @@ from covla.model.encoders import pixels
 from covla.model.engine import Engine
 from covla.model.head import folder_towers
 from covla.model.run_openvino import has_bf16
-from covla.post import Prediction, SocialPost
 from covla.predictor import Predictor
 from covla.prepare import Prepared
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.training.post import TrainingPost
 

@@ -15,10 +15,11 @@ from covla.blobs import BlobStore
 from covla.kafka import clients
 from covla.kafka.clients import Topics
 from covla.model.encoders import Encoders, load_encoders
-from covla.post import now, parse_post
 from covla.prepare import Prepared, prepare_all
+from covla.schemas.post import parse_post
 from covla.settings import Settings
 from covla.synthetic.generate import iter_posts
+from covla.times import now
 from features.extract import extract
 from features.ingest import BATCH, Ingest
 from services.stack import kafka as broker

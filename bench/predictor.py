@@ -17,9 +17,9 @@ from covla.model.context import context_of
 from covla.model.pretrained import CovlaModel
 from covla.model.towers import load_towers
 from covla.model_folder import seal
-from covla.post import SocialPost
 from covla.predictor import Predictor
 from covla.prepare import Prepared
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 from covla.synthetic import generate

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bench import arguments, report, seconds
 from covla.kafka import clients
-from covla.post import SocialPost
 from covla.predictor import Predictor
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.synthetic import generate
 from services.stack import kafka as broker

@@ -8,9 +8,9 @@ import orjson
 
 from covla.errors import CovlaError, PostError
 from covla.json_lines import json_lines
-from covla.post import SocialPost
 from covla.posts_folder import folder_lines, parse_record, post_of
 from covla.predictor import Predictor
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 
 BATCH = 64

@@ -12,6 +12,6 @@ from covla.console import json_option, result
 @json_option
 def contracts(out: Path, as_json: bool) -> None:
     """Write the JSON Schemas of the wire contracts."""
-    from covla.contracts import write
+    from covla.schemas.json_schema import write
 
     result({"written": [str(path) for path in write(out)]}, as_json=as_json)

@@ -18,7 +18,7 @@ from PIL import ImageOps
 from covla.blobs import BlobStore
 from covla.errors import PostError
 from covla.images import decode_base64, decode_image
-from covla.post import SocialPost
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.words import ADDRESS
 

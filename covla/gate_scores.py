@@ -13,8 +13,8 @@ from covla.errors import CovlaError, PostError
 from covla.memo import Memo
 from covla.metrics import ece
 from covla.noisy_post import corrupt
-from covla.post import SocialPost
 from covla.predictor import Predictor
+from covla.schemas.post import SocialPost
 from covla.training.post import TrainingPost
 
 CHUNK = 32

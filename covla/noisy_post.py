@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import replace
 
 from covla import noise, signals
-from covla.post import Flag
 from covla.prepare import Prepared
+from covla.schemas.prediction import Flag
 from covla.words import visible
 
 

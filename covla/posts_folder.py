@@ -13,7 +13,7 @@ import orjson
 
 from covla.errors import CovlaError, PostError
 from covla.json_lines import json_lines
-from covla.post import SocialPost
+from covla.schemas.post import SocialPost
 from covla.settings import Settings, get_settings
 
 OF_A_FOLDER = ("label", "split", "pair_type")

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
-from covla.post import Flag, Prediction
 from covla.prepare import Prepared
+from covla.schemas.prediction import Flag, Prediction
 
 DECIMALS = 6
 

@@ -19,13 +19,15 @@ from covla.model.context import Context, HashtagPrior, context_of
 from covla.model.encoders import Encoded, Encoders
 from covla.model.engine import Engine, pick_device
 from covla.model.head import HeadEngine
-from covla.post import Prediction, SocialPost, now
 from covla.prediction import prediction
 from covla.prepare import Prepared, prepare
 from covla.probe import probe_post
 from covla.registry import Registry
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.shared_encoders import shared_encoders
+from covla.times import now
 
 # What is known of a post's hashtags; None where it could not be looked up in time.
 Priors = Mapping[str, HashtagPrior] | None

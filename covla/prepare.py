@@ -11,7 +11,8 @@ from covla import signals
 from covla.blobs import BlobStore
 from covla.errors import PostError, content_errors
 from covla.images import decode_base64, decode_image
-from covla.post import Flag, SocialPost
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Flag
 from covla.settings import Settings
 from covla.words import visible
 

@@ -6,7 +6,8 @@ import secrets
 import cv2
 import numpy as np
 
-from covla.post import Image, SocialPost, now
+from covla.schemas.post import Image, SocialPost
+from covla.times import now
 
 
 def probe_post() -> SocialPost:

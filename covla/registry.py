@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from covla import artifacts, tracking
 from covla.errors import CovlaError, Refused
 from covla.model_folder import verify
-from covla.post import now
 from covla.settings import Settings
+from covla.times import now
 
 NAME = "covla"
 ALIASES = ("champion", "challenger", "previous")

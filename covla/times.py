@@ -49,3 +49,8 @@ def check_time(field: str, value: datetime, settings: Settings) -> None:
     else:
         return
     raise PostError(field, "out_of_range", f"{value.isoformat()} is {wrong}")
+
+
+def now() -> datetime:
+    """The present, aware, in UTC."""
+    return datetime.now(UTC)

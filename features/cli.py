@@ -145,8 +145,8 @@ def expire(as_json: bool) -> None:
     from datetime import timedelta
 
     from covla.blobs import BlobStore
-    from covla.post import now
     from covla.settings import get_settings
+    from covla.times import now
 
     settings = get_settings()
     before = now() - timedelta(days=settings.blob_retention_days)

@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from covla.files import draft_of
 from covla.labels import load_taxonomy
-from covla.post import now
 from covla.settings import Settings
 from covla.time_range import TimeRange
+from covla.times import now
 from features.lake import Lake
 from features.tables import QUARANTINE
 from features.training_set import training_set

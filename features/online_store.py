@@ -19,7 +19,7 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from covla.post import now
+from covla.times import now
 from features.feast_api import (
     RedisOnlineStore as FeastRedis,
 )

@@ -5,8 +5,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from covla.post import now
 from covla.settings import Settings
+from covla.times import now
 from features.definitions import POST_VIEWS
 from features.feature_store import feature_store
 from features.lake import Lake

@@ -11,8 +11,9 @@ from covla.kafka.clients import Topics
 from covla.kafka.dead_letters import DeadLetter, Record
 from covla.kafka.records import content
 from covla.labels import Taxonomy
-from covla.post import PostLabel, parse_label, parse_post
 from covla.prepare import Prepared, prepare
+from covla.schemas.label import PostLabel, parse_label
+from covla.schemas.post import parse_post
 from covla.settings import Settings
 
 Stage = Literal["parse", "decode", "label"]

@@ -11,10 +11,10 @@ import pyarrow as pa
 from covla.blobs import BlobStore
 from covla.errors import ServiceUnavailable
 from covla.model.encoders import Encoders
-from covla.post import now
 from covla.prepare import prepare
 from covla.probe import probe_post
 from covla.settings import Settings
+from covla.times import now
 from features.definitions import HASHTAG, POST_VIEWS
 from features.extract import extract
 from features.feature_store import feature_store

@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 
 from covla.model.context import HashtagPrior
-from covla.post import Image, SocialPost, now
+from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
 from covla.time_range import TimeRange
+from covla.times import now
 from covla.training.post import TrainingPost
 from covla.training.splits import grouped, hold_out
 from features.lake import Lake

@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 
-from covla.post import now
 from covla.settings import Settings
+from covla.times import now
 from features.lake import Lake
 
 POSSIBLE = "event_timestamp between $earliest and $latest"  # of a query with `bounds`

@@ -10,9 +10,9 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from covla.post import now
 from covla.settings import Settings
 from covla.time_range import TimeRange
+from covla.times import now
 from features.definitions import HASHTAG, POST_VIEWS
 from features.feature_store import apply, feature_store
 from features.hashtags import history

@@ -4,12 +4,12 @@ import hashlib
 
 from kafka.errors import KafkaError
 
-from covla.alert import Alert
 from covla.errors import ServiceUnavailable
 from covla.kafka.clients import ensure_topics, producer
-from covla.post import now
+from covla.schemas.alert import Alert
 from covla.settings import Settings
 from covla.time_range import TimeRange
+from covla.times import now
 
 
 def drift_alert(

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from covla.errors import PostError
-from covla.post import Prediction, SocialPost
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from covla.post import Prediction
+from covla.schemas.prediction import Prediction
 
 _TENTHS = tuple(i / 10 for i in range(1, 11))
 

@@ -15,11 +15,11 @@ from rich.progress import track
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.kafka import clients
 from covla.labels import load_taxonomy
-from covla.post import PostLabel, now
 from covla.posts_folder import FolderPost
+from covla.schemas.label import PostLabel
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from covla.times import check_time
+from covla.times import check_time, now
 
 IN_FLIGHT = 500  # sends that may wait for the broker's answer: bounds memory, hides the round trip
 ANSWER_WITHIN = 30  # seconds, then a send has failed

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from covla.errors import PostError, ServiceUnavailable
-from covla.post import SocialPost
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from services import playground
 from services.playground.examples import examples

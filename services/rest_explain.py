@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from covla.errors import CovlaError
-from covla.explanation.contract import Explained
-from covla.post import SocialPost
+from covla.schemas.explanation import Explained
+from covla.schemas.post import SocialPost
 from services.models import Current
 from services.rest_queue import Overloaded
 

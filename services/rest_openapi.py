@@ -3,8 +3,9 @@
 from typing import Any
 
 from covla import __version__
-from covla.explanation.contract import Explained
-from covla.post import Prediction, SocialPost
+from covla.schemas.explanation import Explained
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Prediction
 from services.rest_requests import BATCH_POSTS, FORM_FIELDS
 
 # Swagger UI comes with BentoML; its own page is not used, since it loads a tracker.

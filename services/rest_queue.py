@@ -10,8 +10,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
-from covla.post import Prediction, SocialPost
 from covla.probe import probe_post
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Prediction
 from services.models import Model
 
 # How often a model that failed is tried with a post that is known to be good.

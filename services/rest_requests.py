@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from covla.errors import PostError
-from covla.post import SocialPost, now, parse_post
+from covla.schemas.post import SocialPost, parse_post
 from covla.settings import Settings
+from covla.times import now
 
 BATCH_POSTS = 32
 FORM_FIELDS = ("text", "post_id", "created_at", "author_id", "lang")

@@ -24,7 +24,7 @@ from covla.kafka.consumer import Idle
 from covla.kafka.dead_letters import DeadLetter
 from covla.kafka.set_aside import set_aside
 from covla.kafka.worker_health import WorkerHealth
-from covla.post import Prediction
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from services.models import Current, serving, wait_for_champion
 from services.prediction_metrics import PredictionMetrics

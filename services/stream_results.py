@@ -11,7 +11,8 @@ from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.kafka.dead_letter_writer import REFUSED, SEND_SECONDS, send
 from covla.kafka.dead_letters import DeadLetter, make
 from covla.kafka.records import content
-from covla.post import Prediction, SocialPost, parse_post
+from covla.schemas.post import SocialPost, parse_post
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from services.models import Model
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covla.errors import CovlaError
-from covla.explanation.contract import Attention, Focus, WordFocus
 from covla.model.encoders import Encoders
+from covla.schemas.explanation import Attention, Focus, WordFocus
 from covla.words import WORD
 
 _DECIMALS = 5

@@ -9,7 +9,7 @@ import click
 from covla.console import json_option, result
 
 if TYPE_CHECKING:
-    from covla.post import SocialPost
+    from covla.schemas.post import SocialPost
     from covla.settings import Settings
 
 
@@ -86,8 +86,8 @@ def _read(source: str, post_id: str | None, settings: "Settings") -> "SocialPost
     from covla.errors import CovlaError, PostError
     from covla.files import reason, without_mark
     from covla.json_lines import UTF8_MARK
-    from covla.post import parse_post
     from covla.posts_folder import parse_line
+    from covla.schemas.post import parse_post
 
     if source != "-" and Path(source).is_dir():
         if post_id is None:

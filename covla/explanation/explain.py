@@ -9,16 +9,17 @@ import numpy as np
 
 from covla.errors import CovlaError, PostError
 from covla.explanation.attention import attention_of
-from covla.explanation.contract import Attention, Explained, Explanation, Gate, Influence, LabelNode
 from covla.memo import Memo
 from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
 from covla.model.label_nodes import EXPERTS
 from covla.model.output import CovlaOutput
-from covla.post import Prediction, SocialPost
 from covla.prediction import DECIMALS
 from covla.predictor import Predictor
 from covla.prepare import Prepared
+from covla.schemas.explanation import Attention, Explained, Explanation, Gate, Influence, LabelNode
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Prediction
 
 # Between the head on torch and in the engine that answers, which is f32 whatever the towers' are
 # (1e-6 on OpenVINO). Beyond it they are not the same weights.

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from covla.explanation.attention import even, sharpest
-from covla.explanation.contract import Attention, Explained, Focus, Influence, WordFocus
+from covla.schemas.explanation import Attention, Explained, Focus, Influence, WordFocus
 
 TEXT, IMAGE, INK, SOFT, TRACK = "#375dfb", "#c2570c", "#14161a", "#5a6270", "#eceef3"
 _HEAT = tuple(int(IMAGE[i : i + 2], 16) for i in (1, 3, 5))

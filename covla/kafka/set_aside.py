@@ -11,8 +11,8 @@ import orjson
 
 from covla.errors import ServiceUnavailable
 from covla.kafka.dead_letters import DeadLetter
-from covla.post import now
 from covla.settings import Settings
+from covla.times import now
 
 
 def path(settings: Settings) -> Path:

@@ -16,8 +16,8 @@ import numpy as np
 from covla.errors import CovlaError
 from covla.labels import load_taxonomy
 from covla.noise import rng_for
-from covla.post import Image, SocialPost
 from covla.posts_folder import FolderPost
+from covla.schemas.post import Image, SocialPost
 from covla.synthetic.camera import take_picture
 from covla.synthetic.scenes import SCENES
 from covla.synthetic.texts import write_text

@@ -8,7 +8,7 @@ import numpy as np
 
 from covla.content_groups import Content
 from covla.model.context import HashtagPrior
-from covla.post import SocialPost
+from covla.schemas.post import SocialPost
 
 Split = Literal["train", "holdout"]
 

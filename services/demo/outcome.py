@@ -10,7 +10,7 @@ from kafka import TopicPartition
 from covla.errors import PostError, ServiceUnavailable
 from covla.kafka import clients, dead_letters
 from covla.kafka.records import content
-from covla.post import Prediction
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 
 

@@ -10,9 +10,9 @@ import httpx
 
 from covla.errors import ServiceUnavailable
 from covla.kafka import clients
-from covla.post import now
 from covla.registry import Registry
 from covla.settings import Settings
+from covla.times import now
 from features.lake import Lake
 from services import background, publish
 from services.demo import stream_posts

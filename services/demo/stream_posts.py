@@ -17,9 +17,9 @@ from covla.content_groups import contents_of, groups_of
 from covla.errors import CovlaError, PostError
 from covla.gate import Rules
 from covla.images import decode_base64, decode_image
-from covla.post import Image
 from covla.posts_folder import FolderPost, read_folder
 from covla.prepare import prepare
+from covla.schemas.post import Image
 from covla.settings import Settings
 from covla.synthetic import generate
 from covla.synthetic.camera import camera_filter

@@ -14,7 +14,7 @@ from PIL import ImageEnhance, ImageFilter, ImageOps
 
 from covla.blobs import BlobStore
 from covla.content_groups import contents_of, groups_of, normal_text
-from covla.post import Image, SocialPost
+from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
 from covla.synthetic import generate
 

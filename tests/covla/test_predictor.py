@@ -18,9 +18,10 @@ from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.model.context import HashtagPrior
 from covla.model.gpu import LENGTHS, bucket
 from covla.model.network import Arrays
-from covla.post import Image, Prediction, SocialPost
 from covla.predictor import CHUNK, ContextSource, Predictor
 from covla.prepare import Prepared
+from covla.schemas.post import Image, SocialPost
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.synthetic import generate
 

@@ -15,8 +15,8 @@ from PIL import Image
 from covla.blobs import BlobStore
 from covla.errors import PostError
 from covla.images import decode_image
-from covla.post import SocialPost
 from covla.prepare import prepare, prepare_all
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covla.errors import PostError
-from covla.post import parse_label, parse_post
+from covla.schemas.label import parse_label
+from covla.schemas.post import parse_post
 from covla.settings import Settings
 from covla.times import check_time, latest_time
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from covla import signals
 from covla.errors import PostError
 from covla.explanation.attention import words_of
-from covla.post import parse_post
+from covla.schemas.post import parse_post
 from covla.settings import Settings
 from covla.words import hashtags, visible
 

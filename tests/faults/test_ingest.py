@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from covla.kafka import clients
-from covla.post import now
 from covla.settings import Settings
 from covla.synthetic.generate import generate
 from covla.time_range import TimeRange
+from covla.times import now
 from features.definitions import HASHTAG
 from features.feature_store import feature_store
 from features.hashtags import history

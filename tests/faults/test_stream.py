@@ -14,7 +14,7 @@ import pytest
 
 from covla.kafka import clients
 from covla.kafka.dead_letters import read
-from covla.post import Prediction
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.synthetic.generate import generate
 

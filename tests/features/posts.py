@@ -13,7 +13,8 @@ from covla.kafka.clients import Topics
 from covla.kafka.dead_letters import Record
 from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders
-from covla.post import Image, PostLabel, SocialPost
+from covla.schemas.label import PostLabel
+from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
 from features.records import Label, Post, Reader
 from features.sink import Sink

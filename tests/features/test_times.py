@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from covla.labels import load_taxonomy
-from covla.post import now
 from covla.settings import Settings
 from covla.time_range import TimeRange
+from covla.times import now
 from features.expectations import validate
 from features.export import export
 from features.feature_store import feature_store

@@ -4,8 +4,8 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from covla.alert import Alert
-from covla.contracts import schemas
+from covla.schemas.alert import Alert
+from covla.schemas.json_schema import schemas
 from covla.time_range import TimeRange
 from monitoring.alerts import drift_alert
 

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from bench.drift import p_values
-from covla.alert import Alert
 from covla.kafka.clients import Topics, consumer
 from covla.model_folder import seal
+from covla.schemas.alert import Alert
 from covla.settings import Settings
 from features.lake import Lake
 from features.tables import POSTS

@@ -10,7 +10,7 @@ import pytest
 
 from covla.errors import PostError
 from covla.explanation.attention import focus
-from covla.explanation.contract import (
+from covla.schemas.explanation import (
     Attention,
     Explained,
     Explanation,
@@ -19,7 +19,8 @@ from covla.explanation.contract import (
     LabelNode,
     WordFocus,
 )
-from covla.post import Prediction, SocialPost
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Prediction
 
 
 class Echo:

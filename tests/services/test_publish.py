@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from covla.kafka import clients
-from covla.post import PostLabel, SocialPost
 from covla.posts_folder import FolderPost, read_folder
+from covla.schemas.label import PostLabel
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.synthetic import generate, iter_posts
 from covla.time_range import TimeRange

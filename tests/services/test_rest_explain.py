@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from covla.post import SocialPost
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from services.rest_app import Api
 from services.rest_explain import WAITING, Explanations, wants_picture

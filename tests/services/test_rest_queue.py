@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from covla.post import SocialPost, now
+from covla.schemas.post import SocialPost
+from covla.times import now
 from services.rest_queue import Overloaded, PredictionQueue
 
 

@@ -18,7 +18,8 @@ from prometheus_client import CollectorRegistry
 
 from covla.errors import CovlaError, Refused
 from covla.kafka import clients, dead_letters
-from covla.post import Prediction, SocialPost
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.synthetic.generate import generate
 from services.prediction_metrics import PredictionMetrics

@@ -5,7 +5,7 @@ import pytest
 
 from covla.errors import CovlaError
 from covla.explanation.attention import even, focus, sharpest, words_of
-from covla.explanation.contract import Attention, Focus, WordFocus
+from covla.schemas.explanation import Attention, Focus, WordFocus
 
 
 def test_word_pieces_become_the_words_that_people_see() -> None:

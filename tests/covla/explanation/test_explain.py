@@ -13,15 +13,16 @@ import pytest
 import torch
 
 from covla.errors import CovlaError, PostError
-from covla.explanation.contract import Explained, Influence
 from covla.explanation.explain import explain
 from covla.model.context import Context, Layout
 from covla.model.head import HeadEngine, load_config
 from covla.model.label_nodes import EXPERTS
 from covla.model.pretrained import CovlaModel
-from covla.post import Prediction, SocialPost
 from covla.predictor import Predictor
 from covla.prepare import Prepared
+from covla.schemas.explanation import Explained, Influence
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.synthetic import generate
 

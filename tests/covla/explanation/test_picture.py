@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from covla.explanation.attention import focus
-from covla.explanation.contract import (
+from covla.explanation.picture import draw, overlay
+from covla.schemas.explanation import (  # fmt: skip
     Attention,
     Explained,
     Explanation,
@@ -18,9 +19,8 @@ from covla.explanation.contract import (
     Influence,
     LabelNode,
     WordFocus,
-)  # fmt: skip
-from covla.explanation.picture import draw, overlay
-from covla.post import Prediction
+)
+from covla.schemas.prediction import Prediction
 
 GREY = np.full((70, 100, 3), 128, np.uint8)
 

@@ -7,8 +7,8 @@ import pytest
 from covla.blobs import BlobStore
 from covla.model.configuration import CONTEXT_NODES, CovlaConfig
 from covla.model.context import HashtagPrior, Layout, context_of
-from covla.post import SocialPost
 from covla.prepare import Prepared, prepare
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 

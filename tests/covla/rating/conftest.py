@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from covla.labels import load_taxonomy
-from covla.post import Image as Inline
-from covla.post import SocialPost
 from covla.posts_folder import FolderPost, write_folder
 from covla.rating.sheet import write_sheet
+from covla.schemas.post import Image as Inline
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

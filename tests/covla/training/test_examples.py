@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 
 from covla.errors import CovlaError
 from covla.labels import load_taxonomy
-from covla.post import Image, SocialPost
+from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
 from covla.training.examples import prepare_posts
 from covla.training.post import TrainingPost

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from covla.errors import CovlaError
 from covla.labels import load_taxonomy
-from covla.post import Image
+from covla.schemas.post import Image
 from covla.settings import Settings
 from covla.synthetic.generate import generate
 from covla.training.plan import Plan

@@ -15,9 +15,9 @@ from covla.labels import load_taxonomy
 from covla.model.engine import Engine
 from covla.model.head import HeadEngine, folder_encoders
 from covla.model_folder import verify
-from covla.post import Prediction
 from covla.posts_folder import write_folder
 from covla.predictor import Predictor
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.synthetic.generate import generate, with_splits
 from covla.training.data import from_folder, split_of

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from covla.kafka import clients, dead_letters
-from covla.post import Prediction
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from services.demo.outcome import Outcome
 from tests.faults.wire import Wire, send

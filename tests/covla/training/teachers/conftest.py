@@ -13,8 +13,8 @@ import pytest
 from PIL import Image as Pillow
 
 from covla.blobs import BlobStore
-from covla.post import Image, SocialPost
 from covla.prepare import Prepared, prepare
+from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
 from covla.training.post import TrainingPost
 from covla.training.progress import quiet

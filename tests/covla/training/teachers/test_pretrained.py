@@ -11,8 +11,8 @@ from PIL import Image as Pillow
 
 from covla.blobs import BlobStore
 from covla.labels import load_taxonomy
-from covla.post import SocialPost
 from covla.prepare import Prepared, prepare
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.training.teachers import pretrained
 from covla.training.teachers.ask import load

@@ -5,7 +5,7 @@ from typing import Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from covla.post import Prediction
+from covla.schemas.prediction import Prediction
 
 Grid = list[list[float]]
 

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covla.errors import PostError
-from covla.post import PostLabel, Prediction, SocialPost, parse_label, parse_post
+from covla.schemas.label import PostLabel, parse_label
+from covla.schemas.post import SocialPost, parse_post
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 
 GOOD = {"schema_version": 1, "post_id": "a", "created_at": "2026-05-01T12:00:00Z", "text": "hi"}

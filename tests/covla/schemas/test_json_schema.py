@@ -6,9 +6,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from covla.contracts import schemas, write
-from covla.post import now
+from covla.schemas.json_schema import schemas, write
 from covla.synthetic import generate
+from covla.times import now
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "contracts"
 

@@ -6,8 +6,10 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from covla.alert import Alert
-from covla.post import PostLabel, Prediction, SocialPost
+from covla.schemas.alert import Alert
+from covla.schemas.label import PostLabel
+from covla.schemas.post import SocialPost
+from covla.schemas.prediction import Prediction
 
 DEAD_LETTER_HEADERS = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
