@@ -10,7 +10,7 @@ from covla.schemas.json_schema import schemas, write
 from covla.synthetic import generate
 from covla.times import now
 
-COMMITTED = Path(__file__).parents[2] / "docs" / "contracts"
+COMMITTED = Path(__file__).parents[3] / "docs" / "contracts"
 
 
 def test_the_committed_schemas_are_those_of_the_code(tmp_path: Path) -> None:
