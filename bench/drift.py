@@ -19,11 +19,11 @@ from scipy.stats import ks_2samp
 
 from bench import arguments
 from covla.agreement import Agreement
-from covla.blobs import BlobStore
 from covla.model.encoders import Encoders, load_encoders
-from covla.prepare import prepare
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import prepare
+from covla.posts.synthetic import Drift, iter_posts
 from covla.settings import Settings
-from covla.synthetic import Drift, iter_posts
 from features.extract import extract
 from monitoring import drift
 from monitoring.columns import Comparison, compare

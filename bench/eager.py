@@ -35,15 +35,15 @@ from covla.model.encoders import pixels
 from covla.model.engine import Engine
 from covla.model.head import folder_towers
 from covla.model.run_openvino import has_bf16
+from covla.posts.preprocessing import Prepared
+from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
-from covla.prepare import Prepared
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from covla.training.post import TrainingPost
 
 BATCH = 16
-SIDE = 256  # longer side of a prepared picture, as covla.prepare has it
+SIDE = 256  # longer side of a prepared picture, as covla.posts.preprocessing has it
 
 
 class Eager:

@@ -16,10 +16,10 @@ from bench import arguments
 from covla import parity
 from covla.model.engine import Engine, pick_device
 from covla.model.head import HeadEngine, folder_encoders
-from covla.posts_folder import read_folder
+from covla.posts.folder import read_folder
+from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
 from covla.settings import Settings
-from covla.training.post import TrainingPost
 
 KEPT = ("posts", "labelled", "logit_difference", "equal_labels", "times_faster")
 

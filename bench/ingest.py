@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench import arguments, report
-from covla.blobs import BlobStore
 from covla.kafka import clients
 from covla.kafka.clients import Topics
 from covla.model.encoders import Encoders, load_encoders
-from covla.prepare import Prepared, prepare_all
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import Prepared, prepare_all
+from covla.posts.synthetic.generate import iter_posts
 from covla.schemas.post import parse_post
 from covla.settings import Settings
-from covla.synthetic.generate import iter_posts
 from covla.times import now
 from features.extract import extract
 from features.ingest import BATCH, Ingest

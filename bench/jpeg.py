@@ -1,7 +1,7 @@
 """JPEG bytes to a batch of pixels on the device, by the fastest decoder that is there.
 
-Used by bench/gpu.py alone: what serves decodes through covla.prepare, on the CPU, so that every
-part of the system sees the same pixels.
+Used by bench/gpu.py alone: what serves decodes in covla.posts.preprocessing, on the CPU, so that
+every part of the system sees the same pixels.
 """
 
 import io

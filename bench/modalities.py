@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import arguments, report
-from covla.labels import load_taxonomy
+from covla.posts.splits import grouped, hold_out
+from covla.posts.synthetic import generate
+from covla.posts.taxonomy import load_taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import get_settings
-from covla.synthetic import generate
 from covla.training.judge import judge
 from covla.training.plan import Plan
-from covla.training.post import TrainingPost
 from covla.training.recipe import Recipe
 from covla.training.run import train
-from covla.training.splits import grouped, hold_out
 
 START, END = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 8, tzinfo=UTC)
 

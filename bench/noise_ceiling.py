@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from bench import arguments, report
-from covla.labels import load_taxonomy
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
 from covla.model.towers import load_towers
-from covla.noise import IMAGE_KINDS, TEXT_KINDS
-from covla.noisy_post import corrupt
-from covla.prepare import Prepared
+from covla.posts.corrupted_post import corrupt
+from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS
+from covla.posts.preprocessing import Prepared
+from covla.posts.taxonomy import load_taxonomy
 from covla.settings import get_settings
 from covla.study.posts import read_posts
 from covla.training.examples import pooled, prepare_posts

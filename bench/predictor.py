@@ -11,18 +11,18 @@ from pathlib import Path
 import torch
 
 from bench import alternate, arguments, report
-from covla.labels import load_taxonomy
 from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
 from covla.model.pretrained import CovlaModel
 from covla.model.towers import load_towers
 from covla.model_folder import seal
+from covla.posts.preprocessing import Prepared
+from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
+from covla.posts.synthetic import generate
+from covla.posts.taxonomy import load_taxonomy
 from covla.predictor import Predictor
-from covla.prepare import Prepared
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
-from covla.synthetic import generate
 
 
 def untrained(folder: Path) -> Path:

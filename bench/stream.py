@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bench import arguments, report, seconds
 from covla.kafka import clients
+from covla.posts.synthetic import generate
 from covla.predictor import Predictor
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
-from covla.synthetic import generate
 from services.stack import kafka as broker
 from services.stream import BATCH_POSTS, Worker
 

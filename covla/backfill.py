@@ -8,7 +8,7 @@ import orjson
 
 from covla.errors import CovlaError, PostError
 from covla.json_lines import json_lines
-from covla.posts_folder import folder_lines, parse_record, post_of
+from covla.posts.folder import folder_lines, parse_record, post_of
 from covla.predictor import Predictor
 from covla.schemas.post import SocialPost
 from covla.settings import Settings

@@ -17,13 +17,13 @@ from covla.model.encoders import Encoders
 from covla.model.engine import FILE, NETWORKS, Engine
 from covla.model.head import HeadEngine, folder_encoders, folder_towers
 from covla.model.network import Arrays
-from covla.posts_folder import read_folder
+from covla.posts.dataset import from_window
+from covla.posts.folder import read_folder
+from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
 from covla.registry import Registry
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from covla.training.data import from_window
-from covla.training.post import TrainingPost
 
 CALIBRATION = 300
 JUDGED = 1000

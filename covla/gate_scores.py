@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from covla import noise
 from covla.errors import CovlaError, PostError
 from covla.memo import Memo
 from covla.metrics import ece
-from covla.noisy_post import corrupt
+from covla.posts import corruptions
+from covla.posts.corrupted_post import corrupt
+from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
 from covla.schemas.post import SocialPost
-from covla.training.post import TrainingPost
 
 CHUNK = 32
-LEVELS = tuple(level for level in noise.LEVELS if level > 0)
+LEVELS = tuple(level for level in corruptions.LEVELS if level > 0)
 CONDITIONS = ("clean", *(f"{side} {level:.0%}" for side in ("text", "image") for level in LEVELS))
 
 Array = np.ndarray[Any, Any]

@@ -9,9 +9,9 @@ from covla.errors import CovlaError, PostError
 from covla.gate_scores import time_models
 from covla.memo import Memo
 from covla.metrics import scores
+from covla.posts.preprocessing import Prepared
+from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
-from covla.prepare import Prepared
-from covla.training.post import TrainingPost
 
 CHUNK = 32
 

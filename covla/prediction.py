@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
 from covla.schemas.prediction import Flag, Prediction
 
 DECIMALS = 6

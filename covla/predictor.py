@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.memo import Memo
-from covla.model.context import Context, HashtagPrior, context_of
+from covla.model.context import Context, context_of
 from covla.model.encoders import Encoded, Encoders
 from covla.model.engine import Engine, pick_device
 from covla.model.head import HeadEngine
+from covla.posts.hashtag_prior import HashtagPrior
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.probe import probe_post
 from covla.prediction import prediction
-from covla.prepare import Prepared, prepare
-from covla.probe import probe_post
 from covla.registry import Registry
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction

@@ -7,14 +7,14 @@ from typing import Any
 
 from covla.errors import CovlaError
 from covla.gate import Verdict, gate
-from covla.posts_folder import read_folder
+from covla.posts.dataset import from_window
+from covla.posts.folder import read_folder
+from covla.posts.seen import unseen
+from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
 from covla.registry import ALIASES, Registry
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from covla.training.data import from_window
-from covla.training.post import TrainingPost
-from covla.training.seen import unseen
 
 log = logging.getLogger(__name__)
 

@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     author_key: SecretStr | None = Field(None, description="Key of the author hashes")
 
     # The model.
-    labels: Path | None = Field(None, description="Taxonomy YAML; default: covla/labels.yaml")
+    labels: Path | None = Field(None, description="Taxonomy YAML; else posts/taxonomy.yaml")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     train_window_hours: int = Field(24 * 30, ge=1, le=24 * 366 * 20)
 

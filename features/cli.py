@@ -144,7 +144,7 @@ def expire(as_json: bool) -> None:
     """Delete pictures older than COVLA_BLOB_RETENTION_DAYS; their features stay."""
     from datetime import timedelta
 
-    from covla.blobs import BlobStore
+    from covla.posts.image_store import BlobStore
     from covla.settings import get_settings
     from covla.times import now
 

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from covla.files import draft_of
-from covla.labels import load_taxonomy
+from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import now

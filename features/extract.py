@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from covla.model.encoders import Encoded, Encoders
-from covla.prepare import Prepared
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.posts.preprocessing import Prepared
+from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from features.tables import POSTS
 
 FEATURES = pa.schema(
@@ -37,7 +37,7 @@ def extract(
     """One row of `FEATURES` per post, in order; null where a modality is missing.
 
     Args:
-        items: what `covla.prepare` gave.
+        items: what `covla.posts.preprocessing` gave.
         encoders: the frozen towers.
         created_timestamp: when these rows become known (UTC).
         secret: `settings.author_secret()`.

@@ -9,7 +9,7 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-from covla.labels import Taxonomy, load_taxonomy
+from covla.posts.taxonomy import Taxonomy, load_taxonomy
 from covla.settings import Settings
 from features.definitions import hashtag_window
 from features.lake import Lake

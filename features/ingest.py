@@ -18,8 +18,8 @@ from covla.kafka import clients, dead_letters
 from covla.kafka.consumer import COORDINATOR_MOVED, REBALANCED, Idle
 from covla.kafka.dead_letter_writer import DeadLetterWriter
 from covla.kafka.dead_letters import DeadLetter
-from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders, load_encoders
+from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from features.metrics import IngestMetrics
 from features.offsets import Offsets

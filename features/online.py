@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from covla.model.context import HashtagPrior
-from covla.prepare import Prepared
+from covla.posts.hashtag_prior import HashtagPrior
+from covla.posts.preprocessing import Prepared
 from covla.settings import Settings
 from features.definitions import HASHTAG, hashtag_window
 from features.feature_store import feature_store

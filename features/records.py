@@ -4,14 +4,14 @@ import logging
 from dataclasses import dataclass
 from typing import Literal
 
-from covla.blobs import DERIVATIVE_PIXELS, BlobStore
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.kafka import dead_letters
 from covla.kafka.clients import Topics
 from covla.kafka.dead_letters import DeadLetter, Record
 from covla.kafka.records import content
-from covla.labels import Taxonomy
-from covla.prepare import Prepared, prepare
+from covla.posts.image_store import DERIVATIVE_PIXELS, BlobStore
+from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.taxonomy import Taxonomy
 from covla.schemas.label import PostLabel, parse_label
 from covla.schemas.post import parse_post
 from covla.settings import Settings

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from covla.blobs import BlobStore
 from covla.errors import ServiceUnavailable
 from covla.model.encoders import Encoders
-from covla.prepare import prepare
-from covla.probe import probe_post
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import prepare
+from covla.posts.probe import probe_post
 from covla.settings import Settings
 from covla.times import now
 from features.definitions import HASHTAG, POST_VIEWS

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from covla.model.context import HashtagPrior
+from covla.posts.hashtag_prior import HashtagPrior
+from covla.posts.splits import grouped, hold_out
+from covla.posts.training_post import TrainingPost
 from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import now
-from covla.training.post import TrainingPost
-from covla.training.splits import grouped, hold_out
 from features.lake import Lake
 from features.tables import TEACHER
 from features.training_set import training_set

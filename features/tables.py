@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 
 # Feast's DuckDB engine refuses nanoseconds.
 TIME = pa.timestamp("us", tz="UTC")

@@ -12,7 +12,7 @@ LOW, HIGH = 0.01, 0.99  # quantiles of the reference
 
 @dataclass(frozen=True)
 class NoiseRow:
-    """One measure of `covla.signals` (its unit is said there)."""
+    """One measure of `covla.posts.quality` (its unit is said there)."""
 
     measure: str
     low: float

@@ -6,8 +6,8 @@ import pandas as pd
 import pyarrow as pa
 
 from covla.errors import CovlaError, TooFew
+from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.settings import Settings
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 from covla.time_range import TimeRange
 
 COLUMNS = (

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from covla.errors import CovlaError, TooFew
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 
 MIN_ROWS = 30  # below this a test has no power worth a verdict
 EMBEDDINGS = ("text_embedding", "image_embedding")

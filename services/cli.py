@@ -10,7 +10,7 @@ from covla.console import TimeRangeType, json_option, result, say, window_option
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from covla.posts_folder import FolderPost
+    from covla.posts.folder import FolderPost
     from covla.time_range import TimeRange
 
 _seed = click.option("--seed", type=int, default=0, show_default=True, help="Of synthetic posts.")
@@ -90,9 +90,9 @@ def publish(
     from datetime import timedelta
     from itertools import islice
 
-    from covla.posts_folder import Reading, read_folder
+    from covla.posts.folder import Reading, read_folder
+    from covla.posts.synthetic import iter_posts
     from covla.settings import get_settings
-    from covla.synthetic import iter_posts
     from services import publish as sender
 
     settings = get_settings()
@@ -164,8 +164,8 @@ def synthesize(
     from collections import Counter
 
     from covla.errors import CovlaError
-    from covla.posts_folder import write_folder
-    from covla.synthetic import generate, with_splits
+    from covla.posts.folder import write_folder
+    from covla.posts.synthetic import generate, with_splits
 
     if (out / "posts.jsonl").exists():
         raise CovlaError(f"{out} is a posts folder already", hint="Name a new folder")

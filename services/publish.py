@@ -14,8 +14,8 @@ from rich.progress import track
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.kafka import clients
-from covla.labels import load_taxonomy
-from covla.posts_folder import FolderPost
+from covla.posts.folder import FolderPost
+from covla.posts.taxonomy import load_taxonomy
 from covla.schemas.label import PostLabel
 from covla.settings import Settings
 from covla.time_range import TimeRange

@@ -31,8 +31,8 @@ class Reply:
 def maker(current: Current) -> Make:
     """Explains with whoever serves now."""
     from covla.explanation.explain import explain
+    from covla.posts.preprocessing import Prepared
     from covla.predictor import Predictor
-    from covla.prepare import Prepared
 
     def make(post: SocialPost, picture: bool) -> tuple[Explained, bytes]:
         model = current()

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
-from covla.probe import probe_post
+from covla.posts.probe import probe_post
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from services.models import Model

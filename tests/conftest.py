@@ -130,8 +130,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A really trained model folder: `tiny`, one epoch on synthetic posts. It is not good."""
     from datetime import UTC, datetime, timedelta
 
-    from covla.posts_folder import write_folder
-    from covla.synthetic import generate, with_splits
+    from covla.posts.folder import write_folder
+    from covla.posts.synthetic import generate, with_splits
 
     root = tmp_path_factory.mktemp("model")
     start = datetime(2026, 5, 1, tzinfo=UTC)

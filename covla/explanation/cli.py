@@ -42,8 +42,8 @@ def explain(post: str, post_id: str | None, ref: str, out: Path, as_json: bool) 
 
     from covla.explanation.explain import explain as explain_post
     from covla.explanation.picture import draw
+    from covla.posts.preprocessing import Prepared
     from covla.predictor import Predictor
-    from covla.prepare import Prepared
 
     predictor = Predictor.load(ref, settings)
     explained = explain_post(predictor, found)
@@ -86,7 +86,7 @@ def _read(source: str, post_id: str | None, settings: "Settings") -> "SocialPost
     from covla.errors import CovlaError, PostError
     from covla.files import reason, without_mark
     from covla.json_lines import UTF8_MARK
-    from covla.posts_folder import parse_line
+    from covla.posts.folder import parse_line
     from covla.schemas.post import parse_post
 
     if source != "-" and Path(source).is_dir():
@@ -118,7 +118,7 @@ def _read(source: str, post_id: str | None, settings: "Settings") -> "SocialPost
 def _of_folder(folder: Path, post_id: str, settings: "Settings") -> "SocialPost":
     from covla.errors import CovlaError, PostError
     from covla.json_lines import json_lines
-    from covla.posts_folder import parse_line, parse_record
+    from covla.posts.folder import parse_line, parse_record
 
     path = folder / "posts.jsonl"
     if not path.is_file():

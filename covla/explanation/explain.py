@@ -14,9 +14,9 @@ from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
 from covla.model.label_nodes import EXPERTS
 from covla.model.output import CovlaOutput
+from covla.posts.preprocessing import Prepared
 from covla.prediction import DECIMALS
 from covla.predictor import Predictor
-from covla.prepare import Prepared
 from covla.schemas.explanation import Attention, Explained, Explanation, Gate, Influence, LabelNode
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction

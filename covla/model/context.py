@@ -1,7 +1,7 @@
 """Context of a post, the same at training and at serving: time, language, hashtags, quality."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -10,21 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covla.model.configuration import HASHTAGS, CovlaConfig
+from covla.posts.hashtag_prior import HashtagPrior
 
 if TYPE_CHECKING:
-    from covla.prepare import Prepared
-
-
-@dataclass(frozen=True)
-class HashtagPrior:
-    """What is known of a hashtag from past labelled posts.
-
-    `prior` is its share of each label, in taxonomy order (zeros when it was never labelled);
-    `count` is how many posts carried it.
-    """
-
-    prior: Sequence[float]
-    count: float
+    from covla.posts.preprocessing import Prepared
 
 
 @dataclass(frozen=True)

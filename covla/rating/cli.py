@@ -35,7 +35,7 @@ def sheet(posts: Path, split: str, n: int, seed: int, out: Path, as_json: bool) 
     Each rater fills one sheet alone: sheet.html in a browser, which works offline and saves a CSV,
     or sheet.csv beside the pictures. Neither has a label, a model's answer or an author in it.
     """
-    from covla.labels import load_taxonomy
+    from covla.posts.taxonomy import load_taxonomy
     from covla.rating.sheet import write_sheet
     from covla.settings import get_settings
 

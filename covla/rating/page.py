@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 
-from covla.labels import Taxonomy
+from covla.posts.taxonomy import Taxonomy
 
 
 def page(sheet: str, taxonomy: Taxonomy, items: Sequence[tuple[str, str, bytes | None]]) -> str:

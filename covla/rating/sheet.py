@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError
-from covla.images import decode_image
-from covla.labels import Taxonomy
-from covla.posts_folder import FolderPost, read_folder
-from covla.prepare import prepare
+from covla.posts.folder import FolderPost, read_folder
+from covla.posts.image_decoding import decode_image
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import prepare
+from covla.posts.taxonomy import Taxonomy
 from covla.rating.page import page
 from covla.settings import Settings
 

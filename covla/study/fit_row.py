@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
 from covla.study.inputs import Inputs
 from covla.study.outcome import Outcome
 from covla.study.posts import with_share

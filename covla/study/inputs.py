@@ -8,12 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
-from covla.labels import Taxonomy
 from covla.model.encoders import Encoders, pixels
 from covla.model.towers import TINY_IMAGE, load_towers
-from covla.noise import IMAGE_KINDS, LEVELS, TEXT_KINDS
-from covla.noisy_post import corrupt
-from covla.prepare import Prepared
+from covla.posts.corrupted_post import corrupt
+from covla.posts.corruptions import IMAGE_KINDS, LEVELS, TEXT_KINDS
+from covla.posts.preprocessing import Prepared
+from covla.posts.taxonomy import Taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.study.posts import StudyPosts, with_unlabelled
 from covla.study.rows import Row
@@ -22,7 +23,6 @@ from covla.training.examples import Prepped, Progress, encode, prepare_posts
 from covla.training.feature_cache import IMAGE, FeatureCache
 from covla.training.fit import TowerShape
 from covla.training.noisy_copies import with_copies
-from covla.training.post import TrainingPost
 from covla.training.reduction import Features, Reduction
 
 NOISE_SEED = 0

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from covla.errors import CovlaError
-from covla.labels import Taxonomy
-from covla.posts_folder import Reading, read_folder
+from covla.posts.dataset import check_labels
+from covla.posts.folder import Reading, read_folder
+from covla.posts.splits import grouped, hold_out, repeats, without_copies
+from covla.posts.taxonomy import Taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.data import check_labels
 from covla.training.examples import Prepped
-from covla.training.post import TrainingPost
-from covla.training.splits import grouped, hold_out, repeats, without_copies
 
 TRAIN = "train"
 CALIBRATE = 0.1  # of split train, where the folder has no other split to calibrate on

@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 
 import covla
 from covla.errors import CovlaError
-from covla.labels import Taxonomy, load_taxonomy
 from covla.model.encoders import Encoders
+from covla.posts.taxonomy import Taxonomy, load_taxonomy
 from covla.settings import Settings
 from covla.study.inputs import CONDITIONS, Inputs, gather
 from covla.study.outcome import Outcome

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from covla.labels import Taxonomy
 from covla.model.encoders import Encoders
+from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
 from covla.training.examples import Prepped, Progress, encode, pooled
 from covla.training.teachers.ask import counter

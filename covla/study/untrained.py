@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from covla.agreement import Agreement
-from covla.labels import Taxonomy
 from covla.metrics import fit_temperature
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
+from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
 from covla.study.inputs import Inputs
 from covla.study.outcome import Outcome

@@ -8,8 +8,8 @@ import click
 from covla.console import json_option, result, say, window_option
 
 if TYPE_CHECKING:
+    from covla.posts.training_post import TrainingPost
     from covla.settings import Settings
-    from covla.training.post import TrainingPost
 
 posts_option = click.option(
     "--posts", type=click.Path(path_type=Path, file_okay=False), help="A posts folder."
@@ -49,12 +49,12 @@ def _source(
     posts: Path | None, window: Any, split: str | None, unlabelled: int | None, settings: "Settings"
 ) -> "tuple[list[TrainingPost], dict[str, Any]]":
     """The posts of a folder or of a window, and where they come from."""
-    from covla.training.data import from_folder, from_window
+    from covla.posts.dataset import from_folder, from_window
 
     if (posts is None) == (window is None):
         raise click.UsageError("give one of --posts and --window")
     if posts is not None:
-        from covla.posts_folder import Reading
+        from covla.posts.folder import Reading
 
         reading = Reading()
         rows = from_folder(posts, split, settings, unlabelled=unlabelled, reading=reading)
@@ -133,7 +133,7 @@ def train(
     """
     from dataclasses import replace
 
-    from covla.labels import load_taxonomy
+    from covla.posts.taxonomy import load_taxonomy
     from covla.settings import get_settings
     from covla.training.plan import Plan, usual_recipe
     from covla.training.progress import bars
@@ -210,7 +210,7 @@ def teach(
     """
     import time
 
-    from covla.labels import load_taxonomy
+    from covla.posts.taxonomy import load_taxonomy
     from covla.settings import get_settings
     from covla.training.plan import Plan
     from covla.training.progress import bars
@@ -226,7 +226,7 @@ def teach(
             rows, teacher, preset, taxonomy, settings, seed=seed, batch=batch, progress=progress
         )
     if window is not None:
-        from covla.training.data import plugin
+        from covla.posts.dataset import plugin
 
         plugin("covla.sinks", "teacher")(window, vectors, name, settings)
     seconds = round(time.monotonic() - started, 1)
@@ -245,7 +245,7 @@ def teach(
 @click.option(
     "--modality", type=click.Choice(["both", "text", "image"]), default="both", show_default=True
 )
-@click.option("--noise", "kind", help="text:KIND or image:KIND of covla.noise.")
+@click.option("--noise", "kind", help="text:KIND or image:KIND of covla.posts.corruptions.")
 @click.option("--level", type=click.FloatRange(0, 1), default=0.0, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Of the noise.")
 @json_option
@@ -261,7 +261,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Score a model on labelled posts, by the same Predictor that serves."""
-    from covla.posts_folder import Reading
+    from covla.posts.folder import Reading
     from covla.settings import get_settings
     from covla.training.judge import judge, labelled_posts
 

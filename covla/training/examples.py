@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError
-from covla.labels import Taxonomy
 from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
 from covla.model.encoders import Encoders, pixels
 from covla.model.modeling import Covla
-from covla.prepare import Prepared, prepare
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.taxonomy import Taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.feature_cache import FeatureCache
-from covla.training.post import TrainingPost
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Progress = Callable[[str, int, int], None]

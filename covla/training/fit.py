@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from covla.errors import CovlaError
-from covla.labels import Taxonomy
 from covla.metrics import fit_temperature
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.model.described import weights_id
 from covla.model.pretrained import CovlaModel
 from covla.model.towers import Towers
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
+from covla.posts.taxonomy import Taxonomy
 from covla.training.collate import answers
 from covla.training.examples import (
     Example,

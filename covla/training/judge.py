@@ -8,14 +8,14 @@ import numpy as np
 
 from covla.errors import CovlaError, PostError, TooFew
 from covla.metrics import scores
-from covla.noise import IMAGE_KINDS, TEXT_KINDS
-from covla.posts_folder import Reading, read_folder
+from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS
+from covla.posts.dataset import from_window
+from covla.posts.folder import Reading, read_folder
+from covla.posts.seen import unseen
+from covla.posts.training_post import TrainingPost
 from covla.registry import Registry
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from covla.training.data import from_window
-from covla.training.post import TrainingPost
-from covla.training.seen import unseen
 
 CHUNK = 64
 
@@ -80,7 +80,7 @@ def judge(
     Raises:
         CovlaError: no such model, a label it does not know, or no post with that modality.
     """
-    from covla.noisy_post import corrupt
+    from covla.posts.corrupted_post import corrupt
     from covla.predictor import Predictor
 
     side, kind = _noise(noise, level)

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from covla.noise import IMAGE_KINDS, TEXT_KINDS, rng_for
-from covla.noisy_post import corrupt
-from covla.prepare import Prepared
+from covla.posts.corrupted_post import corrupt
+from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS, rng_for
+from covla.posts.preprocessing import Prepared
 from covla.training.examples import Prepped
 
 SEED = 1  # the same copies for every seed of training: they are encoded once

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from covla.errors import CovlaError
-from covla.labels import Taxonomy
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
+from covla.posts.taxonomy import Taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.post import TrainingPost
 from covla.training.recipe import Recipe, describe
 from covla.training.teachers.resolve import resolve
 

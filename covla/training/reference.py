@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.training.examples import Prepped, pooled
 
 

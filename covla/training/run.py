@@ -12,15 +12,18 @@ import torch
 from covla import model_folder
 from covla.errors import CovlaError
 from covla.files import read_object
-from covla.labels import Taxonomy
 from covla.metrics import scores
 from covla.model.described import weights_id
 from covla.model.encoders import Encoders
 from covla.model.pretrained import CovlaModel
 from covla.model.processing import CovlaProcessor
 from covla.model.towers import Towers, load_towers
+from covla.posts.dataset import check_labels
+from covla.posts.seen import write_contents
+from covla.posts.splits import grouped, repeats
+from covla.posts.taxonomy import Taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.data import check_labels
 from covla.training.examples import (
     Prepped,
     Progress,
@@ -30,12 +33,9 @@ from covla.training.examples import (
 from covla.training.fit import Fitted, TowerShape, fit
 from covla.training.noisy_copies import with_copies
 from covla.training.plan import Plan
-from covla.training.post import TrainingPost
 from covla.training.progress import quiet
 from covla.training.recipe import describe
 from covla.training.reference import write_reference
-from covla.training.seen import write_contents
-from covla.training.splits import grouped, repeats
 from covla.training.teachers.vectors import check_teacher, teacher_vectors
 
 

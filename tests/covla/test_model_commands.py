@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 import pytest
 
-from covla.posts_folder import write_folder
+from covla.posts.folder import write_folder
+from covla.posts.synthetic import generate
 from covla.settings import Settings
-from covla.synthetic import generate
 
 pytestmark = pytest.mark.slow
 

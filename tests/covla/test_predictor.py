@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError, ServiceUnavailable
-from covla.model.context import HashtagPrior
 from covla.model.gpu import LENGTHS, bucket
 from covla.model.network import Arrays
+from covla.posts.hashtag_prior import HashtagPrior
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import Prepared
+from covla.posts.synthetic import generate
 from covla.predictor import CHUNK, ContextSource, Predictor
-from covla.prepare import Prepared
 from covla.schemas.post import Image, SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from covla.synthetic import generate
 
 pytestmark = pytest.mark.slow
 

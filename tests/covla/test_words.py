@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covla import signals
 from covla.errors import PostError
 from covla.explanation.attention import words_of
+from covla.posts import quality
 from covla.schemas.post import parse_post
 from covla.settings import Settings
 from covla.words import hashtags, visible
@@ -40,8 +40,8 @@ from covla.words import hashtags, visible
 )
 def test_hashtags(text: str, tags: list[str]) -> None:
     assert hashtags(text) == tags
-    assert signals.hashtags(text) == list(dict.fromkeys(tags))
-    assert signals.text_quality(text)["hashtags"] == len(tags)
+    assert quality.hashtags(text) == list(dict.fromkeys(tags))
+    assert quality.text_quality(text)["hashtags"] == len(tags)
 
 
 @given(st.text())

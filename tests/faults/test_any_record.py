@@ -18,9 +18,9 @@ from kafka import KafkaAdminClient
 from covla.kafka import clients, dead_letters
 from covla.kafka import set_aside as aside
 from covla.model.encoders import Encoders
+from covla.posts.synthetic.generate import generate
 from covla.predictor import Predictor
 from covla.settings import Settings
-from covla.synthetic.generate import generate
 from features.ingest import Ingest, Totals
 from services.stream import Done, Worker
 from tests.faults.wire import CODECS, NotUtf8, Place, Wire, read, send, uncommitted

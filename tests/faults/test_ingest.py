@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from covla.kafka import clients
+from covla.posts.synthetic.generate import generate
 from covla.settings import Settings
-from covla.synthetic.generate import generate
 from covla.time_range import TimeRange
 from covla.times import now
 from features.definitions import HASHTAG

@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 from covla.errors import ServiceUnavailable
 from covla.kafka import clients
 from covla.model.encoders import Encoders
+from covla.posts.synthetic.generate import generate
 from covla.predictor import Predictor
 from covla.settings import Settings
-from covla.synthetic.generate import generate
 from covla.time_range import TimeRange
 from features import ingest as ingest_module
 from features.ingest import Ingest

@@ -16,9 +16,9 @@ import pytest
 
 from covla.kafka import clients
 from covla.model.encoders import Encoders
+from covla.posts.synthetic.generate import generate
 from covla.predictor import Predictor
 from covla.settings import Settings
-from covla.synthetic.generate import generate
 from features.ingest import Ingest
 from services.stream import Worker
 from tests.faults.wire import read

@@ -14,9 +14,9 @@ import pytest
 
 from covla.kafka import clients
 from covla.kafka.dead_letters import read
+from covla.posts.synthetic.generate import generate
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from covla.synthetic.generate import generate
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from covla.posts.quality import TEXT_QUALITY
 from covla.settings import Settings
-from covla.signals import TEXT_QUALITY
 from features.lake import Lake
 from features.tables import LABELS, POSTS
 

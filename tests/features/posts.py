@@ -11,8 +11,8 @@ import numpy as np
 
 from covla.kafka.clients import Topics
 from covla.kafka.dead_letters import Record
-from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders
+from covla.posts.taxonomy import load_taxonomy
 from covla.schemas.label import PostLabel
 from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings

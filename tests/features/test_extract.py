@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from covla.blobs import BlobStore
 from covla.model.encoders import Encoded, Encoders
-from covla.prepare import prepare
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import prepare
 from covla.settings import Settings
 from features.extract import FEATURES, author_hash, extract
 from tests.features.posts import START, make_post

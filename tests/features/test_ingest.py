@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from covla.blobs import BlobStore
 from covla.kafka import clients, dead_letters
 from covla.model.encoders import Encoders
+from covla.posts.image_store import BlobStore
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from features.ingest import Ingest, Totals

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from covla.labels import load_taxonomy
+from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import now

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from covla.blobs import BlobStore
-from covla.images import decode_image
-from covla.labels import load_taxonomy
 from covla.model.encoders import Encoders
-from covla.prepare import prepare
+from covla.posts.dataset import from_window
+from covla.posts.image_decoding import decode_image
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import prepare
+from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from covla.training.data import from_window
 from features.definitions import POST_VIEWS
 from features.feature_store import feature_store
 from features.online import OnlineContext

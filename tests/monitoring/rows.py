@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
+from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 
 WIDTHS = {"text": 24, "image": 40}
 SINGLE = 0.05  # share without text, and without an image

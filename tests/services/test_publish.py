@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from covla.kafka import clients
-from covla.posts_folder import FolderPost, read_folder
+from covla.posts.folder import FolderPost, read_folder
+from covla.posts.synthetic import generate, iter_posts
 from covla.schemas.label import PostLabel
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
-from covla.synthetic import generate, iter_posts
 from covla.time_range import TimeRange
 from services.cli import publish
 from services.publish import restamp

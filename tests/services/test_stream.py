@@ -18,10 +18,10 @@ from prometheus_client import CollectorRegistry
 
 from covla.errors import CovlaError, Refused
 from covla.kafka import clients, dead_letters
+from covla.posts.synthetic.generate import generate
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from covla.synthetic.generate import generate
 from services.prediction_metrics import PredictionMetrics
 from services.stream import Worker, run
 from services.stream_results import results_of

@@ -11,11 +11,11 @@ import torch
 
 from covla.errors import CovlaError
 from covla.model.engine import pick_device
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.examples import Prepped, Progress
 from covla.training.feature_cache import SHARD
-from covla.training.post import TrainingPost
 from covla.training.teachers import student
 from covla.training.teachers.cache import VectorCache
 from covla.training.teachers.resolve import Teacher

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 from transformers import BatchFeature
 
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
 from covla.settings import Settings
 from covla.training.teachers.pretrained import load_pretrained
 from covla.training.teachers.reading import picture

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from covla.model.encoders import Encoded, Encoders
 from covla.model.label_nodes import roots, squared_distance
 from covla.model.towers import LITE2, ImageTower, load_lite, load_towers
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
 from covla.settings import Settings
 from covla.training.feature_cache import FeatureCache
 from covla.training.kernel_ridge import best_scale, fit_kernel_ridge, support_of

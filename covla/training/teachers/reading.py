@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from covla.images import decode_image
-from covla.prepare import Prepared
+from covla.posts.image_decoding import decode_image
+from covla.posts.preprocessing import Prepared
 from covla.settings import Settings
 
 QUESTION = (

@@ -15,10 +15,10 @@ from covla.model.context import Context, context_of
 from covla.model.encoders import Encoded
 from covla.model.engine import Engine
 from covla.model.head import HeadEngine, folder_encoders, load_config
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.feature_cache import FeatureCache
-from covla.training.post import TrainingPost
 from covla.training.teachers.resolve import Teacher
 
 Array = np.ndarray[Any, np.dtype[np.float32]]

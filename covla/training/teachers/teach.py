@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError
-from covla.labels import Taxonomy
 from covla.model.encoders import load_encoders
+from covla.posts.dataset import check_labels
+from covla.posts.taxonomy import Taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.data import check_labels
 from covla.training.examples import Progress, prepare_posts
 from covla.training.plan import Plan
-from covla.training.post import TrainingPost
 from covla.training.progress import quiet
 from covla.training.teachers.ask import ask_about
 from covla.training.teachers.resolve import resolve

@@ -12,12 +12,12 @@ from safetensors.torch import save_file
 
 from covla.errors import CovlaError
 from covla.files import draft_of
-from covla.labels import Taxonomy
 from covla.model.encoders import Encoders
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
+from covla.posts.taxonomy import Taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.examples import Prepped, Progress, encode, pooled
-from covla.training.post import TrainingPost
 from covla.training.teachers import ensemble as algorithm
 from covla.training.teachers.ask import ask, counter
 from covla.training.teachers.ensemble import Pooled, ensemble, lite2

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from covla.errors import CovlaError
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
 from covla.settings import Settings
 from covla.training.teachers import reading
 from covla.training.teachers.pretrained import load_pretrained

@@ -18,13 +18,13 @@ from covla.model.context import Context, Layout
 from covla.model.head import HeadEngine, load_config
 from covla.model.label_nodes import EXPERTS
 from covla.model.pretrained import CovlaModel
+from covla.posts.preprocessing import Prepared
+from covla.posts.synthetic import generate
 from covla.predictor import Predictor
-from covla.prepare import Prepared
 from covla.schemas.explanation import Explained, Influence
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from covla.synthetic import generate
 
 pytestmark = pytest.mark.slow
 

@@ -4,13 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from covla.blobs import BlobStore
 from covla.model.configuration import CONTEXT_NODES, CovlaConfig
-from covla.model.context import HashtagPrior, Layout, context_of
-from covla.prepare import Prepared, prepare
+from covla.model.context import Layout, context_of
+from covla.posts.hashtag_prior import HashtagPrior
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 
 CONFIG = CovlaConfig(
     labels=["home", "shop"],

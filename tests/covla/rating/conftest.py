@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from covla.labels import load_taxonomy
-from covla.posts_folder import FolderPost, write_folder
+from covla.posts.folder import FolderPost, write_folder
+from covla.posts.taxonomy import load_taxonomy
 from covla.rating.sheet import write_sheet
 from covla.schemas.post import Image as Inline
 from covla.schemas.post import SocialPost

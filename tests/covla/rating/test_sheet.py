@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
+from covla.posts.taxonomy import load_taxonomy
 from covla.rating.sheet import write_sheet
 from covla.settings import Settings
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from covla.posts.synthetic import generate
 from covla.schemas.json_schema import schemas, write
-from covla.synthetic import generate
 from covla.times import now
 
 COMMITTED = Path(__file__).parents[3] / "docs" / "contracts"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from covla.posts_folder import write_folder
+from covla.posts.folder import write_folder
+from covla.posts.synthetic.generate import generate
 from covla.settings import Settings
-from covla.synthetic.generate import generate
 from tests.conftest import FreshState
 
 LABELS = ["home", "school", "beach_coast"]

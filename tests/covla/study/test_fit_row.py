@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from covla.labels import load_taxonomy
+from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.study import inputs
 from covla.study.fit_row import fit_row

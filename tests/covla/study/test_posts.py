@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
+from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.study.posts import StudyPosts, read_posts, with_share, with_unlabelled
 from covla.training.examples import Prepped

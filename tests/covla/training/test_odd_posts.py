@@ -14,12 +14,12 @@ from PIL import Image as Pillow
 from safetensors.torch import load_file
 
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
+from covla.posts.synthetic.generate import generate
+from covla.posts.taxonomy import load_taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.schemas.post import Image
 from covla.settings import Settings
-from covla.synthetic.generate import generate
 from covla.training.plan import Plan
-from covla.training.post import TrainingPost
 from covla.training.recipe import Recipe
 from covla.training.run import train
 

@@ -11,18 +11,18 @@ import torch
 from transformers import AutoModel, AutoProcessor, TrainerCallback
 
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
 from covla.model.engine import Engine
 from covla.model.head import HeadEngine, folder_encoders
 from covla.model_folder import verify
-from covla.posts_folder import write_folder
+from covla.posts.dataset import from_folder, split_of
+from covla.posts.folder import write_folder
+from covla.posts.synthetic.generate import generate, with_splits
+from covla.posts.taxonomy import load_taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from covla.synthetic.generate import generate, with_splits
-from covla.training.data import from_folder, split_of
 from covla.training.plan import Plan
-from covla.training.post import TrainingPost
 from covla.training.recipe import Recipe
 from covla.training.run import train
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
-from covla.content_groups import contents_of, groups_of
 from covla.errors import CovlaError
 from covla.gate import Rules
-from covla.posts_folder import FolderPost, read_folder, write_folder
+from covla.posts.content_groups import contents_of, groups_of
+from covla.posts.folder import FolderPost, read_folder, write_folder
+from covla.posts.splits import grouped, hold_out
+from covla.posts.synthetic import generate
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.synthetic import generate
-from covla.training.post import TrainingPost
-from covla.training.splits import grouped, hold_out
 from features.source import HELD_OUT
 from services.demo.stream_posts import Act, from_folder, synthetic, windows
 

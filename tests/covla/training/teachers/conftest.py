@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from covla.blobs import BlobStore
-from covla.prepare import Prepared, prepare
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.training_post import TrainingPost
 from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
-from covla.training.post import TrainingPost
 from covla.training.progress import quiet
 
 

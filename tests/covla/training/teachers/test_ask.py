@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
+from covla.posts.taxonomy import load_taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.plan import Plan
-from covla.training.post import TrainingPost
 from covla.training.teachers import ask as asking
 from covla.training.teachers.ask import ask, load
 from covla.training.teachers.resolve import Teacher, resolve

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from covla.blobs import BlobStore
-from covla.labels import load_taxonomy
-from covla.prepare import Prepared, prepare
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.taxonomy import load_taxonomy
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.training.teachers import pretrained

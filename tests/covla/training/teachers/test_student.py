@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from covla.blobs import BlobStore
 from covla.errors import CovlaError
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
-from covla.prepare import Prepared, prepare
 from covla.settings import Settings
-from covla.training.post import TrainingPost
 from covla.training.teachers.ask import ask
 from covla.training.teachers.resolve import resolve
 from covla.training.teachers.vectors import check_teacher

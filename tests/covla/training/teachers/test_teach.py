@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
-from covla.posts_folder import write_folder
+from covla.posts.dataset import from_folder
+from covla.posts.folder import write_folder
+from covla.posts.synthetic.generate import generate, with_splits
+from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
-from covla.synthetic.generate import generate, with_splits
-from covla.training.data import from_folder
 from covla.training.teachers.teach import teach
 
 Checkpoint = Callable[[str], Path]
@@ -25,7 +25,7 @@ import os, signal, sys
 from pathlib import Path
 from covla.labels import load_taxonomy
 from covla.settings import Settings
-from covla.training.data import from_folder
+from covla.posts.dataset import from_folder
 from covla.training.teachers import ask
 from covla.training.teachers.teach import teach
 

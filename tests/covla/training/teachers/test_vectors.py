@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
-from covla.prepare import Prepared
+from covla.posts.preprocessing import Prepared
+from covla.posts.taxonomy import load_taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.examples import Prepped
-from covla.training.post import TrainingPost
 from covla.training.teachers import vectors as teaching
 from covla.training.teachers.resolve import resolve
 from covla.training.teachers.vectors import check_teacher, standardise, teacher_vectors

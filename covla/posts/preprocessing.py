@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from covla import signals
-from covla.blobs import BlobStore
 from covla.errors import PostError, content_errors
-from covla.images import decode_base64, decode_image
+from covla.posts import quality
+from covla.posts.image_decoding import decode_base64, decode_image
+from covla.posts.image_store import BlobStore
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Flag
 from covla.settings import Settings
@@ -67,7 +67,7 @@ def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> Prepared:
     if not text:
         flags.append("text_missing")
     with content_errors("image", "unreadable_image", "cannot be measured"):
-        image_quality = signals.image_quality(image) if image is not None else {}
+        image_quality = quality.image_quality(image) if image is not None else {}
     with content_errors("text", "unreadable_text", "cannot be measured"):
         return Prepared(
             post=post,
@@ -76,9 +76,9 @@ def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> Prepared:
             image_bytes=content,
             text_hash=hashlib.sha256(text.encode()).hexdigest() if text else "",
             image_hash=hashlib.sha256(content).hexdigest() if content is not None else "",
-            lang=signals.language(text, post.lang),
-            hashtags=signals.hashtags(text),
-            text_quality=signals.text_quality(text),
+            lang=quality.language(text, post.lang),
+            hashtags=quality.hashtags(text),
+            text_quality=quality.text_quality(text),
             image_quality=image_quality,
             flags=flags,
         )

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from covla.synthetic.canvas import SIZE, Canvas
-from covla.synthetic.scenes import SCENES, vague
+from covla.posts.synthetic.canvas import SIZE, Canvas
+from covla.posts.synthetic.scenes import SCENES, vague
 
 _STEPS = np.arange(256, dtype=np.float32) / 255
 

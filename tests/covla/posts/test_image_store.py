@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from covla.blobs import BlobStore
 from covla.errors import CovlaError, PostError
+from covla.posts.image_store import BlobStore
 from covla.settings import Settings
 
 NAMES = ["my state", "100%", "a%20b", "stäte", "#1", "a?b=c", "[a]", "'\"", "a:b", "~", "a,b;c"]

@@ -8,6 +8,8 @@ from covla.errors import CovlaError
 from covla.files import read_yaml
 from covla.settings import Settings, get_settings
 
+DEFAULT = Path(__file__).with_name("taxonomy.yaml")
+
 
 class Label(BaseModel):
     """One kind of place."""
@@ -49,7 +51,7 @@ def load_taxonomy(path: Path | None = None, settings: Settings | None = None) ->
     Raises:
         CovlaError: no such file, or it does not hold a list of labels; it names the file.
     """
-    source = path or (settings or get_settings()).labels or Path(__file__).with_name("labels.yaml")
+    source = path or (settings or get_settings()).labels or DEFAULT
     rows = read_yaml(source.expanduser())
     if not isinstance(rows, list):
         raise CovlaError(f"cannot read the taxonomy {source}: it is no list of labels")

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageEnhance, ImageFilter, ImageOps
 
-from covla.blobs import BlobStore
-from covla.content_groups import contents_of, groups_of, normal_text
+from covla.posts.content_groups import contents_of, groups_of, normal_text
+from covla.posts.image_store import BlobStore
+from covla.posts.synthetic import generate
 from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
-from covla.synthetic import generate
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LONG = "the ferry leaves at seven, see you on the other side"

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from covla.blobs import BlobStore
 from covla.errors import PostError
-from covla.images import decode_image
-from covla.prepare import prepare, prepare_all
+from covla.posts.image_decoding import decode_image
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import prepare, prepare_all
+from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
-from covla.signals import IMAGE_QUALITY, TEXT_QUALITY
 
 
 def encoded(size: tuple[int, int] = (64, 48), kind: str = "JPEG", mode: str = "RGB") -> bytes:

@@ -1,5 +1,5 @@
 """Posts that are drawn and written by rule, with known labels, for tests and demonstrations."""
 
-from covla.synthetic.generate import CONFLICT, Drift, generate, iter_posts, with_splits
+from covla.posts.synthetic.generate import CONFLICT, Drift, generate, iter_posts, with_splits
 
 __all__ = ["CONFLICT", "Drift", "generate", "iter_posts", "with_splits"]

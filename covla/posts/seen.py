@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from covla.content_groups import LOOKS, Content, groups_of
 from covla.errors import CovlaError
+from covla.posts.content_groups import LOOKS, Content, groups_of
+from covla.posts.splits import grouped
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.post import TrainingPost
-from covla.training.splits import grouped
 
 FILE = "contents.parquet"
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from covla.synthetic import phrases
+from covla.posts.synthetic import phrases
 
 _MARKED = re.compile(r"\[([^\]]+)\]")
 T = TypeVar("T")

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from covla.errors import CovlaError, TooFew
-from covla.labels import Taxonomy
-from covla.posts_folder import Reading, read_folder
+from covla.posts.folder import Reading, read_folder
+from covla.posts.splits import grouped, hold_out, without_copies
+from covla.posts.splits import split_of as split_of  # noqa: PLC0414
+from covla.posts.taxonomy import Taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from covla.training.post import TrainingPost
-from covla.training.splits import grouped, hold_out, without_copies
-from covla.training.splits import split_of as split_of  # noqa: PLC0414
 
 HELD_OUT = 0.1  # of a folder without a split "val"
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from covla.errors import CovlaError, PostError
-from covla.posts_folder import Reading, folder_lines, read_folder
+from covla.posts.folder import Reading, folder_lines, read_folder
 from covla.settings import Settings
 
 SETTINGS = Settings(max_image_bytes=4000, max_message_bytes=10_000)

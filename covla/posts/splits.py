@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from covla.content_groups import contents_of, groups_of
+from covla.posts.content_groups import contents_of, groups_of
+from covla.posts.training_post import Split, TrainingPost
 from covla.settings import Settings
-from covla.training.post import Split, TrainingPost
 
 
 def split_of(group: str, share: float = 0.2, purpose: str = "holdout") -> Split:

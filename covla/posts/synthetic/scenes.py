@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from covla.synthetic.canvas import SIZE, Canvas
+from covla.posts.synthetic.canvas import SIZE, Canvas
 
 
 def _home(c: Canvas) -> None:

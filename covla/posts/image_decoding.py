@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
-from covla.blobs import DERIVATIVE_PIXELS
 from covla.errors import PostError, content_errors
-from covla.image_metadata import split_metadata
+from covla.posts.image_metadata import split_metadata
+from covla.posts.image_store import DERIVATIVE_PIXELS
 from covla.settings import Settings
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from covla.image_metadata import split_metadata
-from covla.images import decode_image
+from covla.posts.image_decoding import decode_image
+from covla.posts.image_metadata import split_metadata
 from covla.settings import Settings
 
 SIZE = (40, 20)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from covla.errors import PostError
-from covla.images import decode_image, to_rgb
+from covla.posts.image_decoding import decode_image, to_rgb
 from covla.settings import Settings
 
 SETTINGS = Settings()

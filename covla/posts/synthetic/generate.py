@@ -14,13 +14,13 @@ from typing import Literal
 import numpy as np
 
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
-from covla.noise import rng_for
-from covla.posts_folder import FolderPost
+from covla.posts.corruptions import rng_for
+from covla.posts.folder import FolderPost
+from covla.posts.synthetic.camera import take_picture
+from covla.posts.synthetic.scenes import SCENES
+from covla.posts.synthetic.texts import write_text
+from covla.posts.taxonomy import load_taxonomy
 from covla.schemas.post import Image, SocialPost
-from covla.synthetic.camera import take_picture
-from covla.synthetic.scenes import SCENES
-from covla.synthetic.texts import write_text
 
 Drift = Literal["image", "text"]
 TELLS = 0.72  # how often each of the modalities tells

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
+from covla.posts.taxonomy import load_taxonomy
 
 GOOD = "- name: home\n  description: Where people live, Café\n- {name: shop, description: x}\n"
 

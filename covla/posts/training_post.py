@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from covla.content_groups import Content
-from covla.model.context import HashtagPrior
+from covla.posts.content_groups import Content
+from covla.posts.hashtag_prior import HashtagPrior
 from covla.schemas.post import SocialPost
 
 Split = Literal["train", "holdout"]
@@ -20,7 +20,7 @@ class TrainingPost:
     post: text, and a picture as base64 or as an address in the blob store. label: a name of the
     taxonomy, or None. priors: hashtag -> what was known of it before the post. teacher: a
     teacher's vector, or None; teacher_id: whose, None for whoever is asked. split: `holdout` posts
-    never train, they measure and calibrate. content, group: what `covla.training.splits.grouped`
+    never train, they measure and calibrate. content, group: what `covla.posts.splits.grouped`
     has found.
     """
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covla.errors import CovlaError
-from covla.noise import IMAGE_KINDS, LEVELS, TEXT_KINDS, corrupt_image, corrupt_text
+from covla.posts.corruptions import IMAGE_KINDS, LEVELS, TEXT_KINDS, corrupt_image, corrupt_text
 
 TEXT = "Back at my favourite corner table with Anna, two flat whites and a long chat #coffee #love"
 

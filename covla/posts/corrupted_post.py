@@ -3,8 +3,8 @@
 import hashlib
 from dataclasses import replace
 
-from covla import noise, signals
-from covla.prepare import Prepared
+from covla.posts import corruptions, quality
+from covla.posts.preprocessing import Prepared
 from covla.schemas.prediction import Flag
 from covla.words import visible
 
@@ -17,13 +17,13 @@ def corrupt(
     Quality, language, hashtags and hashes are those of the noisy post. A post keeps its only
     modality, whatever the draw. `other` lends its text or image to noise of kind "other".
     """
-    kinds = noise.TEXT_KINDS if side == "text" else noise.IMAGE_KINDS
+    kinds = corruptions.TEXT_KINDS if side == "text" else corruptions.IMAGE_KINDS
     post_id = item.post.post_id
-    kind = kind or kinds[int(noise.rng_for(seed, post_id, side).integers(len(kinds)))]
+    kind = kind or kinds[int(corruptions.rng_for(seed, post_id, side).integers(len(kinds)))]
     if side == "text":
         if not item.text:
             return item
-        text = noise.corrupt_text(
+        text = corruptions.corrupt_text(
             item.text, kind, level, seed, post_id=post_id, other=other.text or item.text
         )
         if not visible(text) and item.image is None:
@@ -33,21 +33,21 @@ def corrupt(
             item,
             text=text,
             text_hash=hashlib.sha256(text.encode()).hexdigest() if visible(text) else "",
-            text_quality=signals.text_quality(text),
-            lang=signals.language(text, item.post.lang),
-            hashtags=signals.hashtags(text),
+            text_quality=quality.text_quality(text),
+            lang=quality.language(text, item.post.lang),
+            hashtags=quality.hashtags(text),
             flags=flags,
         )
     if item.image is None:
         return item
     lent = item.image if other.image is None else other.image
-    image = noise.corrupt_image(item.image, kind, level, seed, post_id=post_id, other=lent)
+    image = corruptions.corrupt_image(item.image, kind, level, seed, post_id=post_id, other=lent)
     if image is None and not item.text:
         return item
     return replace(
         item,
         image=image,
         image_hash="" if image is None else hashlib.sha256(image.tobytes()).hexdigest(),
-        image_quality={} if image is None else signals.image_quality(image),
+        image_quality={} if image is None else quality.image_quality(image),
         flags=item.flags if image is not None else [*item.flags, "image_missing"],
     )

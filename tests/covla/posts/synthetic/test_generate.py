@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
-from covla.posts_folder import read_folder, write_folder
-from covla.synthetic import generate, iter_posts, with_splits
+from covla.posts.folder import read_folder, write_folder
+from covla.posts.synthetic import generate, iter_posts, with_splits
+from covla.posts.taxonomy import load_taxonomy
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 END = START + timedelta(days=1)

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from covla.blobs import BlobStore
 from covla.errors import PostError
-from covla.images import decode_base64, decode_image
+from covla.posts.image_decoding import decode_base64, decode_image
+from covla.posts.image_store import BlobStore
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.words import ADDRESS

@@ -12,18 +12,18 @@ import orjson
 import pytest
 from PIL import Image as Pillow
 
-from covla.content_groups import contents_of, groups_of
 from covla.errors import CovlaError
-from covla.labels import load_taxonomy
-from covla.posts_folder import FolderPost, Reading, write_folder
+from covla.posts.content_groups import contents_of, groups_of
+from covla.posts.dataset import from_folder
+from covla.posts.folder import FolderPost, Reading, write_folder
+from covla.posts.seen import read_contents, unseen, write_contents
+from covla.posts.splits import grouped, hold_out, repeats, split_of
+from covla.posts.synthetic.generate import generate
+from covla.posts.taxonomy import load_taxonomy
+from covla.posts.training_post import TrainingPost
 from covla.promotion import promote
 from covla.settings import Settings
 from covla.study.posts import read_posts
-from covla.synthetic.generate import generate
-from covla.training.data import from_folder
-from covla.training.post import TrainingPost
-from covla.training.seen import read_contents, unseen, write_contents
-from covla.training.splits import grouped, hold_out, repeats, split_of
 
 WEEK = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC)
 LABELS = ["home", "school", "beach_coast"]

@@ -1,14 +1,14 @@
 from datetime import UTC, datetime
 
-from covla.noisy_post import corrupt
-from covla.prepare import Prepared
+from covla.posts.corrupted_post import corrupt
+from covla.posts.preprocessing import Prepared
+from covla.posts.synthetic import generate
 from covla.settings import Settings
-from covla.synthetic import generate
 
 
 def prepared_posts(n: int, settings: Settings) -> list[Prepared]:
-    from covla.blobs import BlobStore
-    from covla.prepare import prepare
+    from covla.posts.image_store import BlobStore
+    from covla.posts.preprocessing import prepare
 
     start, end = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
     return [prepare(i.post, settings, BlobStore(settings)) for i, _ in generate(n, 3, start, end)]

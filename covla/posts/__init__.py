@@ -1,0 +1,1 @@
+"""Posts before any network: read, checked, decoded, measured, split; and synthetic ones."""
