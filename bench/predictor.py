@@ -15,12 +15,12 @@ from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
 from covla.model.pretrained import CovlaModel
 from covla.model.towers import load_towers
-from covla.model_folder import seal
 from covla.posts.preprocessing import Prepared
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.posts.synthetic import generate
 from covla.posts.taxonomy import load_taxonomy
 from covla.predictor import Predictor
+from covla.registry.model_folder import seal
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
 

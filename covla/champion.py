@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from covla.errors import CovlaError
 from covla.predictor import ContextSource, Predictor
-from covla.registry import Registry
+from covla.registry.registry import Registry
 from covla.settings import Settings
 
 RETRY_SECONDS = 60.0

@@ -9,19 +9,19 @@ from typing import Any
 
 import orjson
 
-from covla import model_folder, parity
+from covla import parity
 from covla.errors import CovlaError, PostError
 from covla.files import read_object
-from covla.gate_scores import sample
 from covla.model.encoders import Encoders
 from covla.model.engine import FILE, NETWORKS, Engine
 from covla.model.head import HeadEngine, folder_encoders, folder_towers
 from covla.model.network import Arrays
-from covla.posts.dataset import from_window
+from covla.posts.dataset import from_window, sample
 from covla.posts.folder import read_folder
 from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
-from covla.registry import Registry
+from covla.registry import model_folder
+from covla.registry.registry import Registry
 from covla.settings import Settings
 from covla.time_range import TimeRange
 

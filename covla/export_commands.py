@@ -56,7 +56,7 @@ def export(
     from covla.export import export as run
     from covla.export import posts_for
     from covla.model.engine import Engine
-    from covla.registry import Registry
+    from covla.registry.registry import Registry
     from covla.settings import get_settings
 
     settings = get_settings()

@@ -1,7 +1,5 @@
 """What the gate measures: several models on the same posts, clean and at every noise level."""
 
-import hashlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError, PostError
+from covla.latency import time_models
 from covla.memo import Memo
 from covla.metrics import ece
 from covla.posts import corruptions
 from covla.posts.corrupted_post import corrupt
 from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
-from covla.schemas.post import SocialPost
 
 CHUNK = 32
 LEVELS = tuple(level for level in corruptions.LEVELS if level > 0)
@@ -32,12 +30,6 @@ class Measured:
     predicted: dict[str, list[int]] = field(default_factory=lambda: {c: [] for c in CONDITIONS})
     probabilities: list[list[float]] = field(default_factory=list)
     latency_ms: float = 0.0
-
-
-def sample(posts: Sequence[TrainingPost], limit: int) -> list[TrainingPost]:
-    """At most `limit` posts, always the same ones: those whose id has the smallest hash."""
-    ranked = sorted(posts, key=lambda row: hashlib.sha256(row.post_id.encode()).digest())
-    return ranked[:limit]
 
 
 def measure(
@@ -90,21 +82,6 @@ def measure(
     for result, time_ms in zip(results, times, strict=True):
         result.latency_ms = time_ms
     return results
-
-
-def time_models(models: Sequence[Predictor], posts: Sequence[SocialPost]) -> list[float]:
-    """Milliseconds per post of each model through `predict`, the best of three runs.
-
-    In turns, so that another process on this machine slows all down, and with nothing remembered.
-    """
-    seen: list[list[float]] = [[] for _ in models]
-    for _ in range(3):
-        for model, times in zip(models, seen, strict=True):
-            model.forget()
-            started = time.perf_counter()
-            model.predict(posts)
-            times.append((time.perf_counter() - started) * 1000 / len(posts))
-    return [min(times) for times in seen]
 
 
 def calibration_error(probabilities: Sequence[Sequence[float]], truth: Array) -> float:

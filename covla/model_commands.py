@@ -83,7 +83,7 @@ def promote(
 @json_option
 def rollback(as_json: bool) -> None:
     """Let the previous champion serve again."""
-    from covla.registry import Registry
+    from covla.registry.registry import Registry
     from covla.settings import get_settings
 
     done = Registry(get_settings()).rollback()
@@ -94,7 +94,7 @@ def rollback(as_json: bool) -> None:
 @json_option
 def releases(as_json: bool) -> None:
     """List every model version, newest first: who serves, how good, from which data."""
-    from covla.registry import Registry
+    from covla.registry.registry import Registry
     from covla.settings import get_settings
 
     rows = Registry(get_settings()).releases()

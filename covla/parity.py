@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError, PostError
-from covla.gate_scores import time_models
+from covla.latency import time_models
 from covla.memo import Memo
 from covla.metrics import scores
 from covla.posts.preprocessing import Prepared

@@ -23,7 +23,7 @@ from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import Prepared, prepare
 from covla.posts.probe import probe_post
 from covla.prediction import prediction
-from covla.registry import Registry
+from covla.registry.registry import Registry
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings

@@ -12,7 +12,7 @@ from covla.posts.folder import read_folder
 from covla.posts.seen import unseen
 from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
-from covla.registry import ALIASES, Registry
+from covla.registry.registry import ALIASES, Registry
 from covla.settings import Settings
 from covla.time_range import TimeRange
 

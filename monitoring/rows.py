@@ -51,7 +51,7 @@ def reference_rows(ref: str, settings: Settings) -> tuple[str, pd.DataFrame]:
     Raises:
         CovlaError: no such model, or it holds no reference rows.
     """
-    from covla.registry import Registry
+    from covla.registry.registry import Registry
 
     version, folder = Registry(settings).resolve(ref)
     return version, read_reference(folder)

@@ -30,7 +30,7 @@ def wait_for_champion(settings: Settings, say: Callable[[str], None]) -> None:
     Raises:
         ServiceUnavailable: the registry does not answer.
     """
-    from covla.registry import Registry
+    from covla.registry.registry import Registry
 
     registry = Registry(settings)
     if registry.champion() is None:

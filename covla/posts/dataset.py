@@ -1,7 +1,7 @@
 """Posts to train on: from a folder, or from another room by entry point; encoded once."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,12 @@ def plugin(group: str, name: str) -> Any:
             hint="Install the features room, or use --posts DIR",
         )
     return next(iter(found)).load()
+
+
+def sample(posts: Sequence[TrainingPost], limit: int) -> list[TrainingPost]:
+    """At most `limit` posts, always the same ones: those whose id has the smallest hash."""
+    ranked = sorted(posts, key=lambda row: hashlib.sha256(row.post_id.encode()).digest())
+    return ranked[:limit]
 
 
 def check_labels(posts: list[TrainingPost], taxonomy: Taxonomy) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import orjson
 import psutil
 
-from covla import model_folder
 from covla.errors import CovlaError
 from covla.files import read_json, read_object
 from covla.model.encoders import Encoders
+from covla.registry import model_folder
 from covla.study.cost import costs
 from covla.study.inputs import Inputs
 from covla.study.outcome import Outcome

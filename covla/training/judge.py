@@ -13,7 +13,7 @@ from covla.posts.dataset import from_window
 from covla.posts.folder import Reading, read_folder
 from covla.posts.seen import unseen
 from covla.posts.training_post import TrainingPost
-from covla.registry import Registry
+from covla.registry.registry import Registry
 from covla.settings import Settings
 from covla.time_range import TimeRange
 

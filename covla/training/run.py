@@ -9,7 +9,6 @@ import numpy as np
 import orjson
 import torch
 
-from covla import model_folder
 from covla.errors import CovlaError
 from covla.files import read_object
 from covla.metrics import scores
@@ -23,6 +22,7 @@ from covla.posts.seen import write_contents
 from covla.posts.splits import grouped, repeats
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
+from covla.registry import model_folder
 from covla.settings import Settings
 from covla.training.examples import (
     Prepped,

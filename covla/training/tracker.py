@@ -33,9 +33,9 @@ def tracker(settings: Settings) -> list[Any]:
     Raises:
         ServiceUnavailable: the address does not answer.
     """
-    from covla import tracking
+    from covla.registry import mlflow_client
 
-    client = tracking.client(settings)
-    with tracking.answering(settings):
-        run = client.create_run(tracking.experiment_id(settings), run_name="training")
+    client = mlflow_client.client(settings)
+    with mlflow_client.translate_mlflow_errors(settings):
+        run = client.create_run(mlflow_client.experiment_id(settings), run_name="training")
     return [_Logger(client, run.info.run_id)]

@@ -10,7 +10,7 @@ import httpx
 
 from covla.errors import ServiceUnavailable
 from covla.kafka import clients
-from covla.registry import Registry
+from covla.registry.registry import Registry
 from covla.settings import Settings
 from covla.times import now
 from features.lake import Lake

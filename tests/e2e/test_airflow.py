@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from covla.errors import CovlaError
-from covla.registry import Registry
+from covla.registry.registry import Registry
 from covla.settings import Settings
 from services.stack import airflow, ports, processes
 from services.stack.airflow_api import AirflowClient

@@ -7,7 +7,7 @@ import pytest
 
 from bench.drift import p_values
 from covla.kafka.clients import Topics, consumer
-from covla.model_folder import seal
+from covla.registry.model_folder import seal
 from covla.schemas.alert import Alert
 from covla.settings import Settings
 from features.lake import Lake

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import orjson
 from safetensors import SafetensorError, safe_open
 
-from covla import model_folder
 from covla.errors import CovlaError, ServiceUnavailable
+from covla.registry import model_folder
 from covla.settings import Settings, get_settings
 from covla.training.teachers.reading import reading_id
 
@@ -70,7 +70,7 @@ def resolve(name: str, settings: Settings | None = None) -> Teacher:
     if name == "ensemble":
         return Teacher("ensemble", name)
     if name == "self":
-        from covla.registry import Registry
+        from covla.registry.registry import Registry
 
         _, folder = Registry(settings or get_settings()).resolve("champion")
         return _student(folder, name)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from covla.errors import CovlaError
-from covla.model_folder import verify
+from covla.registry.model_folder import verify
 from covla.study.card import model_card
 
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from covla.errors import CovlaError
-from covla.model_folder import verify
+from covla.registry.model_folder import verify
 from covla.settings import Settings
 from covla.study import inputs, rows
 from covla.study.card import model_card

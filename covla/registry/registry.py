@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from covla import artifacts, tracking
 from covla.errors import CovlaError, Refused
-from covla.model_folder import verify
+from covla.registry import artifacts, mlflow_client
+from covla.registry.model_folder import verify
 from covla.settings import Settings
 from covla.times import now
 
@@ -52,12 +52,12 @@ class Registry:
     def _versions(self) -> list[_Version]:
         """Complete versions, oldest first. Of two with one digest, only the first counts: that
         decides a race of two writers on different machines (see `register`)."""
-        if tracking.is_fresh(self.settings):
+        if not mlflow_client.is_initialised(self.settings):
             return []
-        store = tracking.client(self.settings)
+        store = mlflow_client.client(self.settings)
         rows: list[Any] = []
         token = None
-        with tracking.answering(self.settings):
+        with mlflow_client.translate_mlflow_errors(self.settings):
             while True:
                 page = store.search_model_versions(
                     f"name = '{NAME}'", max_results=200, page_token=token
@@ -87,10 +87,10 @@ class Registry:
 
     def aliases(self) -> dict[str, str]:
         """Alias to version, those that are set."""
-        if tracking.is_fresh(self.settings) or not self._versions():
+        if not mlflow_client.is_initialised(self.settings) or not self._versions():
             return {}
-        store = tracking.client(self.settings)
-        with tracking.answering(self.settings):
+        store = mlflow_client.client(self.settings)
+        with mlflow_client.translate_mlflow_errors(self.settings):
             found = store.get_registered_model(NAME).aliases
         return {name: str(version) for name, version in found.items()}
 
@@ -101,11 +101,11 @@ class Registry:
     def releases(self) -> list[dict[str, Any]]:
         """Every version, newest first: number, aliases, metrics, where it comes from, its gate."""
         held = self.aliases()
-        store = tracking.client(self.settings) if held or self._versions() else None
+        store = mlflow_client.client(self.settings) if held or self._versions() else None
         rows = []
         for version in reversed(self._versions()):
             assert store is not None
-            with tracking.answering(self.settings):
+            with mlflow_client.translate_mlflow_errors(self.settings):
                 run = store.get_run(version.run_id).data
             rows.append(
                 {
@@ -167,15 +167,15 @@ class Registry:
             ServiceUnavailable: the registry does not answer.
         """
         found = verify(folder)
-        with tracking.lock(self.settings):
+        with mlflow_client.lock(self.settings):
             for version in self._versions():
                 if version.digest == found:
                     return str(version.number)
             mine = self._store(folder, found, metrics)
             winner = next(v.number for v in self._versions() if v.digest == found)
             if winner != mine:
-                store = tracking.client(self.settings)
-                with tracking.answering(self.settings):
+                store = mlflow_client.client(self.settings)
+                with mlflow_client.translate_mlflow_errors(self.settings):
                     run_id = store.get_model_version(NAME, str(mine)).run_id
                     store.delete_model_version(NAME, str(mine))
                     store.delete_run(run_id)
@@ -183,8 +183,8 @@ class Registry:
 
     def _store(self, folder: Path, found: str, metrics: Mapping[str, Any] | None) -> int:
         run_id = artifacts.store(folder, found, metrics, self.settings)
-        store = tracking.client(self.settings)
-        with tracking.answering(self.settings):
+        store = mlflow_client.client(self.settings)
+        with mlflow_client.translate_mlflow_errors(self.settings):
             self._ensure_model(store)
             source = f"runs:/{run_id}/{artifacts.PATH}"
             version = store.create_model_version(
@@ -203,8 +203,8 @@ class Registry:
 
     def tag(self, version: str, **tags: Any) -> None:
         """Write tags on a version; values become text."""
-        store = tracking.client(self.settings)
-        with tracking.answering(self.settings):
+        store = mlflow_client.client(self.settings)
+        with mlflow_client.translate_mlflow_errors(self.settings):
             for key, value in tags.items():
                 store.set_model_version_tag(NAME, str(version), key, str(value))
 
@@ -214,8 +214,8 @@ class Registry:
         self._set("challenger", version)
 
     def _set(self, alias: str, version: str | None) -> None:
-        store = tracking.client(self.settings)
-        with tracking.answering(self.settings):
+        store = mlflow_client.client(self.settings)
+        with mlflow_client.translate_mlflow_errors(self.settings):
             if version is None:
                 store.delete_registered_model_alias(NAME, alias)
             else:
@@ -232,7 +232,7 @@ class Registry:
             Refused: the version has not passed the gate, and `force` is not given.
             CovlaError: no such version.
         """
-        with tracking.lock(self.settings):
+        with mlflow_client.lock(self.settings):
             tags = self._find(version).tags
             held = self.aliases()
             if held.get("champion") == str(version):
@@ -264,7 +264,7 @@ class Registry:
         Raises:
             Refused: there is no previous version.
         """
-        with tracking.lock(self.settings):
+        with mlflow_client.lock(self.settings):
             held = self.aliases()
             bad, good = held.get("champion"), held.get("previous")
             if bad is None or good is None or good == bad:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from covla.errors import CovlaError
-from covla.model_folder import digest, seal, verify
+from covla.registry.model_folder import digest, seal, verify
 
 
 @pytest.fixture

@@ -34,10 +34,10 @@ def sqlite_file(settings: Settings) -> Path | None:
     return Path(unquote(settings.mlflow.removeprefix(prefix)))  # as SQLAlchemy reads it
 
 
-def is_fresh(settings: Settings) -> bool:
-    """Nothing was ever stored: a reader then need not create a database to find it empty."""
+def is_initialised(settings: Settings) -> bool:
+    """Whether there is a store: a reader need not create a database to find it empty."""
     file = sqlite_file(settings)
-    return file is not None and not file.exists()
+    return file is None or file.exists()
 
 
 def lock(settings: Settings) -> FileLock:
@@ -54,7 +54,7 @@ def client(settings: Settings) -> Any:
     Raises:
         ServiceUnavailable: the store does not answer.
     """
-    with answering(settings):
+    with translate_mlflow_errors(settings):
         return _client(settings.mlflow, sqlite_file(settings))
 
 
@@ -84,7 +84,7 @@ def experiment_id(settings: Settings) -> str:
     With a SQLite store the artifacts lie in STATE/mlflow/artifacts; a server chooses by itself.
     """
     store = client(settings)
-    with answering(settings):
+    with translate_mlflow_errors(settings):
         found = store.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
@@ -121,7 +121,7 @@ def _without_feast() -> None:
 
 
 @contextmanager
-def answering(settings: Settings) -> Iterator[None]:
+def translate_mlflow_errors(settings: Settings) -> Iterator[None]:
     """MLflow's errors to ours.
 
     Raises:

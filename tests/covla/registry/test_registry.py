@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from covla import tracking
-from covla.artifacts import flatten
 from covla.errors import CovlaError, Refused, ServiceUnavailable
-from covla.model_folder import seal
-from covla.registry import Registry
+from covla.registry import mlflow_client
+from covla.registry.artifacts import flatten
+from covla.registry.model_folder import seal
+from covla.registry.registry import Registry
 from covla.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -25,8 +25,8 @@ MakeFolder = Callable[..., Path]
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite store whose tables are there: MLflow takes seconds to create them."""
     settings = Settings(state=tmp_path_factory.mktemp("mlflow"))
-    tracking.client(settings)
-    file = tracking.sqlite_file(settings)
+    mlflow_client.client(settings)
+    file = mlflow_client.sqlite_file(settings)
     assert file is not None
     return file
 
@@ -34,7 +34,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path, database: Path) -> Settings:
     settings = Settings(state=tmp_path / "state")
-    file = tracking.sqlite_file(settings)
+    file = mlflow_client.sqlite_file(settings)
     assert file is not None
     file.parent.mkdir(parents=True)
     shutil.copy(database, file)
@@ -143,10 +143,10 @@ def test_a_damaged_cache_is_fetched_again(settings: Settings, make_folder: MakeF
 _CRASH = """
 import os, shutil, sys
 from pathlib import Path
-from covla.registry import Registry
+from covla.registry.registry import Registry
 from covla.settings import Settings
-from covla import tracking
-tracking._mlflow()
+from covla.registry import mlflow_client
+mlflow_client._mlflow()
 folder = Path(sys.argv[2])
 for die in range(len(list(folder.iterdir())) + 1):
     child = os.fork()  # before any connection is open
@@ -187,7 +187,7 @@ def test_a_writer_that_dies_after_any_file_leaves_nothing_visible(
 _WRITE = """
 import sys
 from pathlib import Path
-from covla.registry import Registry
+from covla.registry.registry import Registry
 from covla.settings import Settings
 print(Registry(Settings(state=Path(sys.argv[1]))).register(Path(sys.argv[2])))
 """
@@ -221,7 +221,7 @@ def test_writers_on_two_machines_agree_on_the_lower_number(
     monkeypatch.setattr(second, "_versions", lambda: next(looks, None) or real())
     first.register(folder)
     assert second.register(folder) == "1"
-    store = tracking.client(settings)
+    store = mlflow_client.client(settings)
     assert [int(v.version) for v in store.search_model_versions("name = 'covla'")] == [1]
 
 

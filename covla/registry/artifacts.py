@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from covla import tracking
 from covla.errors import CovlaError
 from covla.files import read_object
-from covla.model_folder import verify
+from covla.registry import mlflow_client
+from covla.registry.model_folder import verify
 from covla.settings import Settings
 
 PATH = "model"
@@ -30,11 +30,11 @@ def store(folder: Path, digest: str, metrics: Mapping[str, Any] | None, settings
         CovlaError: what was stored is not what was given.
         ServiceUnavailable: the store does not answer.
     """
-    client = tracking.client(settings)
-    experiment = tracking.experiment_id(settings)
+    client = mlflow_client.client(settings)
+    experiment = mlflow_client.experiment_id(settings)
     about = _read(folder / "training.json")
     numbers = flatten(metrics if metrics is not None else _read(folder / "metrics.json"))
-    with tracking.answering(settings):
+    with mlflow_client.translate_mlflow_errors(settings):
         run = client.create_run(experiment, tags={"digest": digest}, run_name=digest[:12])
         run_id = str(run.info.run_id)
         try:
@@ -81,8 +81,8 @@ def _downloaded(run_id: str, digest: str, settings: Settings) -> Iterator[Path]:
     scratch = settings.cache / "models" / f".{digest[:12]}.{secrets.token_hex(4)}"
     scratch.mkdir(parents=True)
     try:
-        with tracking.answering(settings):
-            client = tracking.client(settings)
+        with mlflow_client.translate_mlflow_errors(settings):
+            client = mlflow_client.client(settings)
             got = Path(client.download_artifacts(run_id, PATH, str(scratch)))
         if verify(got) != digest:
             raise CovlaError(
