@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import ks_2samp
 
 from bench import arguments
-from covla.agreement import Agreement
+from covla.inference.text_image_similarity import Agreement
 from covla.model.encoders import Encoders, load_encoders
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import prepare

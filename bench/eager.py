@@ -30,14 +30,14 @@ from bench import arguments, report, seconds
 from bench.predictor import posts as synthetic
 from bench.predictor import untrained
 from covla.errors import CovlaError
-from covla.export import Posts, export, posts_for
+from covla.inference.export import Posts, export, posts_for
+from covla.inference.predictor import Predictor
 from covla.model.encoders import pixels
 from covla.model.engine import Engine
 from covla.model.head import folder_towers
 from covla.model.run_openvino import has_bf16
 from covla.posts.preprocessing import Prepared
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings

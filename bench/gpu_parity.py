@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from bench import arguments
-from covla import parity
+from covla.inference import parity
+from covla.inference.predictor import Predictor
 from covla.model.engine import Engine, pick_device
 from covla.model.head import HeadEngine, folder_encoders
 from covla.posts.folder import read_folder
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 from covla.settings import Settings
 
 KEPT = ("posts", "labelled", "logit_difference", "equal_labels", "times_faster")

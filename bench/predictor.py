@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from bench import alternate, arguments, report
+from covla.inference.predictor import Predictor
 from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
 from covla.model.pretrained import CovlaModel
@@ -19,7 +20,6 @@ from covla.posts.preprocessing import Prepared
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.posts.synthetic import generate
 from covla.posts.taxonomy import load_taxonomy
-from covla.predictor import Predictor
 from covla.registry.model_folder import seal
 from covla.schemas.post import SocialPost
 from covla.settings import Settings

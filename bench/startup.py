@@ -45,7 +45,10 @@ def main() -> None:
         notes="reference: Python importing click",
         quiet=options.json,
     )
-    for ours, reference in (("covla.predictor", "torch"), ("features.feast_api", "feast")):
+    for ours, reference in (
+        ("covla.inference.predictor", "torch"),
+        ("features.feast_api", "feast"),
+    ):
         report(
             f"import {ours}",
             *alternate(

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench import arguments, report, seconds
+from covla.inference.predictor import Predictor
 from covla.kafka import clients
 from covla.posts.synthetic import generate
-from covla.predictor import Predictor
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from services.stack import kafka as broker

@@ -53,8 +53,8 @@ def export(
     (parity.json, parity.txt), and serves after `covla promote`. int8 takes its scales from up to
     300 posts.
     """
-    from covla.export import export as run
-    from covla.export import posts_for
+    from covla.inference.export import export as run
+    from covla.inference.export import posts_for
     from covla.model.engine import Engine
     from covla.registry.registry import Registry
     from covla.settings import get_settings

@@ -12,9 +12,9 @@ from covla.errors import CovlaError
 from covla.files import draft_of
 from covla.gate_report import html
 from covla.gate_scores import CONDITIONS, Array, Measured, calibration_error, measure
+from covla.inference.predictor import Predictor
 from covla.posts.dataset import sample
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 from covla.settings import Settings
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError, PostError
-from covla.latency import time_models
-from covla.memo import Memo
+from covla.inference.cache import Memo
+from covla.inference.latency import time_models
+from covla.inference.predictor import Predictor
 from covla.metrics import ece
 from covla.posts import corruptions
 from covla.posts.corrupted_post import corrupt
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 
 CHUNK = 32
 LEVELS = tuple(level for level in corruptions.LEVELS if level > 0)

@@ -156,9 +156,9 @@ def predict(ref: str, posts: Path | None, split: str, as_json: bool) -> None:
     """
     import orjson
 
-    from covla.backfill import predict_lines, read_folder_lines, read_lines
     from covla.errors import CovlaError
-    from covla.predictor import Predictor
+    from covla.inference.backfill import predict_lines, read_folder_lines, read_lines
+    from covla.inference.predictor import Predictor
     from covla.settings import get_settings
 
     settings = get_settings()

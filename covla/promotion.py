@@ -7,11 +7,11 @@ from typing import Any
 
 from covla.errors import CovlaError
 from covla.gate import Verdict, gate
+from covla.inference.predictor import Predictor
 from covla.posts.dataset import from_window
 from covla.posts.folder import read_folder
 from covla.posts.seen import unseen
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 from covla.registry.registry import ALIASES, Registry
 from covla.settings import Settings
 from covla.time_range import TimeRange

@@ -32,7 +32,7 @@ MAX_ROWS = 1_000  # per side; more rows would only find differences too small to
 COMPONENTS = 16  # principal components of each embedding
 MODALITIES = ("text", "image", "agreement", "missing")
 
-# (N x text width, N x image width) -> N, from covla.agreement
+# (N x text width, N x image width) -> N, from covla.inference.text_image_similarity
 Agreement = Callable[[Rows, Rows], Rows]
 Sides = tuple[pd.DataFrame, pd.DataFrame]
 

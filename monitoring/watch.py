@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from covla.agreement import WIDTHS, Agreement
+from covla.inference.text_image_similarity import WIDTHS, Agreement
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from monitoring import drift, quality

@@ -16,7 +16,7 @@ import uvicorn
 
 from covla.errors import CovlaError
 from covla.settings import Settings
-from services.models import Current, serving
+from services.model_provider import Current, serving
 from services.rest_app import Api
 from services.rest_explain import Explanations, maker
 from services.rest_queue import PredictionQueue

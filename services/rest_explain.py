@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from covla.errors import CovlaError
 from covla.schemas.explanation import Explained
 from covla.schemas.post import SocialPost
-from services.models import Current
+from services.model_provider import Current
 from services.rest_queue import Overloaded
 
 WAITING = 4
@@ -30,9 +30,9 @@ class Reply:
 
 def maker(current: Current) -> Make:
     """Explains with whoever serves now."""
-    from covla.explanation.explain import explain
+    from covla.inference.explanation.explain import explain
+    from covla.inference.predictor import Predictor
     from covla.posts.preprocessing import Prepared
-    from covla.predictor import Predictor
 
     def make(post: SocialPost, picture: bool) -> tuple[Explained, bytes]:
         model = current()
@@ -46,7 +46,7 @@ def maker(current: Current) -> Make:
             raise
         if not picture:
             return explained, b""
-        from covla.explanation.picture import draw
+        from covla.inference.explanation.picture import draw
 
         item = model.prepare(post)
         assert isinstance(item, Prepared)

@@ -13,7 +13,7 @@ from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.posts.probe import probe_post
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
-from services.models import Model
+from services.model_provider import Model
 
 # How often a model that failed is tried with a post that is known to be good.
 PROBE_SECONDS = 5.0

@@ -35,7 +35,7 @@ def serve(model: str, wait: bool, host: str | None, port: int | None, as_json: b
         result({"address": address, "model_version": version}, as_json=as_json)
 
     if wait and model == "champion":
-        from services.models import wait_for_champion
+        from services.model_provider import wait_for_champion
 
         wait_for_champion(settings, say)
     say(f"loading model {model}")

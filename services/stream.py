@@ -26,7 +26,7 @@ from covla.kafka.set_aside import set_aside
 from covla.kafka.worker_health import WorkerHealth
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from services.models import Current, serving, wait_for_champion
+from services.model_provider import Current, serving, wait_for_champion
 from services.prediction_metrics import PredictionMetrics
 from services.running import recorded
 from services.stream_results import DeadLetters, SetAside, results_of

@@ -14,7 +14,7 @@ from covla.kafka.records import content
 from covla.schemas.post import SocialPost, parse_post
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from services.models import Model
+from services.model_provider import Model
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from covla.agreement import Agreement
+from covla.inference.text_image_similarity import Agreement
 from covla.metrics import fit_temperature
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
@@ -49,8 +49,8 @@ def zero_shot(
 ) -> Outcome:
     """Sum of the cosines of a post's text and of its picture to each label's description.
 
-    The picture comes into the text space by its ImageNet classes (ConSE, `covla.agreement`);
-    nothing is trained. A modality that is missing adds nothing.
+    The picture comes into the text space by its ImageNet classes (ConSE, see
+    covla.inference.text_image_similarity); nothing is trained. A modality that is missing adds nothing.
     """
     started = time.process_time()
     agreement = Agreement.load(settings)

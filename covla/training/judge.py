@@ -80,8 +80,8 @@ def judge(
     Raises:
         CovlaError: no such model, a label it does not know, or no post with that modality.
     """
+    from covla.inference.predictor import Predictor
     from covla.posts.corrupted_post import corrupt
-    from covla.predictor import Predictor
 
     side, kind = _noise(noise, level)
     predictor = Predictor.load(ref, settings)

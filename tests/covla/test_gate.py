@@ -11,10 +11,10 @@ import pytest
 from covla.errors import CovlaError
 from covla.gate import Check, Rules, _against, _floors, gate, macro_f1, margin
 from covla.gate_scores import CONDITIONS, Measured
+from covla.inference.predictor import Predictor
 from covla.posts.dataset import sample
 from covla.posts.synthetic import generate
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 from covla.settings import Settings
 
 LABELS = ["home", "shop", "beach"]

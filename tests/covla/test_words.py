@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covla.errors import PostError
-from covla.explanation.attention import words_of
+from covla.inference.explanation.attention import words_of
 from covla.posts import quality
 from covla.schemas.post import parse_post
 from covla.settings import Settings

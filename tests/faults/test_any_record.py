@@ -15,11 +15,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from kafka import KafkaAdminClient
 
+from covla.inference.predictor import Predictor
 from covla.kafka import clients, dead_letters
 from covla.kafka import set_aside as aside
 from covla.model.encoders import Encoders
 from covla.posts.synthetic.generate import generate
-from covla.predictor import Predictor
 from covla.settings import Settings
 from features.ingest import Ingest, Totals
 from services.stream import Done, Worker

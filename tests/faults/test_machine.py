@@ -13,10 +13,10 @@ import redis
 from starlette.testclient import TestClient
 
 from covla.errors import ServiceUnavailable
+from covla.inference.predictor import Predictor
 from covla.kafka import clients
 from covla.model.encoders import Encoders
 from covla.posts.synthetic.generate import generate
-from covla.predictor import Predictor
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from features import ingest as ingest_module

@@ -14,10 +14,10 @@ from typing import Any
 import pyarrow.dataset as ds
 import pytest
 
+from covla.inference.predictor import Predictor
 from covla.kafka import clients
 from covla.model.encoders import Encoders
 from covla.posts.synthetic.generate import generate
-from covla.predictor import Predictor
 from covla.settings import Settings
 from features.ingest import Ingest
 from services.stream import Worker

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from covla.errors import PostError
-from covla.explanation.attention import focus
+from covla.inference.explanation.attention import focus
 from covla.schemas.explanation import (
     Attention,
     Explained,

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModel, AutoProcessor, TrainerCallback
 
 from covla.errors import CovlaError
+from covla.inference.predictor import Predictor
 from covla.model.engine import Engine
 from covla.model.head import HeadEngine, folder_encoders
 from covla.posts.dataset import from_folder, split_of
@@ -18,7 +19,6 @@ from covla.posts.folder import write_folder
 from covla.posts.synthetic.generate import generate, with_splits
 from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 from covla.registry.model_folder import verify
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings

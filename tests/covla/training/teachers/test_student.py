@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from covla.errors import CovlaError
+from covla.inference.predictor import Predictor
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import Prepared, prepare
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 from covla.settings import Settings
 from covla.training.teachers.ask import ask
 from covla.training.teachers.resolve import resolve

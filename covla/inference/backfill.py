@@ -7,9 +7,9 @@ from typing import BinaryIO
 import orjson
 
 from covla.errors import CovlaError, PostError
+from covla.inference.predictor import Predictor
 from covla.json_lines import json_lines
 from covla.posts.folder import folder_lines, parse_record, post_of
-from covla.predictor import Predictor
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
 

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from covla.explanation.attention import even, sharpest
+from covla.inference.explanation.attention import even, sharpest
 from covla.schemas.explanation import Attention, Explained, Focus, Influence, WordFocus
 
 TEXT, IMAGE, INK, SOFT, TRACK = "#375dfb", "#c2570c", "#14161a", "#5a6270", "#eceef3"

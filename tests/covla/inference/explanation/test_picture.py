@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from covla.explanation.attention import focus
-from covla.explanation.picture import draw, overlay
+from covla.inference.explanation.attention import focus
+from covla.inference.explanation.picture import draw, overlay
 from covla.schemas.explanation import (  # fmt: skip
     Attention,
     Explained,

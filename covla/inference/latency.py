@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from covla.predictor import Predictor
+from covla.inference.predictor import Predictor
 from covla.schemas.post import SocialPost
 
 

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image as Pillow
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
+from covla.inference.predictor import CHUNK, ContextSource, Predictor
 from covla.model.gpu import LENGTHS, bucket
 from covla.model.network import Arrays
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import Prepared
 from covla.posts.synthetic import generate
-from covla.predictor import CHUNK, ContextSource, Predictor
 from covla.schemas.post import Image, SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
@@ -277,7 +277,7 @@ def test_nothing_in_gives_nothing_out_and_warm_up_answers(
 def test_what_serves_starts_without_what_only_training_needs() -> None:
     """transformers' model classes and timm: half of the start of a process that predicts."""
     heavy = ("transformers.modeling_utils", "timm", "torchvision", "scipy", "mlflow", "feast")
-    code = f"import sys, covla.predictor; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, covla.inference.predictor; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )

@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from covla.errors import CovlaError
-from covla.export import Posts, export, posts_for
 from covla.export_commands import export as verb
+from covla.inference.export import Posts, export, posts_for
+from covla.inference.predictor import Predictor
 from covla.model.engine import Engine
 from covla.model.head import HeadEngine
 from covla.model.run_openvino import has_bf16
@@ -22,7 +23,6 @@ from covla.posts.folder import FolderPost, write_folder
 from covla.posts.preprocessing import Prepared
 from covla.posts.synthetic import generate
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 from covla.promotion import promote
 from covla.registry import model_folder
 from covla.registry.registry import Registry

@@ -50,9 +50,9 @@ def serving(settings: Settings, ref: str) -> Iterator[Current]:
         CovlaError: there is no such model, or its files do not match their manifest.
         ServiceUnavailable: the registry does not answer.
     """
-    from covla.champion import ChampionWatcher
-    from covla.predictor import Predictor
+    from covla.inference.predictor import Predictor
     from features.online import OnlineContext
+    from services.champion import ChampionWatcher
 
     context = OnlineContext(settings).priors
     if ref != "champion":

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from covla.errors import CovlaError, PostError
-from covla.explanation.explain import explain
+from covla.inference.explanation.explain import explain
+from covla.inference.predictor import Predictor
 from covla.model.context import Context, Layout
 from covla.model.head import HeadEngine, load_config
 from covla.model.label_nodes import EXPERTS
 from covla.model.pretrained import CovlaModel
 from covla.posts.preprocessing import Prepared
 from covla.posts.synthetic import generate
-from covla.predictor import Predictor
 from covla.schemas.explanation import Explained, Influence
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from covla.errors import CovlaError
-from covla.predictor import ContextSource, Predictor
+from covla.inference.predictor import ContextSource, Predictor
 from covla.registry.registry import Registry
 from covla.settings import Settings
 

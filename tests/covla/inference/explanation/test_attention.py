@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from covla.errors import CovlaError
-from covla.explanation.attention import even, focus, sharpest, words_of
+from covla.inference.explanation.attention import even, focus, sharpest, words_of
 from covla.schemas.explanation import Attention, Focus, WordFocus
 
 

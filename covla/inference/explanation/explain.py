@@ -8,15 +8,15 @@ from typing import Literal
 import numpy as np
 
 from covla.errors import CovlaError, PostError
-from covla.explanation.attention import attention_of
-from covla.memo import Memo
+from covla.inference.cache import Memo
+from covla.inference.explanation.attention import attention_of
+from covla.inference.prediction import DECIMALS
+from covla.inference.predictor import Predictor
 from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
 from covla.model.label_nodes import EXPERTS
 from covla.model.output import CovlaOutput
 from covla.posts.preprocessing import Prepared
-from covla.prediction import DECIMALS
-from covla.predictor import Predictor
 from covla.schemas.explanation import Attention, Explained, Explanation, Gate, Influence, LabelNode
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError, PostError
-from covla.latency import time_models
-from covla.memo import Memo
+from covla.inference.cache import Memo
+from covla.inference.latency import time_models
+from covla.inference.predictor import Predictor
 from covla.metrics import scores
 from covla.posts.preprocessing import Prepared
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 
 CHUNK = 32
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from covla import champion
-from covla.champion import ChampionWatcher
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings
+from services import champion
+from services.champion import ChampionWatcher
 
 
 class _Served:

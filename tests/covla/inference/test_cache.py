@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from covla.memo import Memo
+from covla.inference.cache import Memo
 from covla.model.encoders import Encoded
 
 

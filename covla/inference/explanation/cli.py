@@ -40,10 +40,10 @@ def explain(post: str, post_id: str | None, ref: str, out: Path, as_json: bool) 
     if out.exists() and not out.is_dir():
         raise CovlaError(f"--out: {out} is a file", hint="Name a folder")
 
-    from covla.explanation.explain import explain as explain_post
-    from covla.explanation.picture import draw
+    from covla.inference.explanation.explain import explain as explain_post
+    from covla.inference.explanation.picture import draw
+    from covla.inference.predictor import Predictor
     from covla.posts.preprocessing import Prepared
-    from covla.predictor import Predictor
 
     predictor = Predictor.load(ref, settings)
     explained = explain_post(predictor, found)

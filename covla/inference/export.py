@@ -9,9 +9,10 @@ from typing import Any
 
 import orjson
 
-from covla import parity
 from covla.errors import CovlaError, PostError
 from covla.files import read_object
+from covla.inference import parity
+from covla.inference.predictor import Predictor
 from covla.model.encoders import Encoders
 from covla.model.engine import FILE, NETWORKS, Engine
 from covla.model.head import HeadEngine, folder_encoders, folder_towers
@@ -19,7 +20,6 @@ from covla.model.network import Arrays
 from covla.posts.dataset import from_window, sample
 from covla.posts.folder import read_folder
 from covla.posts.training_post import TrainingPost
-from covla.predictor import Predictor
 from covla.registry import model_folder
 from covla.registry.registry import Registry
 from covla.settings import Settings

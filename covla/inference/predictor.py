@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
-from covla.memo import Memo
+from covla.inference.cache import Memo
+from covla.inference.prediction import prediction
+from covla.inference.shared_encoders import shared_encoders
 from covla.model.context import Context, context_of
 from covla.model.encoders import Encoded, Encoders
 from covla.model.engine import Engine, pick_device
@@ -22,12 +24,10 @@ from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import Prepared, prepare
 from covla.posts.probe import probe_post
-from covla.prediction import prediction
 from covla.registry.registry import Registry
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from covla.shared_encoders import shared_encoders
 from covla.times import now
 
 # What is known of a post's hashtags; None where it could not be looked up in time.
