@@ -18,13 +18,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from bench import arguments, report
 from covla.console import say
+from covla.evaluation.study.statistics import Bootstrap, difference
 from covla.metrics import ece, fit_temperature
 from covla.model.encoders import Encoders
 from covla.model.towers import load_towers
 from covla.posts.dataset import from_folder
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import get_settings
-from covla.study.statistics import Bootstrap, difference
 from covla.training.examples import Prepped, encode, prepare_posts
 from covla.training.fit import TowerShape, fit
 from covla.training.noisy_copies import with_copies

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import arguments, report
+from covla.evaluation.evaluate import judge
 from covla.posts.splits import grouped, hold_out
 from covla.posts.synthetic import generate
 from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import get_settings
-from covla.training.judge import judge
 from covla.training.plan import Plan
 from covla.training.recipe import Recipe
 from covla.training.run import train

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bench import arguments, report
+from covla.evaluation.study.posts import read_posts
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
@@ -25,7 +26,6 @@ from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS
 from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import get_settings
-from covla.study.posts import read_posts
 from covla.training.examples import pooled, prepare_posts
 from covla.training.feature_cache import FeatureCache
 from covla.training.label_nodes import fit_label_nodes

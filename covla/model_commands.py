@@ -57,8 +57,8 @@ def promote(
     The gate holds it against the champion on labelled posts that neither was trained on: clean
     and noisy accuracy, every label, calibration, speed. Ends with 4 when it says no.
     """
-    from covla import promotion
     from covla.errors import Refused
+    from covla.evaluation import promotion
     from covla.settings import get_settings
 
     settings = get_settings()

@@ -46,7 +46,7 @@ def maker(current: Current) -> Make:
             raise
         if not picture:
             return explained, b""
-        from covla.inference.explanation.picture import draw
+        from covla.inference.explanation.rendering import draw
 
         item = model.prepare(post)
         assert isinstance(item, Prepared)

@@ -261,9 +261,9 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Score a model on labelled posts, by the same Predictor that serves."""
+    from covla.evaluation.evaluate import judge, labelled_posts
     from covla.posts.folder import Reading
     from covla.settings import get_settings
-    from covla.training.judge import judge, labelled_posts
 
     settings = get_settings()
     if (posts is None) == (window is None):

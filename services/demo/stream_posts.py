@@ -13,7 +13,7 @@ import cv2
 import orjson
 
 from covla.errors import CovlaError, PostError
-from covla.gate import Rules
+from covla.evaluation.promotion_gate import Rules
 from covla.posts.content_groups import contents_of, groups_of
 from covla.posts.folder import FolderPost, read_folder
 from covla.posts.image_decoding import decode_base64, decode_image

@@ -41,7 +41,7 @@ def explain(post: str, post_id: str | None, ref: str, out: Path, as_json: bool) 
         raise CovlaError(f"--out: {out} is a file", hint="Name a folder")
 
     from covla.inference.explanation.explain import explain as explain_post
-    from covla.inference.explanation.picture import draw
+    from covla.inference.explanation.rendering import draw
     from covla.inference.predictor import Predictor
     from covla.posts.preprocessing import Prepared
 

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from covla.errors import CovlaError
+from covla.evaluation.promotion import promote
 from covla.export_commands import export as verb
 from covla.inference.export import Posts, export, posts_for
 from covla.inference.predictor import Predictor
@@ -23,7 +24,6 @@ from covla.posts.folder import FolderPost, write_folder
 from covla.posts.preprocessing import Prepared
 from covla.posts.synthetic import generate
 from covla.posts.training_post import TrainingPost
-from covla.promotion import promote
 from covla.registry import model_folder
 from covla.registry.registry import Registry
 from covla.settings import Settings

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image as Pillow
 
 from covla.errors import CovlaError
+from covla.evaluation.promotion import promote
+from covla.evaluation.study.posts import read_posts
 from covla.posts.content_groups import contents_of, groups_of
 from covla.posts.dataset import from_folder
 from covla.posts.folder import FolderPost, Reading, write_folder
@@ -21,9 +23,7 @@ from covla.posts.splits import grouped, hold_out, repeats, split_of
 from covla.posts.synthetic.generate import generate
 from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
-from covla.promotion import promote
 from covla.settings import Settings
-from covla.study.posts import read_posts
 
 WEEK = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC)
 LABELS = ["home", "school", "beach_coast"]

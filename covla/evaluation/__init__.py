@@ -1,0 +1,1 @@
+"""Models held against posts: scores, the promotion gate, studies, ratings by people."""

@@ -1,0 +1,103 @@
+"""The verb of the study. The top imports nothing heavier than click: `--help` loads it."""
+
+from pathlib import Path
+
+import click
+
+from covla.console import json_option, result, say
+from covla.training.cli import posts_option, unlabelled_option
+
+
+@click.group(invoke_without_command=True)
+@posts_option
+@click.option("--split", default="val", show_default=True, help="The labelled posts to judge on.")
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="The result folder.")
+@click.option(
+    "--rows", "names", multiple=True, metavar="NAME",
+    help="A row or a kind of rows (baseline, distilled, covla, ablation, teacher, tiny), several "
+    "times for more. [default: all]",
+)  # fmt: skip
+@click.option(
+    "--budgets/--no-budgets",
+    default=None,
+    help="CoVLA and baselines with 10, 25, 50 % of the labels too. [default: without --rows]",
+)
+@click.option(
+    "--noise/--no-noise",
+    default=None,
+    help="Judge CoVLA and baselines on noisy posts too. [default: without --rows]",
+)
+@click.option("--jobs", type=click.IntRange(0), default=0, help="Processes. [default: the cores]")
+@click.option("--preset", default="base", show_default=True, help="The frozen encoders.")
+@click.option("--teacher", default="ensemble", show_default=True, help="As for covla train.")
+@unlabelled_option
+@click.option("--epochs", type=click.IntRange(1), help="Of stage 2, every row. [default: 10]")
+@click.option("--pretrain-epochs", type=click.IntRange(0), help="Of stage 1. [default: 2]")
+@json_option
+@click.pass_context
+def study(
+    ctx: click.Context,
+    posts: Path | None,
+    split: str,
+    seeds: int,
+    out: Path | None,
+    names: tuple[str, ...],
+    budgets: bool | None,
+    noise: bool | None,
+    jobs: int,
+    preset: str,
+    teacher: str,
+    unlabelled: int | None,
+    epochs: int | None,
+    pretrain_epochs: int | None,
+    as_json: bool,
+) -> None:
+    """Compare CoVLA with baselines, with parts left out, with fewer labels and under noise.
+
+    Trains on split train of a posts folder and judges on --split. What is done is kept in OUT.work,
+    and the same command goes on there; OUT is there when it is complete, and is not changed again.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    if posts is None or out is None:
+        raise click.UsageError("give --posts and --out")
+    from dataclasses import replace
+
+    from covla.evaluation.study.rows import Common
+    from covla.evaluation.study.run import Ask
+    from covla.evaluation.study.run import study as run
+    from covla.settings import get_settings
+    from covla.training.progress import bars
+    from covla.training.recipe import Recipe
+
+    changes = {"epochs": epochs, "pretrain_epochs": pretrain_epochs}
+    recipe = replace(Recipe(), **{k: v for k, v in changes.items() if v is not None})
+    all_of_it = not names
+    ask = Ask(
+        split, seeds, names,
+        all_of_it if budgets is None else budgets, all_of_it if noise is None else noise,
+        unlabelled,
+    )  # fmt: skip
+    common = Common(preset, teacher, recipe)
+    with bars() as progress:
+        done = run(posts, out, ask, common, get_settings(), jobs=jobs, progress=progress)
+    say(f"{done['folder']} {'was there' if done['there'] else 'is done'}: {done['rows']} rows")
+    result(done, as_json=as_json)
+
+
+@study.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="[default: stdout]")
+@json_option
+def card(folder: Path, out: Path | None, as_json: bool) -> None:
+    """Write the model card from the result folder of a study."""
+    from covla.evaluation.study.card import model_card
+
+    if out is None:
+        click.echo(model_card(folder, Path.cwd()), nl=False)
+        return
+    draft = out.with_name(f".{out.name}.part")
+    draft.write_text(model_card(folder, out.parent))
+    draft.replace(out)
+    result({"card": str(out.absolute()), "folder": str(folder.absolute())}, as_json=as_json)

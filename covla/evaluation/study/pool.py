@@ -1,0 +1,89 @@
+"""Rows in parallel processes, one torch thread each; every result is a file, so nothing is lost."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from covla.evaluation.study.inputs import Inputs
+from covla.evaluation.study.rows import Common, Row
+
+Array = np.ndarray[Any, Any]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread meanwhile: as many threads, as many sums in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class _Inline(Executor):
+    """Runs a task where it is submitted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+_INPUTS: list[tuple[Inputs, Common]] = []
+
+
+def _start(inputs: Inputs, common: Common) -> None:
+    torch.set_num_threads(1)
+    _INPUTS[:] = [(inputs, common)]
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        # A study that was killed leaves no process behind that trains on for nobody.
+        threading.Thread(target=_end_with, args=[parent.sentinel], daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _work(row: Row, seed: int, vectors: Array | None, path: Path) -> Path:
+    from covla.evaluation.study.fit_row import fit_row
+
+    inputs, common = _INPUTS[0]
+    fit_row(row, common, seed, inputs, vectors).save(path)
+    return path
+
+
+@contextmanager
+def pool(
+    jobs: int, inputs: Inputs, common: Common
+) -> Iterator[Callable[[Row, int, Array | None, Path], "Future[Path]"]]:
+    """A function (row, seed, teacher vectors, path) that has the row fitted and saved at `path`.
+
+    With one job it runs at once, in this process. When the block is left by an error, what has
+    not begun is dropped.
+    """
+    executor: Executor
+    if jobs == 1:
+        executor = _Inline()
+        _INPUTS[:] = [(inputs, common)]
+    else:
+        executor = ProcessPoolExecutor(
+            jobs, multiprocessing.get_context("spawn"), _start, (inputs, common)
+        )
+    try:
+        with one_thread():
+            yield lambda *task: executor.submit(_work, *task)
+    finally:
+        executor.shutdown(cancel_futures=True)
+        _INPUTS.clear()

@@ -1,0 +1,238 @@
+"""One study: posts in, an immutable result folder out. Cut off, it goes on where it was."""
+
+import hashlib
+import os
+import shutil
+import time
+from concurrent.futures import Future, as_completed
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from filelock import FileLock, Timeout
+
+import covla
+from covla.errors import CovlaError
+from covla.evaluation.study.inputs import CONDITIONS, Inputs, gather
+from covla.evaluation.study.outcome import Outcome
+from covla.evaluation.study.pool import pool
+from covla.evaluation.study.posts import StudyPosts, read_posts, with_share
+from covla.evaluation.study.result import about_machine, existing, write_result
+from covla.evaluation.study.rows import Common, Row, choose, with_budgets
+from covla.evaluation.study.teaching import Teaching
+from covla.evaluation.study.untrained import ensemble_teacher, label_nodes_alone, zero_shot
+from covla.model.encoders import Encoders
+from covla.posts.taxonomy import Taxonomy, load_taxonomy
+from covla.settings import Settings
+from covla.training.examples import Progress
+from covla.training.progress import quiet
+from covla.training.teachers.vectors import check_teacher
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is to be studied: the rows by name or kind (none: all but `tiny`), how many seeds, and
+    whether the label budgets and the noise levels are wanted."""
+
+    split: str = "val"
+    seeds: int = 5
+    names: tuple[str, ...] = ()
+    budgets: bool = False
+    noise: bool = False
+    unlabelled: int | None = None
+
+
+def study(
+    folder: Path,
+    out: Path,
+    ask: Ask,
+    common: Common,
+    settings: Settings,
+    *,
+    jobs: int = 0,
+    progress: Progress = lambda name, done, total: None,
+) -> dict[str, Any]:
+    """Fit, judge, compare and write `out`; returns where it is and what was found.
+
+    Every result is kept in `out`.work as soon as it is there, under a name that depends on
+    everything it was made from, code of model and training included; a later call with any rows
+    and seeds takes it up. That folder may be deleted once `out` is there.
+
+    Args:
+        folder: a posts folder.
+        jobs: parallel processes; 0 for one per core.
+
+    Raises:
+        CovlaError: bad posts, rows or teacher, before any long work; or `out` holds another study.
+    """
+    started = time.monotonic()
+    quiet()
+    taxonomy = load_taxonomy(settings=settings)
+    rows = choose(ask.names, common)
+    rows = with_budgets(rows) if ask.budgets else rows
+    for row in rows:
+        row.plan(common, 0).check(settings)
+    wanted = None if any(row.every_post for row in rows) else ask.unlabelled
+    posts = read_posts(folder, ask.split, taxonomy, settings, unlabelled=wanted)
+    if any(row.teacher for row in rows):
+        check_teacher(common.teacher, posts.train, settings)
+    asked = {
+        "posts": posts.digest, "split": ask.split, "seeds": ask.seeds,
+        "rows": [row.name for row in rows], "noise": ask.noise, "unlabelled": ask.unlabelled,
+        "labels": taxonomy.names, **common.describe(),
+    }  # fmt: skip
+    if out.exists():
+        return existing(out, asked)
+    work = out.with_name(f"{out.name}.work")
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(work / "lock", timeout=0):
+            runner = Runner(rows, ask, common, posts, taxonomy, settings, work, progress)
+            outcomes = runner.run(jobs or len(os.sched_getaffinity(0)))
+            inputs, encoders = runner.inputs, runner.encoders
+            about = about_machine() | {
+                "posts_folder": folder.name, "asked": asked, "n": len(inputs.judged.posts),
+                "train": int((inputs.train.taught_from >= 0).sum()),
+                "calibration": int((~inputs.train.learns & (inputs.train.labels >= 0)).sum()),
+                "unlabelled": int((inputs.usual.labels < 0).sum()),
+                "unlabelled_in_all": int((inputs.train.labels < 0).sum()),
+                "skipped": inputs.train.skipped, **posts.counts, "encoder_id": encoders.id,
+                "cpu_seconds": round(sum(one.cpu_seconds for one in chain(*outcomes.values()))),
+                "seconds": round(time.monotonic() - started, 1), "reused": runner.reused,
+            }  # fmt: skip
+            draft = work / "result"
+            shutil.rmtree(draft, ignore_errors=True)
+            found = write_result(draft, rows, outcomes, inputs, encoders, common, about)
+            draft.rename(out)
+            shutil.rmtree(work / "features", ignore_errors=True)  # large, and made again in minutes
+    except Timeout:
+        raise CovlaError(f"another study is writing {work}", hint="Wait for it") from None
+    return {"folder": str(out.absolute()), **found, "reused": runner.reused}
+
+
+class Runner:
+    """The runs of a study, each once. Fields after `run`: inputs, encoders, reused."""
+
+    inputs: Inputs
+    encoders: Encoders
+    teaching: Teaching
+
+    def __init__(
+        self,
+        rows: list[Row],
+        ask: Ask,
+        common: Common,
+        posts: StudyPosts,
+        taxonomy: Taxonomy,
+        settings: Settings,
+        work: Path,
+        progress: Progress,
+    ) -> None:
+        self.rows, self.ask, self.common, self.posts = rows, ask, common, posts
+        self.taxonomy, self.settings, self.work = taxonomy, settings, work
+        self.progress = progress
+        self.reused = 0
+        self._vectors: dict[tuple[float, int], Array | None] = {}
+
+    def run(self, jobs: int) -> dict[str, list[Outcome]]:
+        """Outcomes by row name, one per seed (one alone for rows without chance)."""
+        paths = {
+            (row.name, seed): self._path(row, seed)
+            for row in self.rows
+            for seed in range(self.ask.seeds if row.trains else 1)
+        }
+        tasks = [
+            (row, seed)
+            for row in self.rows
+            for seed in range(self.ask.seeds)
+            if (row.name, seed) in paths and not paths[row.name, seed].exists()
+        ]
+        self.reused = len(paths) - len(tasks)
+        noise = self.ask.noise and any(row.noisy for row, _ in tasks)
+        taught = any(row.teacher for row, _ in tasks)
+        self.inputs, self.encoders, self.teaching = gather(
+            self.posts, self.rows, self.common.preset, self.taxonomy, self.settings, self.work,
+            noise=noise, teacher=self.common.teacher if taught else "none",
+            unlabelled=self.ask.unlabelled,
+            copies=max(row.plan(self.common, 0).recipe.noisy_copies for row in self.rows),
+            progress=self.progress,
+        )  # fmt: skip
+        self._run_all(tasks, paths, jobs)
+        return {
+            row.name: [Outcome.load(path) for (name, _), path in paths.items() if name == row.name]
+            for row in self.rows
+        }
+
+    def _run_all(
+        self, tasks: list[tuple[Row, int]], paths: dict[tuple[str, int], Path], jobs: int
+    ) -> None:
+        done, total = self.reused, len(paths)
+        self.progress("rows", done, total)
+        # Rows without a teacher first: they run while the teachers are trained here.
+        tasks = sorted(tasks, key=lambda task: (task[0].teacher, task[0].share != 1, task[1]))
+        waiting: list[Future[Path]] = []
+
+        def collect(futures: list[Future[Path]]) -> None:
+            nonlocal done
+            for future in futures:
+                future.result()
+                waiting.remove(future)
+                done += 1
+                self.progress("rows", done, total)
+
+        with pool(jobs, self.inputs, self.common) as submit:
+            for row, seed in tasks:
+                path = paths[row.name, seed]
+                if row.trains:
+                    waiting.append(submit(row, seed, self._teach(row, seed), path))
+                else:
+                    self._untrained(row, seed).save(path)
+                    done += 1
+                collect([future for future in waiting if future.done()])
+            for future in as_completed(list(waiting)):
+                collect([future])
+
+    def _untrained(self, row: Row, seed: int) -> Outcome:
+        if row.teacher:
+            return ensemble_teacher(self.inputs, self.teaching, seed)
+        if row.name == "label-nodes":
+            return label_nodes_alone(self.inputs, seed)
+        return zero_shot(self.inputs, self.encoders, self.taxonomy, self.settings)
+
+    def _teach(self, row: Row, seed: int) -> Array | None:
+        """The teacher's vectors for this seed, taught from the labels of this budget alone."""
+        if not row.teacher:
+            return None
+        key = (row.share, seed)
+        if key not in self._vectors:
+            data = with_share(self.inputs.train, row.share, seed)
+            self._vectors[key] = self.teaching.vectors(data, seed)
+        return self._vectors[key]
+
+    def _path(self, row: Row, seed: int) -> Path:
+        conditions = CONDITIONS if self.ask.noise and row.noisy else ()
+        plan = row.plan(self.common, seed)
+        about = [
+            row.name, row.share, seed, plan.preset, plan.arch, plan.teacher, plan.recipe.__dict__,
+            plan.overrides, conditions, row.every_post, self.ask.unlabelled, self.posts.digest,
+            self.common.preset, self.taxonomy.names, code_digest(),
+        ]  # fmt: skip
+        key = hashlib.sha256(orjson.dumps(about)).hexdigest()[:16]
+        return self.work / "runs" / f"{row.name}.{seed}.{key}.npz"
+
+
+@cache
+def code_digest() -> str:
+    """Hash of the package: a result of other code is not taken over. As it is when a process first
+    needs it: what is imported does not change when a file does."""
+    root = Path(covla.__file__).parent
+    total = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        total.update(path.read_bytes())
+    return total.hexdigest()[:16]

@@ -1,0 +1,125 @@
+"""Rows that the trainer does not fit: nearest label description, label nodes alone, the teacher."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from covla.evaluation.study.inputs import Inputs
+from covla.evaluation.study.outcome import Outcome
+from covla.evaluation.study.teaching import Teaching
+from covla.inference.text_image_similarity import Agreement
+from covla.metrics import fit_temperature
+from covla.model.configuration import CovlaConfig
+from covla.model.encoders import Encoders
+from covla.model.label_nodes import LabelNodes
+from covla.posts.preprocessing import Prepared
+from covla.posts.taxonomy import Taxonomy
+from covla.settings import Settings
+from covla.training.examples import Prepped, pooled
+from covla.training.kernel_ridge import support_of
+from covla.training.label_nodes import fit_label_nodes
+
+Array = np.ndarray[Any, Any]
+# Cosines lie close together: this brings them to where the temperature's grid looks.
+SCALE = 20.0
+
+
+class _Description:
+    image = None
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _temperature(inputs: Inputs, logits: Array) -> float:
+    """Fitted on the holdout, whose logits these are."""
+    held = _held(inputs.train)
+    return fit_temperature(torch.from_numpy(logits), inputs.train.labels[held]) if held else 1.0
+
+
+def _held(data: Prepped) -> list[int]:
+    rows: list[int] = torch.nonzero(~data.learns & (data.labels >= 0)).flatten().tolist()
+    return rows
+
+
+def zero_shot(
+    inputs: Inputs, encoders: Encoders, taxonomy: Taxonomy, settings: Settings
+) -> Outcome:
+    """Sum of the cosines of a post's text and of its picture to each label's description.
+
+    The picture comes into the text space by its ImageNet classes (ConSE, see
+    covla.inference.text_image_similarity); nothing is trained. A modality that is missing
+    adds nothing.
+    """
+    started = time.process_time()
+    agreement = Agreement.load(settings)
+    encoded = encoders.encode([_Description(label.description) for label in taxonomy.labels])
+    labels = np.stack([row.text_embedding for row in encoded if row.text_embedding is not None])
+    widths = (encoders.text_width, encoders.image_width)
+
+    def ask(items: list[Prepared]) -> Array:
+        text, image = (side.double().numpy() for side in pooled(inputs.features(items), widths))
+        there = np.array([[bool(item.text_hash), bool(item.image_hash)] for item in items])
+        lifted = agreement.lift(image)
+        both: Array = SCALE * (text * there[:, :1] + lifted * there[:, 1:]) @ labels.T
+        return both.astype(np.float32)
+
+    data = inputs.train
+    outcome = _without_gate(ask(inputs.judged.prepared))
+    outcome.temperature = _temperature(inputs, ask([data.prepared[i] for i in _held(data)]))
+    _add_noise(outcome, inputs, [ask(items) for items in inputs.noisy.values()])
+    outcome.cpu_seconds = time.process_time() - started
+    return outcome
+
+
+def ensemble_teacher(inputs: Inputs, teaching: Teaching, seed: int) -> Outcome:
+    """What the ensemble says of the judged posts."""
+    started = time.process_time()
+    said = teaching.says(inputs.train, seed)
+    outcome = _without_gate(said[len(inputs.train.posts) :])
+    outcome.temperature = _temperature(inputs, said[_held(inputs.train)])
+    outcome.cpu_seconds = time.process_time() - started
+    return outcome
+
+
+def label_nodes_alone(inputs: Inputs, seed: int) -> Outcome:
+    """The product of what CoVLA's label nodes say, without the rest of CoVLA."""
+    started = time.process_time()
+    data, shape = inputs.usual, inputs.shape
+    support = support_of(data.taught_from >= 0, seed, data.learns & (data.labels < 0))
+    config = CovlaConfig(
+        text_width=shape.text_width, image_width=shape.image_width,
+        labels=inputs.taxonomy.names, support=len(support),
+    )  # fmt: skip
+    parts = [data.prepared, inputs.judged.prepared, *inputs.noisy.values()]
+    widths = shape.text_width, shape.image_width
+    # Pooled part by part: the features of all would fill the memory.
+    text, image = (
+        torch.cat(side)
+        for side in zip(*(pooled(inputs.features(part), widths) for part in parts), strict=True)
+    )
+    labels = torch.full((len(text),), -1)
+    labels[: len(data.posts)] = data.taught_from
+    # Only the groups of what it is fitted to matter; no other row is in one of them.
+    groups = torch.cat([data.groups, torch.arange(len(data.posts), len(text))])
+    nodes = LabelNodes(config)
+    said = fit_label_nodes(nodes, text, image, labels, support, groups=groups).sum(1).numpy()
+    clean, *noisy = np.split(said[len(data.posts) :], 1 + len(inputs.noisy))
+    outcome = _without_gate(clean)
+    outcome.temperature = _temperature(inputs, said[_held(data)])
+    _add_noise(outcome, inputs, noisy)
+    outcome.cpu_seconds = time.process_time() - started
+    return outcome
+
+
+def _add_noise(outcome: Outcome, inputs: Inputs, logits: list[Array]) -> None:
+    if logits:
+        outcome.conditions = list(inputs.noisy)
+        outcome.noisy_logits = np.stack(logits)
+        outcome.noisy_gate = np.full(outcome.noisy_logits.shape[:2], np.nan, np.float32)
+
+
+def _without_gate(logits: Array) -> Outcome:
+    return Outcome(logits, np.full(len(logits), np.nan, np.float32), 1.0, 0, 0.0)
