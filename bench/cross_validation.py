@@ -25,10 +25,10 @@ from covla.model.towers import load_towers
 from covla.posts.dataset import from_folder
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import get_settings
-from covla.training.examples import Prepped, encode, prepare_posts
+from covla.training.augmentation import with_copies
+from covla.training.config import Plan
+from covla.training.dataset import Prepped, encode, prepare_posts
 from covla.training.fit import TowerShape, fit
-from covla.training.noisy_copies import with_copies
-from covla.training.plan import Plan
 from covla.training.progress import quiet
 from covla.training.recipe import Recipe
 from covla.training.teachers.vectors import teacher_vectors

@@ -33,9 +33,9 @@ from covla.errors import CovlaError
 from covla.inference.export import Posts, export, posts_for
 from covla.inference.predictor import Predictor
 from covla.model.encoders import pixels
-from covla.model.engine import Engine
 from covla.model.head import folder_towers
-from covla.model.run_openvino import has_bf16
+from covla.model.runtime.backend import Backend
+from covla.model.runtime.openvino import has_bf16
 from covla.posts.preprocessing import Prepared
 from covla.posts.training_post import TrainingPost
 from covla.schemas.post import SocialPost
@@ -123,7 +123,7 @@ def _predictors(
             print("no bf16: this CPU has no such instructions", file=sys.stderr)
             continue
         out = settings.models / precision
-        export(str(folder), Engine("openvino", precision), given, settings, out=out)
+        export(str(folder), Backend("openvino", precision), given, settings, out=out)
         found[precision] = Predictor.load(out, settings)
     for predictor in found.values():
         predictor.warm_up()

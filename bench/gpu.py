@@ -26,8 +26,8 @@ from bench import arguments
 from bench.gpu_teacher import load_teacher
 from bench.jpeg import Decoder, pick, pictures
 from covla.model.configuration import CovlaConfig
-from covla.model.gpu import TorchNetwork, bucket
-from covla.model.pretrained import CovlaModel
+from covla.model.hf import CovlaModel
+from covla.model.runtime.torch import TorchNetwork, bucket
 from covla.model.towers import LITE0, MAX_TOKENS, Towers, load_towers
 from covla.training.tiny import tiny_towers
 

@@ -15,8 +15,8 @@ import torch
 from bench import arguments
 from covla.inference import parity
 from covla.inference.predictor import Predictor
-from covla.model.engine import Engine, pick_device
-from covla.model.head import HeadEngine, folder_encoders
+from covla.model.head import HeadRunner, folder_encoders
+from covla.model.runtime.backend import Backend, pick_device
 from covla.posts.folder import read_folder
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
@@ -26,9 +26,9 @@ KEPT = ("posts", "labelled", "logit_difference", "equal_labels", "times_faster")
 
 def model_on(folder: Path, settings: Settings, precision: str) -> tuple[Predictor, float]:
     """The model, warmed up, and the seconds that took: on a GPU it is compiled meanwhile."""
-    engine = Engine("torch", precision)
+    engine = Backend("torch", precision)
     started = time.perf_counter()
-    head = HeadEngine.load(folder, device=settings.device, engine=engine)
+    head = HeadRunner.load(folder, device=settings.device, engine=engine)
     encoders = folder_encoders(folder, settings, engine)
     model = Predictor(precision, head, encoders, settings)
     model.warm_up()

@@ -18,7 +18,7 @@ from covla.posts.synthetic import generate
 from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import get_settings
-from covla.training.plan import Plan
+from covla.training.config import Plan
 from covla.training.recipe import Recipe
 from covla.training.run import train
 

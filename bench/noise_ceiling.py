@@ -26,7 +26,7 @@ from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS
 from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import get_settings
-from covla.training.examples import pooled, prepare_posts
+from covla.training.dataset import pooled, prepare_posts
 from covla.training.feature_cache import FeatureCache
 from covla.training.label_nodes import fit_label_nodes
 

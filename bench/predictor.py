@@ -14,7 +14,7 @@ from bench import alternate, arguments, report
 from covla.inference.predictor import Predictor
 from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
-from covla.model.pretrained import CovlaModel
+from covla.model.hf import CovlaModel
 from covla.model.towers import load_towers
 from covla.posts.preprocessing import Prepared
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY

@@ -55,12 +55,12 @@ def export(
     """
     from covla.inference.export import export as run
     from covla.inference.export import posts_for
-    from covla.model.engine import Engine
+    from covla.model.runtime.backend import Backend
     from covla.registry.registry import Registry
     from covla.settings import get_settings
 
     settings = get_settings()
-    engine = Engine(name, precision)
+    engine = Backend(name, precision)
     Registry(settings).resolve(model)
     given = posts_for(settings, window, posts, split, calibration_split)
     with progress_bar("posts compared", len(given.judged)) as progress:

@@ -14,9 +14,9 @@ from covla.files import read_object
 from covla.inference import parity
 from covla.inference.predictor import Predictor
 from covla.model.encoders import Encoders
-from covla.model.engine import FILE, NETWORKS, Engine
-from covla.model.head import HeadEngine, folder_encoders, folder_towers
-from covla.model.network import Arrays
+from covla.model.head import HeadRunner, folder_encoders, folder_towers
+from covla.model.runtime.backend import FILE, NETWORKS, Backend
+from covla.model.runtime.network import Arrays
 from covla.posts.dataset import from_window, sample
 from covla.posts.folder import read_folder
 from covla.posts.training_post import TrainingPost
@@ -87,7 +87,7 @@ def _judged(rows: Sequence[TrainingPost]) -> list[TrainingPost]:
 
 def export(
     ref: str,
-    engine: Engine,
+    engine: Backend,
     posts: Posts,
     settings: Settings,
     *,
@@ -122,8 +122,8 @@ def export(
         return _existing(out, about)
     original = Predictor(
         version,
-        HeadEngine.load(folder, device="cpu", engine=Engine(), cache=settings.cache),
-        folder_encoders(folder, settings, Engine()),
+        HeadRunner.load(folder, device="cpu", engine=Backend(), cache=settings.cache),
+        folder_encoders(folder, settings, Backend()),
         settings,
     )
     draft = out.with_name(f"{out.name}.work")
@@ -138,7 +138,7 @@ def export(
         _dump(draft / FILE, about)
         exported = Predictor(
             "exported",
-            HeadEngine.load(draft, device=settings.device, engine=engine, cache=settings.cache),
+            HeadRunner.load(draft, device=settings.device, engine=engine, cache=settings.cache),
             folder_encoders(draft, settings, engine),
             settings,
         )
@@ -155,14 +155,14 @@ def export(
 
 
 def write_networks(
-    draft: Path, engine: Engine, original: Predictor, calibration: Sequence[TrainingPost]
+    draft: Path, engine: Backend, original: Predictor, calibration: Sequence[TrainingPost]
 ) -> None:
     """The networks of an exported model, into its folder.
 
     Raises:
         CovlaError: no calibration post can be used.
     """
-    from covla.model import quantise, run_onnx, run_openvino
+    from covla.model.runtime import onnx, openvino, quantize
 
     towers = folder_towers(draft).eval()
     encoders = original.encoders
@@ -174,16 +174,16 @@ def write_networks(
         example, ragged = encoders.example(part), (0, 1) if part == "text" else ()
         path = draft / NETWORKS / part
         if engine.name == "onnx":
-            run_onnx.write(module, example, ragged, path.with_suffix(".onnx"))
+            onnx.write(module, example, ragged, path.with_suffix(".onnx"))
             if engine.precision == "int8":
-                quantise.onnx_int8(path.with_suffix(".onnx"), items[part], transformer=transformer)
+                quantize.onnx_int8(path.with_suffix(".onnx"), items[part], transformer=transformer)
         else:
-            network = run_openvino.convert(module, example, ragged)
-            network = quantise.openvino_int8(network, items[part], transformer=transformer)
-            run_openvino.save(network, path.with_suffix(".xml"))
+            network = openvino.convert(module, example, ragged)
+            network = quantize.openvino_int8(network, items[part], transformer=transformer)
+            openvino.save(network, path.with_suffix(".xml"))
     if engine.name == "onnx":
         head = original.engine
-        run_onnx.write(head.answer, head.example(), (0, 1), draft / NETWORKS / "head.onnx")
+        onnx.write(head.answer, head.example(), (0, 1), draft / NETWORKS / "head.onnx")
 
 
 def _calibration(original: Predictor, posts: Sequence[TrainingPost]) -> dict[str, list[Arrays]]:
@@ -203,9 +203,9 @@ def _calibration(original: Predictor, posts: Sequence[TrainingPost]) -> dict[str
     return items
 
 
-def _check_here(engine: Engine) -> None:
+def _check_here(engine: Backend) -> None:
     if engine.name == "openvino" and engine.precision == "bf16":
-        from covla.model.run_openvino import has_bf16
+        from covla.model.runtime.openvino import has_bf16
 
         if not has_bf16():
             raise CovlaError(
@@ -214,7 +214,7 @@ def _check_here(engine: Engine) -> None:
             )
 
 
-def _about(folder: Path, engine: Engine, posts: Posts) -> dict[str, Any]:
+def _about(folder: Path, engine: Backend, posts: Posts) -> dict[str, Any]:
     about: dict[str, Any] = {**engine.as_dict(), "from": model_folder.digest(folder)}
     if engine.precision == "int8":
         about["calibrated_on"] = len(posts.calibration)

@@ -18,8 +18,8 @@ from covla.inference.prediction import prediction
 from covla.inference.shared_encoders import shared_encoders
 from covla.model.context import Context, context_of
 from covla.model.encoders import Encoded, Encoders
-from covla.model.engine import Engine, pick_device
-from covla.model.head import HeadEngine
+from covla.model.head import HeadRunner
+from covla.model.runtime.backend import Backend, pick_device
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import Prepared, prepare
@@ -55,7 +55,7 @@ class Predictor:
     def __init__(
         self,
         version: str,
-        engine: HeadEngine,
+        engine: HeadRunner,
         encoders: Encoders,
         settings: Settings,
         context: ContextSource | None = None,
@@ -88,8 +88,8 @@ class Predictor:
             ServiceUnavailable: the registry does not answer.
         """
         version, folder = Registry(settings).resolve(ref)
-        engine = Engine.of(folder, pick_device(settings.device))
-        head = HeadEngine.load(folder, device=settings.device, engine=engine, cache=settings.cache)
+        engine = Backend.of(folder, pick_device(settings.device))
+        head = HeadRunner.load(folder, device=settings.device, engine=engine, cache=settings.cache)
         return cls(version, head, shared_encoders(folder, engine, settings), settings, context)
 
     def forget(self) -> None:

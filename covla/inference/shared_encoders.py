@@ -8,15 +8,15 @@ from weakref import WeakValueDictionary
 from safetensors import safe_open
 
 from covla.model.encoders import Encoders
-from covla.model.engine import NETWORKS, Engine, tower_files
 from covla.model.head import folder_encoders
+from covla.model.runtime.backend import NETWORKS, Backend, tower_files
 from covla.settings import Settings
 
 _sharing = threading.Lock()
 _shared: WeakValueDictionary[tuple[str, Path], Encoders] = WeakValueDictionary()
 
 
-def shared_encoders(folder: Path, engine: Engine, settings: Settings) -> Encoders:
+def shared_encoders(folder: Path, engine: Backend, settings: Settings) -> Encoders:
     """The towers of a model folder. Versions of one process with equal towers share them."""
     key = (_towers_digest(folder, engine), settings.cache)
     with _sharing:
@@ -26,7 +26,7 @@ def shared_encoders(folder: Path, engine: Engine, settings: Settings) -> Encoder
         return encoders
 
 
-def _towers_digest(folder: Path, engine: Engine) -> str:
+def _towers_digest(folder: Path, engine: Backend) -> str:
     total = hashlib.sha256((folder / "tokenizer.json").read_bytes())
     total.update(f"{engine}".encode())
     with safe_open(folder / "model.safetensors", framework="pt") as file:

@@ -18,8 +18,8 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from covla.model.described import Described, describe_base
-from covla.model.engine import Engine, open_network, pick_device, tower_files
-from covla.model.network import Arrays, Network
+from covla.model.runtime.backend import Backend, open_network, pick_device, tower_files
+from covla.model.runtime.network import Arrays, Network
 from covla.model.towers import Towers, base_tokenizer, load_towers
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Encoders:
         *,
         cache: Path | None = None,
         device: str = "auto",
-        engine: Engine | str = "auto",
+        engine: Backend | str = "auto",
         networks: Path | None = None,
     ) -> None:
         """
@@ -81,7 +81,7 @@ class Encoders:
         """
         device = pick_device(device)
         if isinstance(engine, str):
-            engine = Engine.default(device) if engine == "auto" else Engine(engine)
+            engine = Backend.default(device) if engine == "auto" else Backend(engine)
         self.engine = engine
         self.device = device if engine.name == "torch" else "cpu"
         known = Described.of(towers) if isinstance(towers, Towers) else towers

@@ -23,10 +23,10 @@ from covla.model.configuration import CovlaConfig
 from covla.model.context import Context
 from covla.model.described import Described
 from covla.model.encoders import Encoded, Encoders
-from covla.model.engine import NETWORKS, Engine, open_network, pick_device
 from covla.model.modeling import Covla
-from covla.model.network import Arrays
 from covla.model.output import CovlaOutput
+from covla.model.runtime.backend import NETWORKS, Backend, open_network, pick_device
+from covla.model.runtime.network import Arrays
 from covla.model.towers import Towers
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Answer(nn.Module):
         self.model = model
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The six inputs of `HeadEngine.inputs` to B x C, B, B x C."""
+        """The six inputs of `HeadRunner.inputs` to B x C, B, B x C."""
         out = self.model(*inputs)
         logits = out.logits / self.model.config.softmax_temperature
         return self.model.probabilities(out.logits), out.gate, logits
@@ -109,7 +109,7 @@ def folder_towers(folder: Path) -> Towers:
     return towers
 
 
-def folder_encoders(folder: Path, settings: "Settings", engine: Engine | None = None) -> Encoders:
+def folder_encoders(folder: Path, settings: "Settings", engine: Backend | None = None) -> Encoders:
     """The towers that a model folder carries, ready to run.
 
     Raises:
@@ -129,12 +129,12 @@ def folder_encoders(folder: Path, settings: "Settings", engine: Engine | None = 
         AutoTokenizer.from_pretrained(folder, local_files_only=True),
         cache=settings.cache,
         device=settings.device,
-        engine=engine or Engine.of(folder, pick_device(settings.device)),
+        engine=engine or Backend.of(folder, pick_device(settings.device)),
         networks=folder / NETWORKS,
     )
 
 
-class HeadEngine:
+class HeadRunner:
     """Graph, CAM, CMF and classifier of one model version. Safe to call from several threads."""
 
     def __init__(
@@ -142,7 +142,7 @@ class HeadEngine:
         model: Covla,
         *,
         device: str = "auto",
-        engine: Engine | None = None,
+        engine: Backend | None = None,
         cache: Path | None = None,
         network: Path | None = None,
     ) -> None:
@@ -156,13 +156,13 @@ class HeadEngine:
         """
         device = pick_device(device)
         self.config: CovlaConfig = model.config
-        name = engine.name if engine else Engine.default(device).name
+        name = engine.name if engine else Backend.default(device).name
         self.device = device if name == "torch" else "cpu"
         self.answer = Answer(model).eval().to(self.device)
         self._lock = threading.Lock()
         self._network = open_network(
             lambda: self.answer,
-            Engine(name),
+            Backend(name),
             example=self.example(),
             ragged=(0, 1),
             pads=(0, 0),
@@ -177,9 +177,9 @@ class HeadEngine:
         folder: Path,
         *,
         device: str = "auto",
-        engine: Engine | None = None,
+        engine: Backend | None = None,
         cache: Path | None = None,
-    ) -> "HeadEngine":
+    ) -> "HeadRunner":
         """The head in a model folder; the towers' weights are not read.
 
         Raises:
@@ -189,7 +189,7 @@ class HeadEngine:
         config.with_towers = False
         model = Covla(config)
         _load(model, folder, towers=False)
-        engine = engine or Engine.of(folder, pick_device(device))
+        engine = engine or Backend.of(folder, pick_device(device))
         network = folder / NETWORKS / "head.onnx"
         return cls(model, device=device, engine=engine, cache=cache, network=network)
 

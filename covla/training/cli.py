@@ -135,10 +135,10 @@ def train(
 
     from covla.posts.taxonomy import load_taxonomy
     from covla.settings import get_settings
-    from covla.training.plan import Plan, usual_recipe
+    from covla.training.config import Plan, usual_recipe
+    from covla.training.mlflow_callback import tracker
     from covla.training.progress import bars
     from covla.training.run import train as run
-    from covla.training.tracker import tracker
 
     settings = get_settings()
     asked = {
@@ -212,9 +212,9 @@ def teach(
 
     from covla.posts.taxonomy import load_taxonomy
     from covla.settings import get_settings
-    from covla.training.plan import Plan
+    from covla.training.config import Plan
     from covla.training.progress import bars
-    from covla.training.teachers.teach import teach as run
+    from covla.training.teachers.distil import teach as run
 
     settings = get_settings()
     started = time.monotonic()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from covla.model.modeling import Covla
-from covla.training.examples import Example
+from covla.training.dataset import Example
 
 
 class Collator:

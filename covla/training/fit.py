@@ -13,12 +13,13 @@ from covla.metrics import fit_temperature
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.model.described import weights_id
-from covla.model.pretrained import CovlaModel
+from covla.model.hf import CovlaModel
 from covla.model.towers import Towers
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.posts.taxonomy import Taxonomy
 from covla.training.collate import answers
-from covla.training.examples import (
+from covla.training.config import Plan
+from covla.training.dataset import (
     Example,
     Prepped,
     Progress,
@@ -28,9 +29,8 @@ from covla.training.examples import (
 )
 from covla.training.kernel_ridge import support_of
 from covla.training.label_nodes import fit_label_nodes
-from covla.training.plan import Plan
+from covla.training.pca import Features, Reduction
 from covla.training.recipe import Recipe
-from covla.training.reduction import Features, Reduction
 from covla.training.trainer import run_stage
 
 Array = np.ndarray[Any, np.dtype[np.float32]]

@@ -8,7 +8,7 @@ from typing import Any
 class Recipe:
     """How long and how fast to learn. The same for every architecture that is compared.
 
-    noisy_copies: of every post that trains, beside the post itself (`covla.training.noisy_copies`).
+    noisy_copies: of every post that trains, beside the post itself (`covla.training.augmentation`).
     An epoch is as many steps as there are posts in it, with or without copies.
     """
 

@@ -14,7 +14,7 @@ from covla.files import read_object
 from covla.metrics import scores
 from covla.model.described import weights_id
 from covla.model.encoders import Encoders
-from covla.model.pretrained import CovlaModel
+from covla.model.hf import CovlaModel
 from covla.model.processing import CovlaProcessor
 from covla.model.towers import Towers, load_towers
 from covla.posts.dataset import check_labels
@@ -24,18 +24,13 @@ from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.registry import model_folder
 from covla.settings import Settings
-from covla.training.examples import (
-    Prepped,
-    Progress,
-    encode,
-    prepare_posts,
-)
+from covla.training.augmentation import with_copies
+from covla.training.config import Plan
+from covla.training.dataset import Prepped, Progress, encode, prepare_posts
+from covla.training.drift_reference import write_reference
 from covla.training.fit import Fitted, TowerShape, fit
-from covla.training.noisy_copies import with_copies
-from covla.training.plan import Plan
 from covla.training.progress import quiet
 from covla.training.recipe import describe
-from covla.training.reference import write_reference
 from covla.training.teachers.vectors import check_teacher, teacher_vectors
 
 

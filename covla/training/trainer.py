@@ -12,10 +12,10 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from covla.errors import CovlaError
-from covla.model.engine import pick_device
-from covla.model.pretrained import CovlaModel
+from covla.model.hf import CovlaModel
+from covla.model.runtime.backend import pick_device
 from covla.training.collate import Collator
-from covla.training.examples import Example, Progress
+from covla.training.dataset import Example, Progress
 from covla.training.recipe import Recipe
 
 

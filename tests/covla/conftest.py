@@ -13,7 +13,7 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
 
     from covla.model.configuration import CONTEXT_NODES, CovlaConfig
     from covla.model.described import weights_id
-    from covla.model.pretrained import CovlaModel
+    from covla.model.hf import CovlaModel
     from covla.model.towers import tiny
     from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
     from covla.posts.taxonomy import load_taxonomy

@@ -9,10 +9,10 @@ CONVERT = """
 import os
 forks = []
 os.register_at_fork(before=lambda: forks.append(1))
-from covla.model.run_openvino import convert
+from covla.model.runtime.openvino import convert
 import numpy, torch
 network = convert(torch.nn.Linear(4, 4), (numpy.zeros((1, 4), "float32"),), [])
-from covla.model.quantise import openvino_int8
+from covla.model.runtime.quantize import openvino_int8
 openvino_int8(network, [(numpy.ones((1, 4), "float32"),)], transformer=False)
 assert not forks, f"the process was forked {len(forks)} times"
 """

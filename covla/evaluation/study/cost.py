@@ -11,8 +11,8 @@ from covla.evaluation.study.inputs import Inputs
 from covla.evaluation.study.rows import Common, Row
 from covla.model.context import context_of
 from covla.model.encoders import Encoded, Encoders
-from covla.model.head import HeadEngine
-from covla.model.pretrained import CovlaModel
+from covla.model.head import HeadRunner
+from covla.model.hf import CovlaModel
 from covla.model.towers import Towers, load_towers
 from covla.training.fit import configure
 
@@ -108,7 +108,7 @@ class _Post:
 
 
 def _head_seconds(model: CovlaModel, inputs: Inputs) -> float:
-    engine = HeadEngine(model, device="cpu")
+    engine = HeadRunner(model, device="cpu")
     items = inputs.judged.prepared[:POSTS]
     encoded = [
         Encoded(*(None if side is None else side.float().numpy() for side in (t, None, v, None)))

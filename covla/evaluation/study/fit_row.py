@@ -12,7 +12,7 @@ from covla.evaluation.study.posts import with_share
 from covla.evaluation.study.rows import Common, Row
 from covla.posts.preprocessing import Prepared
 from covla.training.collate import answers
-from covla.training.examples import Example, Prepped, make_examples, pooled
+from covla.training.dataset import Example, Prepped, make_examples, pooled
 from covla.training.fit import fit
 from covla.training.progress import quiet
 

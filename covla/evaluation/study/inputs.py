@@ -19,11 +19,11 @@ from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.examples import Prepped, Progress, encode, prepare_posts
+from covla.training.augmentation import with_copies
+from covla.training.dataset import Prepped, Progress, encode, prepare_posts
 from covla.training.feature_cache import IMAGE, FeatureCache
 from covla.training.fit import TowerShape
-from covla.training.noisy_copies import with_copies
-from covla.training.reduction import Features, Reduction
+from covla.training.pca import Features, Reduction
 
 NOISE_SEED = 0
 CONDITIONS = tuple(

@@ -12,7 +12,7 @@ from covla.posts.splits import grouped, hold_out, repeats, without_copies
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.examples import Prepped
+from covla.training.dataset import Prepped
 
 TRAIN = "train"
 CALIBRATE = 0.1  # of split train, where the folder has no other split to calibrate on

@@ -6,7 +6,7 @@ from typing import Any
 
 from covla.errors import CovlaError
 from covla.model.configuration import CovlaConfig
-from covla.training.plan import Plan
+from covla.training.config import Plan
 from covla.training.recipe import Recipe
 
 BUDGETS = (0.1, 0.25, 0.5)

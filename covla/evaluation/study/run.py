@@ -28,7 +28,7 @@ from covla.evaluation.study.untrained import ensemble_teacher, label_nodes_alone
 from covla.model.encoders import Encoders
 from covla.posts.taxonomy import Taxonomy, load_taxonomy
 from covla.settings import Settings
-from covla.training.examples import Progress
+from covla.training.dataset import Progress
 from covla.training.progress import quiet
 from covla.training.teachers.vectors import check_teacher
 

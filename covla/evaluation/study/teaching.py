@@ -9,8 +9,8 @@ import torch
 from covla.model.encoders import Encoders
 from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
-from covla.training.examples import Prepped, Progress, encode, pooled
-from covla.training.teachers.ask import counter
+from covla.training.dataset import Prepped, Progress, encode, pooled
+from covla.training.teachers.embeddings import counter
 from covla.training.teachers.ensemble import Pooled, ensemble, lite2
 from covla.training.teachers.vectors import standardise, teacher_vectors
 

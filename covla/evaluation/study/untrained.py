@@ -17,7 +17,7 @@ from covla.model.label_nodes import LabelNodes
 from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
-from covla.training.examples import Prepped, pooled
+from covla.training.dataset import Prepped, pooled
 from covla.training.kernel_ridge import support_of
 from covla.training.label_nodes import fit_label_nodes
 

@@ -11,7 +11,7 @@ from transformers import BatchFeature
 from covla.posts.preprocessing import Prepared
 from covla.settings import Settings
 from covla.training.teachers.pretrained import load_pretrained
-from covla.training.teachers.reading import picture
+from covla.training.teachers.prompt import picture
 from covla.training.teachers.resolve import Teacher
 
 Array = np.ndarray[Any, np.dtype[np.float32]]

@@ -23,6 +23,9 @@ from covla.settings import Settings
 from covla.training.feature_cache import FeatureCache
 from covla.training.kernel_ridge import best_scale, fit_kernel_ridge, support_of
 
+# Of the vectors: raise it with any change, here or in kernel_ridge.py, that gives other ones.
+VERSION = 1
+
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 

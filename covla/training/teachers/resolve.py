@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.registry import model_folder
 from covla.settings import Settings, get_settings
-from covla.training.teachers.reading import reading_id
+from covla.training.teachers.prompt import reading_id
 
 Kind = Literal["none", "ensemble", "self", "dual_encoder", "vision_language"]
 DUAL_ENCODERS = ("clip", "siglip", "siglip2")

@@ -17,10 +17,9 @@ from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.examples import Prepped, Progress, encode, pooled
-from covla.training.teachers import ensemble as algorithm
-from covla.training.teachers.ask import ask, counter
-from covla.training.teachers.ensemble import Pooled, ensemble, lite2
+from covla.training.dataset import Prepped, Progress, encode, pooled
+from covla.training.teachers.embeddings import ask, counter
+from covla.training.teachers.ensemble import VERSION, Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher, resolve
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -49,9 +48,8 @@ def ensemble_id(
     labels: list[str],
     seed: int,
 ) -> str:
-    """Identity of an ensemble's vectors: its algorithm, its posts and their labels, the seed."""
-    total = hashlib.sha256(Path(algorithm.__file__).read_bytes())
-    total.update(repr([encoder, labels, seed]).encode())
+    """Identity of an ensemble's vectors: its version, its posts and their labels, the seed."""
+    total = hashlib.sha256(repr([VERSION, encoder, labels, seed]).encode())
     for row, item in zip(posts, prepared, strict=True):
         label = row.label if row.split == "train" else None
         about = row.post_id, item.text_hash, item.image_hash, label, row.group

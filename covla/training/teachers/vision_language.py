@@ -9,7 +9,7 @@ import torch
 from covla.errors import CovlaError
 from covla.posts.preprocessing import Prepared
 from covla.settings import Settings
-from covla.training.teachers import reading
+from covla.training.teachers import prompt
 from covla.training.teachers.pretrained import load_pretrained
 from covla.training.teachers.resolve import SUPPORTED, Teacher
 
@@ -36,13 +36,13 @@ class VisionLanguage:
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token  # masked, so any token will do
         self.bos = tokenizer.bos_token
-        self.control = reading.control_tokens(tokenizer)
+        self.control = prompt.control_tokens(tokenizer)
         pictures = self.processor.image_processor
-        self.one_tile = {name: False for name in reading.ONE_TILE if hasattr(pictures, name)}
+        self.one_tile = {name: False for name in prompt.ONE_TILE if hasattr(pictures, name)}
 
     def prompt(self, item: Prepared) -> str:
         """What the model reads of a post, with the place of the picture."""
-        asked = reading.question(reading.plain(item.text, self.control))
+        asked = prompt.question(prompt.plain(item.text, self.control))
         if getattr(self.processor, "chat_template", None):
             content = [{"type": "text", "text": asked}]
             if item.image is not None:
@@ -62,7 +62,7 @@ class VisionLanguage:
             CovlaError: the model takes its prompt in a way of its own.
         """
         prompts = [self.prompt(item) for item in items]
-        pictures = [[reading.picture(item, self.settings)] for item in items]
+        pictures = [[prompt.picture(item, self.settings)] for item in items]
         inputs = self.processor(
             text=prompts,
             images=None if items[0].image is None else pictures,

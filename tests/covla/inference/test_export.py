@@ -17,9 +17,9 @@ from covla.evaluation.promotion import promote
 from covla.export_commands import export as verb
 from covla.inference.export import Posts, export, posts_for
 from covla.inference.predictor import Predictor
-from covla.model.engine import Engine
-from covla.model.head import HeadEngine
-from covla.model.run_openvino import has_bf16
+from covla.model.head import HeadRunner
+from covla.model.runtime.backend import Backend
+from covla.model.runtime.openvino import has_bf16
 from covla.posts.folder import FolderPost, write_folder
 from covla.posts.preprocessing import Prepared
 from covla.posts.synthetic import generate
@@ -31,8 +31,8 @@ from covla.settings import Settings
 pytestmark = pytest.mark.slow
 
 START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
-KINDS = [Engine("onnx"), Engine("openvino", "int8"), Engine("onnx", "int8")]
-KINDS += [Engine("openvino", "bf16")] if has_bf16() else []
+KINDS = [Backend("onnx"), Backend("openvino", "int8"), Backend("onnx", "int8")]
+KINDS += [Backend("openvino", "bf16")] if has_bf16() else []
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_folder: Path, given: Posts, state: Settings) -> dict[Engine, dict[str, Any]]:
+def exported(tiny_folder: Path, given: Posts, state: Settings) -> dict[Backend, dict[str, Any]]:
     return {kind: export(str(tiny_folder), kind, given, state) for kind in KINDS}
 
 
@@ -63,8 +63,8 @@ def _logits(model: Predictor, rows: list[TrainingPost]) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.name}-{kind.precision}")
 def test_an_exported_folder_answers_and_says_how_near(
-    kind: Engine,
-    exported: dict[Engine, dict[str, Any]],
+    kind: Backend,
+    exported: dict[Backend, dict[str, Any]],
     tiny_folder: Path,
     state: Settings,
     rows: list[TrainingPost],
@@ -93,10 +93,10 @@ def test_an_exported_folder_answers_and_says_how_near(
 
 @pytest.mark.parametrize("part", ["text", "image"])
 def test_int8_weights_leave_room_for_sums_in_16_bits(
-    part: str, exported: dict[Engine, dict[str, Any]]
+    part: str, exported: dict[Backend, dict[str, Any]]
 ) -> None:
     """A CPU without VNNI has no more; full eight bits cost 2.3 points of accuracy there."""
-    folder = Path(exported[Engine("openvino", "int8")]["folder"])
+    folder = Path(exported[Backend("openvino", "int8")]["folder"])
     network = ov.Core().read_model(folder / "networks" / f"{part}.xml")
     largest = [
         int(np.abs(node.data.astype(int)).max())
@@ -118,8 +118,8 @@ def _user(constant: Any) -> str:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.name}-{kind.precision}")
 def test_an_answer_does_not_depend_on_its_neighbours(
-    kind: Engine,
-    exported: dict[Engine, dict[str, Any]],
+    kind: Backend,
+    exported: dict[Backend, dict[str, Any]],
     state: Settings,
     rows: list[TrainingPost],
 ) -> None:
@@ -132,22 +132,22 @@ def test_an_answer_does_not_depend_on_its_neighbours(
 
 
 def test_the_same_export_again_is_reused_and_another_is_not_overwritten(
-    exported: dict[Engine, dict[str, Any]], tiny_folder: Path, given: Posts, state: Settings
+    exported: dict[Backend, dict[str, Any]], tiny_folder: Path, given: Posts, state: Settings
 ) -> None:
-    kind = Engine("onnx")
+    kind = Backend("onnx")
     again = export(str(tiny_folder), kind, given, state)
     assert again == exported[kind] | {"reused": True}
-    other = Path(exported[Engine("onnx", "int8")]["folder"])
+    other = Path(exported[Backend("onnx", "int8")]["folder"])
     with pytest.raises(CovlaError, match="another thing"):
         export(str(tiny_folder), kind, given, state, out=other)
 
 
 def test_it_is_a_candidate_that_the_gate_judges(
-    exported: dict[Engine, dict[str, Any]], tiny_folder: Path, state: Settings,
+    exported: dict[Backend, dict[str, Any]], tiny_folder: Path, state: Settings,
     rows: list[TrainingPost],
 ) -> None:  # fmt: skip
     first = promote(str(tiny_folder), None, state, force=True)
-    folder = Path(exported[Engine("openvino", "int8")]["folder"])
+    folder = Path(exported[Backend("openvino", "int8")]["folder"])
     version = Registry(state).register(folder)
     assert version != first["version"]
     done = promote(version, rows, state)
@@ -161,11 +161,11 @@ def test_it_is_a_candidate_that_the_gate_judges(
 
 
 def test_an_exported_folder_is_not_exported_again(
-    exported: dict[Engine, dict[str, Any]], given: Posts, state: Settings
+    exported: dict[Backend, dict[str, Any]], given: Posts, state: Settings
 ) -> None:
-    folder = exported[Engine("onnx")]["folder"]
+    folder = exported[Backend("onnx")]["folder"]
     with pytest.raises(CovlaError, match="exported already"):
-        export(folder, Engine("openvino", "int8"), given, state)
+        export(folder, Backend("openvino", "int8"), given, state)
 
 
 def _changed(folder: Path, tmp_path: Path, change: Callable[[Path], object]) -> Path:
@@ -189,10 +189,10 @@ def _changed(folder: Path, tmp_path: Path, change: Callable[[Path], object]) -> 
     ],
 )
 def test_a_damaged_export_is_named(
-    exported: dict[Engine, dict[str, Any]], state: Settings, tmp_path: Path,
+    exported: dict[Backend, dict[str, Any]], state: Settings, tmp_path: Path,
     change: Callable[[Path], object], message: str,
 ) -> None:  # fmt: skip
-    folder = Path(exported[Engine("openvino", "int8")]["folder"])
+    folder = Path(exported[Backend("openvino", "int8")]["folder"])
     with pytest.raises(CovlaError, match=message):
         Predictor.load(_changed(folder, tmp_path, change), state)
 
@@ -203,14 +203,14 @@ def test_weights_that_do_not_fit_are_named(tiny_folder: Path, tmp_path: Path) ->
         (folder / "config.json").write_text(json.dumps(config | {"width": 32}))
 
     with pytest.raises(CovlaError, match=r"does not fit .*: alignment|does not fit .*: context"):
-        HeadEngine.load(_changed(tiny_folder, tmp_path, wider), device="cpu")
+        HeadRunner.load(_changed(tiny_folder, tmp_path, wider), device="cpu")
 
 
 def test_the_converted_head_is_kept_and_made_again_when_damaged(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
-    def load() -> HeadEngine:
-        return HeadEngine.load(tiny_folder, device="cpu", cache=tmp_path)
+    def load() -> HeadRunner:
+        return HeadRunner.load(tiny_folder, device="cpu", cache=tmp_path)
 
     load()
     (kept,) = (tmp_path / "openvino").glob("*-head-*.xml")

@@ -15,8 +15,8 @@ from PIL import Image as Pillow
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.inference.predictor import CHUNK, ContextSource, Predictor
-from covla.model.gpu import LENGTHS, bucket
-from covla.model.network import Arrays
+from covla.model.runtime.network import Arrays
+from covla.model.runtime.torch import LENGTHS, bucket
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import Prepared

@@ -15,10 +15,10 @@ import torch
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded, Encoders
-from covla.model.engine import Engine
-from covla.model.gpu import TorchNetwork
-from covla.model.head import HeadEngine
-from covla.model.pretrained import CovlaModel
+from covla.model.head import HeadRunner
+from covla.model.hf import CovlaModel
+from covla.model.runtime.backend import Backend
+from covla.model.runtime.torch import TorchNetwork
 from covla.model.towers import tiny
 from covla.training.tiny import tiny_towers
 
@@ -82,7 +82,7 @@ def test_no_row_sees_its_neighbours(ids: list[tuple[Any, ...]]) -> None:
 def test_by_default_a_gpu_runs_torch_in_f32_as_a_cpu_does(
     encoders: Encoders, items: list[Item]
 ) -> None:
-    assert (encoders.device, encoders.engine) == ("cuda", Engine("torch"))
+    assert (encoders.device, encoders.engine) == ("cuda", Backend("torch"))
     truth = Encoders(*tiny_towers(TEXTS, 0), device="cpu", engine="torch").encode(items)
     for a, b in zip(truth, encoders.encode(items), strict=True):
         for of_cpu, of_gpu in ((a.tokens, b.tokens), (a.regions, b.regions)):
@@ -92,7 +92,7 @@ def test_by_default_a_gpu_runs_torch_in_f32_as_a_cpu_does(
 
 
 def test_bf16_is_near_and_not_equal(encoders: Encoders, items: list[Item]) -> None:
-    short = Encoders(*tiny_towers(TEXTS, 0), device="cuda", engine=Engine("torch", "bf16"))
+    short = Encoders(*tiny_towers(TEXTS, 0), device="cuda", engine=Backend("torch", "bf16"))
     pairs = zip(encoders.encode(items), short.encode(items), strict=True)
     distances = [_far(b.regions, a.regions) for a, b in pairs if a.regions is not None]
     assert 0 < max(distances) < 0.05
@@ -132,8 +132,8 @@ def test_the_head_answers_as_on_a_cpu(encoders: Encoders, items: list[Item]) -> 
     )
     encoded = encoders.encode(items)
     contexts = [nothing] * len(encoded)
-    truth = HeadEngine(model, device="cpu", engine=Engine("torch")).run(encoded, contexts)
-    said = HeadEngine(model, device="cuda").run(encoded, contexts)
+    truth = HeadRunner(model, device="cpu", engine=Backend("torch")).run(encoded, contexts)
+    said = HeadRunner(model, device="cuda").run(encoded, contexts)
     for a, b in zip(truth, said, strict=True):
         np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-4)
         assert abs(a.gate - b.gate) < 1e-4

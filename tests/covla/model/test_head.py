@@ -6,15 +6,15 @@ import numpy as np
 
 from covla.model.context import Context
 from covla.model.encoders import Encoded
-from covla.model.head import HeadEngine
+from covla.model.head import HeadRunner
 
 
 def test_a_network_that_was_just_converted_answers_as_the_one_in_the_cache(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     """REST and stream: whichever came first on a new version had other last digits."""
-    first = HeadEngine.load(tiny_folder, device="cpu", cache=tmp_path)
-    later = HeadEngine.load(tiny_folder, device="cpu", cache=tmp_path)
+    first = HeadRunner.load(tiny_folder, device="cpu", cache=tmp_path)
+    later = HeadRunner.load(tiny_folder, device="cpu", cache=tmp_path)
     rng = np.random.default_rng(0)
     config, layout = first.config, first.answer.model.context.layout
     posts, contexts = [], []

@@ -10,9 +10,9 @@ from covla.model.baselines import ARCHS, arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
-from covla.model.head import HeadEngine
+from covla.model.head import HeadRunner
+from covla.model.hf import CovlaModel
 from covla.model.label_nodes import roots
-from covla.model.pretrained import CovlaModel
 from covla.model.towers import tiny
 
 BASE = {
@@ -170,7 +170,7 @@ def test_the_engine_gives_torchs_numbers_whatever_the_neighbours(arch: str) -> N
         )
         for _ in posts
     ]
-    engine = HeadEngine(model, device="cpu")
+    engine = HeadRunner(model, device="cpu")
     together = engine.run(posts, contexts)
     for post, context, answer in zip(posts, contexts, together, strict=True):
         alone = engine.run([post], [context])[0]

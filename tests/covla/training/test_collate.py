@@ -4,9 +4,9 @@ import torch
 
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Layout
-from covla.model.pretrained import CovlaModel
+from covla.model.hf import CovlaModel
 from covla.training.collate import answers
-from covla.training.examples import Example
+from covla.training.dataset import Example
 
 
 def test_an_answer_is_that_of_its_example_alone() -> None:

@@ -19,7 +19,7 @@ from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.schemas.post import Image
 from covla.settings import Settings
-from covla.training.plan import Plan
+from covla.training.config import Plan
 from covla.training.recipe import Recipe
 from covla.training.run import train
 

@@ -12,8 +12,8 @@ from transformers import AutoModel, AutoProcessor, TrainerCallback
 
 from covla.errors import CovlaError
 from covla.inference.predictor import Predictor
-from covla.model.engine import Engine
-from covla.model.head import HeadEngine, folder_encoders
+from covla.model.head import HeadRunner, folder_encoders
+from covla.model.runtime.backend import Backend
 from covla.posts.dataset import from_folder, split_of
 from covla.posts.folder import write_folder
 from covla.posts.synthetic.generate import generate, with_splits
@@ -22,7 +22,7 @@ from covla.posts.training_post import TrainingPost
 from covla.registry.model_folder import verify
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from covla.training.plan import Plan
+from covla.training.config import Plan
 from covla.training.recipe import Recipe
 from covla.training.run import train
 
@@ -195,11 +195,11 @@ def test_a_model_is_trained_where_the_settings_say_and_answers_alike_everywhere(
     before = torch.cuda.max_memory_allocated()
     train(posts, SHORT, tmp_path / "model", load_taxonomy(), settings[device])
     assert (torch.cuda.max_memory_allocated() > before) == (device == "cuda")
-    engine = Engine("torch")
+    engine = Backend("torch")
     on_gpu, on_cpu = (
         Predictor(
             name,
-            HeadEngine.load(tmp_path / "model", device=name, engine=engine),
+            HeadRunner.load(tmp_path / "model", device=name, engine=engine),
             folder_encoders(tmp_path / "model", settings[name], engine),
             settings[name],
         ).predict([row.post for row in posts])

@@ -14,7 +14,7 @@ from covla.evaluation.study.rows import Common, choose
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.training.collate import answers
-from covla.training.examples import Prepped, make_examples
+from covla.training.dataset import Prepped, make_examples
 from covla.training.fit import fit
 from covla.training.recipe import Recipe
 

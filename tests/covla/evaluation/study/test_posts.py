@@ -11,7 +11,7 @@ from covla.errors import CovlaError
 from covla.evaluation.study.posts import StudyPosts, read_posts, with_share, with_unlabelled
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
-from covla.training.examples import Prepped
+from covla.training.dataset import Prepped
 
 Change = Callable[[dict[str, object]], None]
 

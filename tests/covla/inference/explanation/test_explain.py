@@ -16,9 +16,9 @@ from covla.errors import CovlaError, PostError
 from covla.inference.explanation.explain import explain
 from covla.inference.predictor import Predictor
 from covla.model.context import Context, Layout
-from covla.model.head import HeadEngine, load_config
+from covla.model.head import HeadRunner, load_config
+from covla.model.hf import CovlaModel
 from covla.model.label_nodes import EXPERTS
-from covla.model.pretrained import CovlaModel
 from covla.posts.preprocessing import Prepared
 from covla.posts.synthetic import generate
 from covla.schemas.explanation import Explained, Influence
@@ -162,7 +162,7 @@ def test_a_baseline_says_that_it_has_neither_attention_nor_gate(
     config = load_config(tiny_folder)
     config.alignment, config.fusion, config.context_nodes = "mean", "concat", []
     config.with_towers = False
-    engine = HeadEngine(CovlaModel(config), device="cpu")
+    engine = HeadRunner(CovlaModel(config), device="cpu")
     baseline = Predictor("b", engine, predictor.encoders, Settings(state=tmp_path))
     explained = explain(baseline, post)
     why = explained.explanation
@@ -185,7 +185,7 @@ def test_label_nodes_say_what_they_find_and_how_much_of_it_counts(
     model.label_nodes.text.normal_()
     model.label_nodes.image.normal_()
     model.label_nodes.weights.normal_()
-    engine = HeadEngine(model, device="cpu")
+    engine = HeadRunner(model, device="cpu")
     near = Predictor("n", engine, predictor.encoders, Settings(state=tmp_path))
     nodes = explain(near, post).explanation.label_nodes
     assert {node.name for node in nodes} == {"text", "image", "both"}

@@ -15,9 +15,9 @@ from covla.posts.taxonomy import load_taxonomy
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.training.teachers import pretrained
-from covla.training.teachers.ask import load
 from covla.training.teachers.dual_encoder import DualEncoder
-from covla.training.teachers.reading import control_tokens, plain
+from covla.training.teachers.embeddings import load
+from covla.training.teachers.prompt import control_tokens, plain
 from covla.training.teachers.resolve import resolve
 from covla.training.teachers.vision_language import VisionLanguage
 

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings
-from covla.training.plan import Plan
-from covla.training.teachers.ask import load
+from covla.training.config import Plan
+from covla.training.teachers.embeddings import load
 from covla.training.teachers.resolve import resolve
 
 Checkpoint = Callable[[str], Path]

@@ -14,7 +14,7 @@ from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.examples import Prepped
+from covla.training.dataset import Prepped
 from covla.training.teachers import vectors as teaching
 from covla.training.teachers.resolve import resolve
 from covla.training.teachers.vectors import check_teacher, standardise, teacher_vectors

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from covla.model.projection import Projection
-from covla.training.examples import Prepped
-from covla.training.reduction import Reduction
+from covla.training.dataset import Prepped
+from covla.training.pca import Reduction
 
 WIDE, KEPT = 12, 4
 

@@ -13,7 +13,7 @@ from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
-from covla.training.examples import prepare_posts
+from covla.training.dataset import prepare_posts
 
 # A directory with one entry: the x resolution, at offset 26, -72 / -1.
 ODD = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x1a\x01\x05\0\x01\0\0\0\x1a\0\0\0\0\0\0\0\xb8\xff\xff\xff"

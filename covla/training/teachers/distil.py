@@ -10,10 +10,10 @@ from covla.posts.dataset import check_labels
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.examples import Progress, prepare_posts
-from covla.training.plan import Plan
+from covla.training.config import Plan
+from covla.training.dataset import Progress, prepare_posts
 from covla.training.progress import quiet
-from covla.training.teachers.ask import ask_about
+from covla.training.teachers.embeddings import ask_about
 from covla.training.teachers.resolve import resolve
 from covla.training.teachers.vectors import check_teacher, ensemble_vectors
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from covla.model.projection import Projection
-from covla.training.examples import Prepped
+from covla.training.dataset import Prepped
 from covla.training.feature_cache import Hashed
 
 Features = list[tuple[Tensor | None, Tensor | None]]

@@ -14,7 +14,7 @@ from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import Prepared, prepare
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.teachers.ask import ask
+from covla.training.teachers.embeddings import ask
 from covla.training.teachers.resolve import resolve
 from covla.training.teachers.vectors import check_teacher
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from covla.training.plan import STEPS_FROM_SCRATCH, usual_recipe
+from covla.training.config import STEPS_FROM_SCRATCH, usual_recipe
 from covla.training.recipe import Recipe
 
 

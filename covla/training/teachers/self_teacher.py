@@ -13,8 +13,8 @@ import numpy as np
 
 from covla.model.context import Context, context_of
 from covla.model.encoders import Encoded
-from covla.model.engine import Engine
-from covla.model.head import HeadEngine, folder_encoders, load_config
+from covla.model.head import HeadRunner, folder_encoders, load_config
+from covla.model.runtime.backend import Backend
 from covla.posts.preprocessing import Prepared
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
@@ -25,12 +25,12 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 Asked = tuple[Prepared, Context]
 
 
-class Student:
+class SelfTeacher:
     """Calibrated log-probabilities (C) and the fused vector h_F (d) of a CoVLA model folder."""
 
     def __init__(self, teacher: Teacher, settings: Settings) -> None:
         folder = Path(teacher.source)
-        self.engine = HeadEngine.load(folder, device=settings.device, engine=Engine("torch"))
+        self.engine = HeadRunner.load(folder, device=settings.device, engine=Backend("torch"))
         self.encoders = folder_encoders(folder, settings)
         self.features = FeatureCache(settings.cache / "features", self.encoders.id)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from covla.posts.corrupted_post import corrupt
 from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS, rng_for
 from covla.posts.preprocessing import Prepared
-from covla.training.examples import Prepped
+from covla.training.dataset import Prepped
 
 SEED = 1  # the same copies for every seed of training: they are encoded once
 LEVELS = (0.1, 0.5)

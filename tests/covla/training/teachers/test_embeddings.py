@@ -15,9 +15,9 @@ from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.plan import Plan
-from covla.training.teachers import ask as asking
-from covla.training.teachers.ask import ask, load
+from covla.training.config import Plan
+from covla.training.teachers import embeddings as asking
+from covla.training.teachers.embeddings import ask, load
 from covla.training.teachers.resolve import Teacher, resolve
 
 Rows = list[TrainingPost]
@@ -154,7 +154,7 @@ def test_another_question_or_teacher_is_not_answered_from_the_cache(
     teacher: Teacher, checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = {teacher.id, resolve(str(checkpoint("qwen3_vl"))).id}
-    monkeypatch.setattr("covla.training.teachers.reading.QUESTION", "What is it?")
+    monkeypatch.setattr("covla.training.teachers.prompt.QUESTION", "What is it?")
     ids.add(teacher.id)
     assert len(ids) == 3
 

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
-from covla.training.examples import Prepped, pooled
+from covla.training.dataset import Prepped, pooled
 
 
 def write_reference(

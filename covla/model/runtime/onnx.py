@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from covla.errors import CovlaError
-from covla.model.network import Arrays, cores
+from covla.model.runtime.network import Arrays, cores
 
 
 class OnnxNetwork:
@@ -44,7 +44,7 @@ class OnnxNetwork:
 
 
 def write(module: nn.Module, example: Arrays, ragged: Sequence[int], path: Path) -> None:
-    """A torch module as an ONNX file of batch 1; see `covla.model.engine.open_network`.
+    """A torch module as an ONNX file of batch 1; see `covla.model.runtime.backend.open_network`.
 
     Torch's older exporter is used: the newer one (torch 2.15) writes a MiniLM whose answers are
     wrong for every length but the traced one.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from covla.model.network import Arrays
+from covla.model.runtime.network import Arrays
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -97,7 +97,7 @@ class TorchNetwork:
         compiled: bool | None = None,
         graphs: bool | None = None,
     ) -> None:
-        """See `covla.model.engine.open_network`; None for what `device` is best run with."""
+        """See `backend.open_network`; None for what `device` is best run with."""
         on_gpu = device == "cuda"
         self.device, self.precision = device, precision
         self.batch = batch if batch is not None else (BATCH if on_gpu else 1)

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from covla.model.encoders import Encoders
-from covla.model.engine import Engine
-from covla.model.gpu import TorchNetwork, bucket
+from covla.model.runtime.backend import Backend
+from covla.model.runtime.torch import TorchNetwork, bucket
 from covla.model.towers import tiny
 from covla.training.tiny import tiny_towers
 
@@ -68,7 +68,7 @@ def test_bf16_encoders_of_torch_are_others_than_f32_ones() -> None:
     items = [Item(t, rng.integers(0, 255, (90, 60, 3), dtype=np.uint8)) for t in TEXTS]
     towers, tokenizer = tiny_towers(TEXTS, 0)
     exact = Encoders(towers, tokenizer, engine="torch", device="cpu")
-    short = Encoders(towers, tokenizer, engine=Engine("torch", "bf16"), device="cpu")
+    short = Encoders(towers, tokenizer, engine=Backend("torch", "bf16"), device="cpu")
     assert short.id != exact.id
     for a, b in zip(exact.encode(items), short.encode(items), strict=True):
         assert (a.tokens is None) == (b.tokens is None)
@@ -108,13 +108,13 @@ ALONE = textwrap.dedent("""
             return self.finder.find_spec(name, path, target)
     sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
     import numpy as np, torch
-    import covla.model.gpu, covla.model.modeling
+    import covla.model.runtime.torch, covla.model.modeling
     from covla.model.context import Context, Layout
     from covla.model.configuration import CovlaConfig
     from covla.model.encoders import Encoders
-    from covla.model.engine import Engine
-    from covla.model.head import HeadEngine
-    from covla.model.pretrained import CovlaModel
+    from covla.model.runtime.backend import Backend
+    from covla.model.head import HeadRunner
+    from covla.model.hf import CovlaModel
     from covla.training.tiny import tiny_towers
     towers, tokenizer = tiny_towers(["a b", "b a"], 0)
     encoders = Encoders(towers, tokenizer, device="cpu", engine="torch")
@@ -123,7 +123,7 @@ ALONE = textwrap.dedent("""
     (encoded,) = encoders.encode([Item()])
     config = CovlaConfig(text_width=64, image_width=encoders.image_width, regions=9,
                          labels=["x", "y"], width=16)
-    head = HeadEngine(CovlaModel(config), device="cpu", engine=Engine("torch"))
+    head = HeadRunner(CovlaModel(config), device="cpu", engine=Backend("torch"))
     layout = Layout.of(config)
     nothing = Context(np.zeros((layout.nodes, layout.width), np.float32),
                       np.zeros(layout.nodes, bool))

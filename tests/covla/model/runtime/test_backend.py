@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from covla.errors import CovlaError
-from covla.model.engine import pick_device
+from covla.model.runtime.backend import pick_device
 
 
 def test_a_gpu_that_is_asked_for_and_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

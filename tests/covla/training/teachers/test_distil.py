@@ -16,7 +16,7 @@ from covla.posts.folder import write_folder
 from covla.posts.synthetic.generate import generate, with_splits
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
-from covla.training.teachers.teach import teach
+from covla.training.teachers.distil import teach
 
 Checkpoint = Callable[[str], Path]
 
@@ -27,7 +27,7 @@ from covla.labels import load_taxonomy
 from covla.settings import Settings
 from covla.posts.dataset import from_folder
 from covla.training.teachers import ask
-from covla.training.teachers.teach import teach
+from covla.training.teachers.distil import teach
 
 posts, checkpoint, state = sys.argv[1:]
 ask.KEEP_SECONDS = 0

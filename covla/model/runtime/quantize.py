@@ -10,7 +10,7 @@ from pathlib import Path
 
 import openvino as ov
 
-from covla.model.network import Arrays
+from covla.model.runtime.network import Arrays
 
 
 @contextlib.contextmanager

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from covla.errors import CovlaError
-from covla.model.engine import pick_device
+from covla.model.runtime.backend import pick_device
 from covla.posts.preprocessing import Prepared
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.examples import Prepped, Progress
+from covla.training.dataset import Prepped, Progress
 from covla.training.feature_cache import SHARD
-from covla.training.teachers import student
+from covla.training.teachers import self_teacher
 from covla.training.teachers.cache import VectorCache
 from covla.training.teachers.resolve import Teacher
 
@@ -35,7 +35,7 @@ class Reader(Protocol):
 def load(teacher: Teacher, settings: Settings) -> Reader:
     """The teacher's weights, ready to read."""
     if teacher.kind == "self":
-        return student.Student(teacher, settings)
+        return self_teacher.SelfTeacher(teacher, settings)
     if teacher.kind == "dual_encoder":
         from covla.training.teachers.dual_encoder import DualEncoder
 
@@ -49,7 +49,7 @@ def _questions(
     teacher: Teacher, posts: Sequence[TrainingPost], prepared: Sequence[Prepared]
 ) -> list[tuple[str, Any] | None]:
     if teacher.kind == "self":
-        return list(student.asked(teacher, posts, prepared))
+        return list(self_teacher.asked(teacher, posts, prepared))
     return [
         (hashlib.sha256(f"{item.text_hash}\0{item.image_hash}".encode()).hexdigest(), item)
         for item in prepared

@@ -14,7 +14,7 @@ from torch import nn
 
 from covla.errors import CovlaError
 from covla.files import draft_of
-from covla.model.network import Arrays
+from covla.model.runtime.network import Arrays
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +104,10 @@ def converted(
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    """Hash of what a network is made with: after an upgrade, nothing old is found in the cache."""
+    """Hash of what a network is made with, all of covla.model: after an upgrade, nothing old is
+    found in the cache."""
     total = hashlib.sha256(f"{torch.__version__} {ov.get_version()}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
         total.update(source.read_bytes())
     return total.hexdigest()[:8]
 

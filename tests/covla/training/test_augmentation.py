@@ -1,13 +1,13 @@
 from dataclasses import replace
 
 import torch
-from tests.covla.test_noisy_post import prepared_posts
+from tests.covla.posts.test_corrupted_post import prepared_posts
 
 from covla.posts.preprocessing import Prepared
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.examples import Prepped
-from covla.training.noisy_copies import with_copies
+from covla.training.augmentation import with_copies
+from covla.training.dataset import Prepped
 
 
 def prepped(items: list[Prepared], held: int = 0) -> Prepped:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from covla.errors import CovlaError
 from covla.files import read_object
-from covla.model.network import Arrays, Network
+from covla.model.runtime.network import Arrays, Network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,7 +27,7 @@ PRECISIONS = {
 
 
 @dataclass(frozen=True)
-class Engine:
+class Backend:
     """`name` is openvino, onnx or torch; `precision` that of the towers: the head, which is small
     and decides, is always f32 (ADR 11).
 
@@ -58,12 +58,12 @@ class Engine:
         return self.name == "onnx" or self.precision == "int8"
 
     @classmethod
-    def default(cls, device: str) -> "Engine":
+    def default(cls, device: str) -> "Backend":
         """The engine of a folder that names none, on `device` ("cpu" or "cuda")."""
         return cls("torch" if device == "cuda" else "openvino")
 
     @classmethod
-    def of(cls, folder: Path, device: str) -> "Engine":
+    def of(cls, folder: Path, device: str) -> "Backend":
         """The engine of a model folder.
 
         Raises:
@@ -84,7 +84,7 @@ class Engine:
         return {"engine": said["name"], "precision": said["precision"]}
 
 
-def tower_files(networks: Path, engine: Engine) -> list[Path]:
+def tower_files(networks: Path, engine: Backend) -> list[Path]:
     """The files of an exported model's towers: those that differ where their answers do.
 
     Raises:
@@ -119,7 +119,7 @@ def pick_device(wanted: str) -> str:
 
 def open_network(
     module: "Callable[[], nn.Module] | None",
-    engine: Engine,
+    engine: Backend,
     *,
     example: Arrays,
     ragged: Sequence[int] = (),
@@ -147,7 +147,7 @@ def open_network(
         CovlaError: `file` cannot be read.
     """
     if engine.name == "torch":
-        from covla.model.gpu import TorchNetwork
+        from covla.model.runtime.torch import TorchNetwork
 
         assert module is not None
         return TorchNetwork(
@@ -159,11 +159,11 @@ def open_network(
             precision=engine.precision,
         )
     if engine.name == "onnx":
-        from covla.model.run_onnx import OnnxNetwork
+        from covla.model.runtime.onnx import OnnxNetwork
 
         assert file is not None
         return OnnxNetwork(file)
-    from covla.model.run_openvino import OpenVinoNetwork, converted, read
+    from covla.model.runtime.openvino import OpenVinoNetwork, converted, read
 
     if file is not None:
         network = read(file)
