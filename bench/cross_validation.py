@@ -17,7 +17,7 @@ import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
 from bench import arguments, report
-from covla.console import say
+from covla.cli.output import say
 from covla.evaluation.study.statistics import Bootstrap, difference
 from covla.metrics import ece, fit_temperature
 from covla.model.encoders import Encoders

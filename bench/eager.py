@@ -29,8 +29,10 @@ from transformers import AutoTokenizer
 from bench import arguments, report, seconds
 from bench.predictor import posts as synthetic
 from bench.predictor import untrained
+from covla.cli.export import posts_for
+from covla.cli.posts_source import PostsSource
 from covla.errors import CovlaError
-from covla.inference.export import Posts, export, posts_for
+from covla.inference.export import Posts, export
 from covla.inference.predictor import Predictor
 from covla.model.encoders import pixels
 from covla.model.head import folder_towers
@@ -162,7 +164,9 @@ def main() -> None:
         settings = Settings(state=Path(scratch) / "state", device="cpu")
         folder = Path(options.model) if options.model else untrained(Path(scratch) / "base")
         if options.posts:
-            given = posts_for(settings, None, Path(options.posts), options.split, "train")
+            given = posts_for(
+                PostsSource(Path(options.posts), None, options.split), "train", settings
+            )
         else:
             made = [TrainingPost(post, None) for post in synthetic(options.count + 200)]
             given = Posts(made[options.count :], made[: options.count], {})

@@ -1,7 +1,7 @@
 """CoVLA: semantic location prediction on social posts.
 
-This package holds the wire contracts, the model and its training. It imports none of the
-rooms that stand on it (`features`, `services`, `monitoring`).
+The library: wire contracts, posts, the model, its training, evaluation and inference. `covla.cli`
+is on top of everything; the rest imports none of `features`, `services` and `monitoring`.
 """
 
 from covla.telemetry import switch_off

@@ -1,4 +1,4 @@
-"""The window source and the teacher sink of training (entry points covla.sources, covla.sinks)."""
+"""Posts of a time range to train on, and a teacher's vectors of them back into the lake."""
 
 from collections.abc import Mapping
 from datetime import UTC

@@ -1,4 +1,4 @@
-"""Fixtures for every room: isolated settings, a real broker, verbs run as a person runs them."""
+"""Fixtures for all tests: isolated settings, a real broker, commands run as a person runs them."""
 
 import json
 import os

@@ -1,47 +1,19 @@
 """Score a model on labelled posts through the Predictor, which is how it serves."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from covla.errors import CovlaError, PostError, TooFew
+from covla.errors import CovlaError, PostError
 from covla.metrics import scores
 from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS
-from covla.posts.dataset import from_window
-from covla.posts.folder import Reading, read_folder
 from covla.posts.seen import unseen
 from covla.posts.training_post import TrainingPost
 from covla.registry.registry import Registry
 from covla.settings import Settings
-from covla.time_range import TimeRange
 
 CHUNK = 64
-
-
-def labelled_posts(
-    folder: Path | None,
-    window: TimeRange | None,
-    split: str,
-    settings: Settings,
-    reading: Reading | None = None,
-) -> list[TrainingPost]:
-    """Posts with a label, of a folder's split or of a window.
-
-    Raises:
-        CovlaError: there is none.
-    """
-    if folder is not None:
-        items = read_folder(folder, split=split, settings=settings, reading=reading)
-        rows = [TrainingPost(i.post, i.label, pair_type=i.pair_type) for i in items]
-    else:
-        assert window is not None
-        rows = from_window(window, settings)
-    rows = [row for row in rows if row.label is not None]
-    if not rows:
-        raise TooFew("no labelled post to score on", hint="Give another --split or --window")
-    return rows
 
 
 def _noise(name: str | None, level: float) -> tuple[str, str]:

@@ -5,39 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from covla.errors import CovlaError
 from covla.evaluation.promotion_gate import Verdict, gate
 from covla.inference.predictor import Predictor
-from covla.posts.dataset import from_window
-from covla.posts.folder import read_folder
 from covla.posts.seen import unseen
 from covla.posts.training_post import TrainingPost
 from covla.registry.registry import ALIASES, Registry
 from covla.settings import Settings
-from covla.time_range import TimeRange
 
 log = logging.getLogger(__name__)
-
-
-def holdout(
-    settings: Settings, window: TimeRange | None, folder: Path | None, split: str
-) -> list[TrainingPost]:
-    """Labelled posts to judge by: the holdout of a window, or a folder's split. `promote` leaves
-    out those that a model has trained on all the same.
-
-    Raises:
-        CovlaError: both or none of window and folder are given, or there is no such post.
-    """
-    if (window is None) == (folder is None):
-        raise CovlaError("give exactly one of --window and --posts")
-    if folder is not None:
-        read = read_folder(folder, split=split, settings=settings)
-        return [
-            TrainingPost(row.post, row.label, "holdout", row.pair_type) for row in read if row.label
-        ]
-    assert window is not None
-    posts = from_window(window, settings)
-    return [row for row in posts if row.split == "holdout" and row.label is not None]
 
 
 def promote(

@@ -17,13 +17,11 @@ from covla.model.encoders import Encoders
 from covla.model.head import HeadRunner, folder_encoders, folder_towers
 from covla.model.runtime.backend import FILE, NETWORKS, Backend
 from covla.model.runtime.network import Arrays
-from covla.posts.dataset import from_window, sample
-from covla.posts.folder import read_folder
+from covla.posts.dataset import sample
 from covla.posts.training_post import TrainingPost
 from covla.registry import model_folder
 from covla.registry.registry import Registry
 from covla.settings import Settings
-from covla.time_range import TimeRange
 
 CALIBRATION = 300
 JUDGED = 1000
@@ -39,50 +37,12 @@ class Posts:
     source: dict[str, str]
 
 
-def posts_for(
-    settings: Settings,
-    window: TimeRange | None,
-    folder: Path | None,
-    split: str,
-    calibration_split: str,
+def export_posts(
+    calibration: Sequence[TrainingPost], judged: Sequence[TrainingPost], source: dict[str, str]
 ) -> Posts:
-    """The posts of an export: a folder's two splits, or a window's training and holdout posts.
-
-    Raises:
-        CovlaError: both or none of window and folder are given, the two splits are one, or there
-            is no such post.
-    """
-    if (window is None) == (folder is None):
-        raise CovlaError(
-            "give one of --posts and --window",
-            hint="Posts to calibrate on, and labelled ones that the model was not trained on to "
-            "compare its answers with the original's",
-        )
-    if folder is not None:
-        if split == calibration_split:
-            raise CovlaError(
-                f"split: {split!r} would both calibrate and judge",
-                hint="Give another --split or --calibration-split",
-            )
-
-        def read(name: str) -> list[TrainingPost]:
-            rows = read_folder(folder, split=name, settings=settings)
-            return [TrainingPost(row.post, row.label, pair_type=row.pair_type) for row in rows]
-
-        source = {"posts_folder": folder.name, "split": split}
-        return Posts(sample(read(calibration_split), CALIBRATION), _judged(read(split)), source)
-    assert window is not None
-    rows = from_window(window, settings)
-    known = [row for row in rows if row.split == "train"]
-    held = [row for row in rows if row.split == "holdout"]
-    for name, part in (("training", known), ("holdout", held)):
-        if not part:
-            raise CovlaError(f"no {name} post in {window}", hint="Give a longer --window")
-    return Posts(sample(known, CALIBRATION), _judged(held), {"window": str(window)})
-
-
-def _judged(rows: Sequence[TrainingPost]) -> list[TrainingPost]:
-    return sample([row for row in rows if row.label is not None] or rows, JUDGED)
+    """At most CALIBRATION posts to calibrate on and JUDGED to compare on, labelled ones if any."""
+    labelled = [row for row in judged if row.label is not None]
+    return Posts(sample(calibration, CALIBRATION), sample(labelled or judged, JUDGED), source)
 
 
 def export(
@@ -99,7 +59,7 @@ def export(
     Args:
         ref: the model: an alias, a version, or a folder; one that was trained, not exported.
         engine: of the new folder.
-        posts: see `posts_for`.
+        posts: see `export_posts`.
         settings: the registry, and where models and caches are.
         out: default: STATE/models/VERSION-ENGINE-PRECISION. The same export again is reused.
         progress: called with how many more posts were compared.

@@ -1,10 +1,8 @@
-"""Posts to train on: from a folder, or from another room by entry point; encoded once."""
+"""Posts of a folder to train on or to be held against."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from importlib.metadata import entry_points
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from covla.errors import CovlaError, TooFew
 from covla.posts.folder import Reading, read_folder
@@ -13,7 +11,6 @@ from covla.posts.splits import split_of as split_of  # noqa: PLC0414
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.time_range import TimeRange
 
 HELD_OUT = 0.1  # of a folder without a split "val"
 
@@ -83,34 +80,16 @@ def _by_content(
     return kept[0] + held + kept[1]
 
 
-def from_window(window: TimeRange, settings: Settings) -> list[TrainingPost]:
-    """Posts of a data window, by whatever is installed under entry point group `covla.sources`.
-
-    The source is a callable `(window, settings) -> list[TrainingPost]` named "window".
-
-    Raises:
-        CovlaError: nothing is installed there, or the window holds no post.
-    """
-    load: Callable[[TimeRange, Settings], list[TrainingPost]] = plugin("covla.sources", "window")
-    posts = load(window, settings)
-    if not posts:
-        raise TooFew(f"no post in the window {window}", hint="Ingest posts first")
-    return posts
-
-
-def plugin(group: str, name: str) -> Any:
-    """The object that is installed as entry point `name` of `group`.
+def folder_split(
+    folder: Path, split: str, settings: Settings, *, reading: Reading | None = None
+) -> list[TrainingPost]:
+    """Posts of one split of a posts folder as they are, labelled or not; none of them trains.
 
     Raises:
-        CovlaError: there is none.
+        CovlaError: a folder that cannot be used.
     """
-    found = entry_points(group=group, name=name)
-    if not found:
-        raise CovlaError(
-            f"nothing is installed as {name!r} of {group}",
-            hint="Install the features room, or use --posts DIR",
-        )
-    return next(iter(found)).load()
+    items = read_folder(folder, split=split, settings=settings, reading=reading)
+    return [TrainingPost(item.post, item.label, "holdout", item.pair_type) for item in items]
 
 
 def sample(posts: Sequence[TrainingPost], limit: int) -> list[TrainingPost]:

@@ -6,7 +6,8 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
-from covla.console import say
+import click
+
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings
 from services.stack.processes import locked
@@ -68,7 +69,7 @@ def install(settings: Settings) -> list[Path]:
 def _download(root: Path, folder: Path) -> None:
     import jgo
 
-    say(f"fetching Apache Kafka {VERSION} from Maven Central, 50 MB, once")
+    click.echo(f"fetching Apache Kafka {VERSION} from Maven Central, 50 MB, once", err=True)
     with tempfile.TemporaryDirectory(dir=root, prefix="draft-") as name:
         draft = Path(name) / "jars"
         draft.mkdir()

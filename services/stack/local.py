@@ -83,4 +83,4 @@ def _part(name: str) -> Any:
 def _answers(process: Process) -> bool:
     if process.name in PARTS:
         return bool(_part(process.name).answers(process.address))
-    return True  # rooms that start their own services watch their own health
+    return True  # who starts services of their own watches their health

@@ -73,7 +73,7 @@ def test_every_dag_is_expected_and_wired_as_the_design_says(parsed: dict[str, An
     assert parsed["graph"] == EXPECTED
 
 
-def test_parsing_imports_no_room_and_nothing_heavy(parsed: dict[str, Any]) -> None:
+def test_parsing_imports_none_of_our_packages_and_nothing_heavy(parsed: dict[str, Any]) -> None:
     assert parsed["imported"] == []
 
 

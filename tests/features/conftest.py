@@ -12,7 +12,7 @@ from tests.conftest import FreshState
 
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory: pytest.TempPathFactory, fresh_state: FreshState) -> Encoders:
-    """The `base` encoders, compiled once for all tests of this room."""
+    """The `base` encoders, compiled once for all tests of this package."""
     return load_encoders("base", Settings(state=fresh_state(tmp_path_factory.mktemp("encoders"))))
 
 

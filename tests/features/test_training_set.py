@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from covla.model.encoders import Encoders
-from covla.posts.dataset import from_window
 from covla.posts.image_decoding import decode_image
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import prepare
@@ -19,7 +18,7 @@ from features.definitions import POST_VIEWS
 from features.feature_store import feature_store
 from features.online import OnlineContext
 from features.rebuild import rebuild
-from features.source import write_teacher
+from features.source import load_window, write_teacher
 from features.training_set import training_set
 from tests.features.posts import START, make_label, make_post, store
 
@@ -202,7 +201,7 @@ def test_training_reads_the_window_with_pictures_and_teacher(
     other = {"p2": np.array([1, np.nan, 3, 4, 5], np.float32)}  # another teacher, another width
     write_teacher(DAY, other, "clip-1", offline_settings)
 
-    found = {row.post_id: row for row in from_window(DAY, offline_settings)}
+    found = {row.post_id: row for row in load_window(DAY, offline_settings)}
 
     assert [row.label for row in found.values()] == [None, "restaurant_cafe"] * 1 + [
         "restaurant_cafe",

@@ -7,6 +7,7 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
+from covla.cli.publish import publish
 from covla.kafka import clients
 from covla.posts.folder import FolderPost, read_folder
 from covla.posts.synthetic import generate, iter_posts
@@ -14,7 +15,6 @@ from covla.schemas.label import PostLabel
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from services.cli import publish
 from services.publish import restamp
 
 WINDOW = "2026-05-01T00:00:00Z/2026-05-02T00:00:00Z"

@@ -12,10 +12,12 @@ import openvino as ov
 import pytest
 from click.testing import CliRunner
 
+from covla.cli.export import export as verb
+from covla.cli.export import posts_for
+from covla.cli.posts_source import PostsSource
 from covla.errors import CovlaError
 from covla.evaluation.promotion import promote
-from covla.export_commands import export as verb
-from covla.inference.export import Posts, export, posts_for
+from covla.inference.export import Posts, export
 from covla.inference.predictor import Predictor
 from covla.model.head import HeadRunner
 from covla.model.runtime.backend import Backend
@@ -264,6 +266,6 @@ def test_the_verb_names_what_is_wrong(
 def test_a_folder_gives_one_split_to_calibrate_and_one_to_judge(
     rows: list[TrainingPost], state: Settings, tmp_path: Path
 ) -> None:
-    found = posts_for(state, None, _folder(rows, tmp_path / "posts"), "val", "train")
+    found = posts_for(PostsSource(_folder(rows, tmp_path / "posts"), None, "val"), "train", state)
     assert {row.post_id for row in found.calibration} == {row.post_id for row in rows[:8:2]}
     assert {row.post_id for row in found.judged} == {row.post_id for row in rows[1:8:2]}

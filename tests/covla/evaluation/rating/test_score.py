@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from covla.cli.rate import rate
 from covla.errors import CovlaError
-from covla.evaluation.rating.cli import rate
 from covla.evaluation.rating.score import score
 
 Table = list[list[str]]

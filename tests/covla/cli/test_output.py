@@ -2,7 +2,7 @@
 
 import pytest
 
-from covla.console import result
+from covla.cli.output import result
 
 
 def test_a_result_is_a_list_and_tables_for_people_and_one_line_of_json(

@@ -1,10 +1,11 @@
-"""Verbs of `covla/` itself. The top imports nothing heavier than click: `--help` loads it."""
+"""`covla contracts`."""
 
 from pathlib import Path
 
 import click
 
-from covla.console import json_option, result
+from covla.cli.options import json_option
+from covla.cli.output import result
 
 
 @click.command()

@@ -1,11 +1,12 @@
-"""Verbs that start, stop and ask services. The top imports nothing heavier than click."""
+"""Commands for local services: up, down, exec, status, ready, ui."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from covla.console import json_option, result, say
+from covla.cli.options import json_option
+from covla.cli.output import result, say
 
 if TYPE_CHECKING:
     from covla.settings import Settings

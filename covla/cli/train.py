@@ -1,19 +1,16 @@
-"""Verbs of training. The top imports nothing heavier than click: `--help` loads it."""
+"""Commands of training: train, teach, evaluate."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from covla.console import json_option, result, say, window_option
+from covla.cli.options import json_option, source_options
+from covla.cli.output import bars, result, say
 
 if TYPE_CHECKING:
-    from covla.posts.training_post import TrainingPost
-    from covla.settings import Settings
+    from covla.cli.posts_source import PostsSource
 
-posts_option = click.option(
-    "--posts", type=click.Path(path_type=Path, file_okay=False), help="A posts folder."
-)
 # Enough to gain what distillation gives, and `base` stays under five minutes on two cores.
 DEFAULT_UNLABELLED = 1000
 
@@ -45,33 +42,8 @@ unlabelled_option = click.option(
 )
 
 
-def _source(
-    posts: Path | None, window: Any, split: str | None, unlabelled: int | None, settings: "Settings"
-) -> "tuple[list[TrainingPost], dict[str, Any]]":
-    """The posts of a folder or of a window, and where they come from."""
-    from covla.posts.dataset import from_folder, from_window
-
-    if (posts is None) == (window is None):
-        raise click.UsageError("give one of --posts and --window")
-    if posts is not None:
-        from covla.posts.folder import Reading
-
-        reading = Reading()
-        rows = from_folder(posts, split, settings, unlabelled=unlabelled, reading=reading)
-        if str(reading):
-            say(f"{posts}: {reading}")
-        return rows, {"posts_folder": posts.resolve().name, "split": split, **reading.as_dict()}
-    rows = from_window(window, settings)
-    others = [row for row in rows if row.label is None]
-    kept = {id(row) for row in (others if unlabelled is None else others[:unlabelled])}
-    chosen = [row for row in rows if row.label is not None or id(row) in kept]
-    return chosen, {"window": str(window)}
-
-
 @click.command()
-@posts_option
-@window_option(required=False)
-@click.option("--split", default="train", show_default=True, help="Of the posts folder.")
+@source_options("train")
 @click.option(
     "--preset",
     default="base",
@@ -110,9 +82,7 @@ def _source(
 @click.option("--resume", is_flag=True, help="Go on with a run that was cut off.")
 @json_option
 def train(
-    posts: Path | None,
-    window: Any,
-    split: str,
+    source: "PostsSource",
     preset: str,
     arch: str,
     teacher: str,
@@ -137,7 +107,6 @@ def train(
     from covla.settings import get_settings
     from covla.training.config import Plan, usual_recipe
     from covla.training.mlflow_callback import tracker
-    from covla.training.progress import bars
     from covla.training.run import train as run
 
     settings = get_settings()
@@ -148,7 +117,7 @@ def train(
     changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
     plan = Plan(preset, arch, teacher, overrides=_overrides(overrides))
     plan.check(settings)
-    rows, about = _source(posts, window, split, unlabelled, settings)
+    rows, about = source.training(settings, unlabelled=unlabelled)
     plan = replace(plan, recipe=replace(usual_recipe(preset, len(rows)), **changes))
     taxonomy = load_taxonomy(settings=settings)
     folder = out or settings.models / f"{arch}-{plan.digest(rows, taxonomy, settings)}"
@@ -178,9 +147,7 @@ def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 @click.command()
-@posts_option
-@window_option(required=False)
-@click.option("--split", default="train", show_default=True, help="Of the posts folder.")
+@source_options("train")
 @teacher_option
 @click.option("--preset", default="base", show_default=True, help="Encoders of an ensemble.")
 @unlabelled_option
@@ -192,9 +159,7 @@ def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
 )
 @json_option
 def teach(
-    posts: Path | None,
-    window: Any,
-    split: str,
+    source: "PostsSource",
     teacher: str,
     preset: str,
     unlabelled: int | None,
@@ -213,22 +178,21 @@ def teach(
     from covla.posts.taxonomy import load_taxonomy
     from covla.settings import get_settings
     from covla.training.config import Plan
-    from covla.training.progress import bars
     from covla.training.teachers.distil import teach as run
 
     settings = get_settings()
     started = time.monotonic()
     Plan(preset, teacher=teacher).check(settings)
-    rows, about = _source(posts, window, split, unlabelled, settings)
+    rows, about = source.training(settings, unlabelled=unlabelled)
     taxonomy = load_taxonomy(settings=settings)
     with bars() as progress:
         vectors, name = run(
             rows, teacher, preset, taxonomy, settings, seed=seed, batch=batch, progress=progress
         )
-    if window is not None:
-        from covla.posts.dataset import plugin
+    if source.window is not None:
+        from features.source import write_teacher
 
-        plugin("covla.sinks", "teacher")(window, vectors, name, settings)
+        write_teacher(source.window, vectors, name, settings)
     seconds = round(time.monotonic() - started, 1)
     width = len(next(iter(vectors.values()), ()))
     told = {"vectors": len(vectors), "silent": len(rows) - len(vectors), "width": width}
@@ -236,9 +200,7 @@ def teach(
 
 
 @click.command()
-@posts_option
-@window_option(required=False)
-@click.option("--split", default="val", show_default=True, help="Of the posts folder.")
+@source_options("val")
 @click.option(
     "--model", "ref", required=True, help="champion, challenger, a version, or a model folder."
 )
@@ -250,9 +212,7 @@ def teach(
 @click.option("--seed", default=0, show_default=True, help="Of the noise.")
 @json_option
 def evaluate(
-    posts: Path | None,
-    window: Any,
-    split: str,
+    source: "PostsSource",
     ref: str,
     modality: str,
     kind: str | None,
@@ -261,21 +221,22 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Score a model on labelled posts, by the same Predictor that serves."""
-    from covla.evaluation.evaluate import judge, labelled_posts
+    from covla.errors import TooFew
+    from covla.evaluation.evaluate import judge
     from covla.posts.folder import Reading
     from covla.settings import get_settings
 
     settings = get_settings()
-    if (posts is None) == (window is None):
-        raise click.UsageError("give one of --posts and --window")
     reading = Reading()
-    rows = labelled_posts(posts, window, split, settings, reading)
+    rows = [row for row in source.posts(settings, reading=reading) if row.label is not None]
     if str(reading):
-        say(f"{posts}: {reading}")
+        say(f"{source.folder}: {reading}")
+    if not rows:
+        raise TooFew("no labelled post to score on", hint="Give another --split or --window")
     found = judge(rows, ref, settings, modality=modality, noise=kind, level=level, seed=seed)
     if repeats := found["repeats_of_training"]:
         say(f"{repeats} of the posts share their content with what the model trained on")
-    if posts is not None:
+    if source.folder is not None:
         counts = reading.as_dict()
         found |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
     result(found, as_json=as_json)

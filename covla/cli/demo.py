@@ -1,11 +1,12 @@
-"""The `demo` verb. The top imports nothing heavier than click: `--help` loads it."""
+"""`covla demo`."""
 
 import signal
 from pathlib import Path
 
 import click
 
-from covla.console import json_option, result, say
+from covla.cli.options import json_option
+from covla.cli.output import result, say
 
 
 @click.command()

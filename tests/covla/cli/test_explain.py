@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from covla.cli.explain import _read, explain
 from covla.errors import CovlaError
-from covla.inference.explanation.cli import _read, explain
 from covla.settings import Settings
 
 GOOD = '{"post_id": "a", "created_at": "2026-03-01T10:00:00Z", "text": "x"}'

@@ -1,54 +1,26 @@
-"""Verbs over model versions. The top imports nothing heavier than click: `--help` loads it."""
+"""Commands over model versions: promote, rollback, releases, predict."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from covla.console import json_option, result, say, window_option
+from covla.cli.options import json_option, posts_option, source_options
+from covla.cli.output import progress_bar, result, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from covla.time_range import TimeRange
-
-posts_option = click.option(
-    "--posts",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A posts folder.",
-)
-split_option = click.option(
-    "--split", default="test", show_default=True, help="The posts folder's split."
-)
-
-
-@contextmanager
-def progress_bar(words: str, total: int | None = None) -> "Iterator[Callable[[int], None]]":
-    """A bar on stderr, on a terminal; call what it gives with how much more is done."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(words, total=total)
-        yield lambda done: bar.advance(task, done)
+    from covla.cli.posts_source import PostsSource
 
 
 @click.command()
 @click.argument("candidate")
-@window_option(required=False)
-@posts_option
-@split_option
+@source_options("test", "The posts folder's split.", required=False)
 @click.option("--force", is_flag=True, help="Promote whatever the gate says; it is recorded.")
 @json_option
 def promote(
+    source: "PostsSource | None",
     candidate: str,
-    window: "TimeRange | None",
-    posts: Path | None,
-    split: str,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -62,13 +34,13 @@ def promote(
     from covla.settings import get_settings
 
     settings = get_settings()
-    judged = None
-    if window is not None or posts is not None:
-        judged = promotion.holdout(settings, window, posts, split)
+    posts = None
+    if source is not None:
+        posts = [row for row in source.posts(settings) if row.split == "holdout" and row.label]
     with progress_bar("posts through the gate") as progress:
-        done = promotion.promote(candidate, judged, settings, force=force, progress=progress)
-    data = {"window": str(window)} if window else {"posts_folder": str(posts)} if posts else {}
-    done |= data
+        done = promotion.promote(candidate, posts, settings, force=force, progress=progress)
+    if source is not None:
+        done |= {"posts_folder": str(source.folder)} if source.folder else source.about
     shown = done if as_json else {k: v for k, v in done.items() if k not in {"checks", "rules"}}
     result(shown, as_json=as_json)
     if not done["promoted"]:
@@ -141,7 +113,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
     "--model", "ref", default="champion", show_default=True, help="Alias, version, folder."
 )
 @posts_option
-@split_option
+@click.option("--split", default="test", show_default=True, help="The posts folder's split.")
 @click.option("--json", "as_json", is_flag=True, help="Add a last line that counts the answers.")
 def predict(ref: str, posts: Path | None, split: str, as_json: bool) -> None:
     """Predict posts, one JSON object a line from stdin or a posts folder; one line out for each.

@@ -1,4 +1,4 @@
-"""`covla explain`. The top imports nothing heavier than click."""
+"""`covla explain`."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from covla.console import json_option, result
+from covla.cli.options import json_option
+from covla.cli.output import result
 
 if TYPE_CHECKING:
     from covla.schemas.post import SocialPost

@@ -1,11 +1,12 @@
-"""`covla rate`: sheets for people out, agreement in. The top imports nothing heavier than click."""
+"""`covla rate`: sheets for people out, agreement in."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from covla.console import json_option, result, say
+from covla.cli.options import json_option
+from covla.cli.output import result, say
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 

@@ -1,10 +1,11 @@
-"""Verbs of the features room. The top imports nothing heavier than click: `--help` loads it."""
+"""Commands of the feature store: ingest, validate, features."""
 
 from typing import Any
 
 import click
 
-from covla.console import json_option, result, say, window_option
+from covla.cli.options import json_option, window_option
+from covla.cli.output import result, say
 
 
 @click.command()

@@ -1,8 +1,9 @@
-"""Verbs that serve: serve, stream, dlq. The top imports nothing heavier than click."""
+"""Commands that serve: serve, stream, dlq."""
 
 import click
 
-from covla.console import json_option, result, say
+from covla.cli.options import json_option
+from covla.cli.output import result, say
 
 _model = click.option(
     "--model",

@@ -1,11 +1,12 @@
-"""Verbs that publish posts. The top imports nothing heavier than click: `--help` loads it."""
+"""Commands that publish posts, or write synthetic ones to a folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from covla.console import TimeRangeType, json_option, result, say, window_option
+from covla.cli.options import TimeRangeType, json_option, window_option
+from covla.cli.output import result, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

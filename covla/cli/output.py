@@ -1,35 +1,11 @@
-"""What a verb says: progress and words on stderr, one JSON result as the last line of stdout."""
+"""What a command prints: progress and messages on stderr, its JSON result last on stdout."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
-
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the result as one JSON object, last on stdout."
-)
-
-
-class TimeRangeType(click.ParamType[Any]):
-    """A `--window START/END` option."""
-
-    name = "START/END"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from covla.time_range import TimeRange
-
-        return value if isinstance(value, TimeRange) else TimeRange.parse(value)
-
-
-def window_option(*, required: bool = True) -> Callable[[Any], Any]:
-    """The option that names a data window."""
-    return click.option(
-        "--window",
-        type=TimeRangeType(),
-        required=required,
-        help="Data window [start, end) as RFC 3339 START/END.",
-    )
 
 
 def say(message: str) -> None:
@@ -38,7 +14,7 @@ def say(message: str) -> None:
 
 
 def result(value: dict[str, Any], *, as_json: bool) -> None:
-    """End a verb: JSON when asked, otherwise the same fields as a short list and tables."""
+    """End a command: JSON with --json, otherwise the same fields as a short list and tables."""
     if as_json:
         import orjson
 
@@ -70,3 +46,39 @@ def _shown(item: Any) -> str:
     if isinstance(item, dict):
         return ", ".join(f"{key} {_shown(value)}" for key, value in item.items())
     return f"{item:.4f}" if isinstance(item, float) else str(item)
+
+
+@contextmanager
+def progress_bar(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr, on a terminal; call what it gives with how much more is done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A function (name, done, total) that draws one bar per name."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as drawn:
+        tasks: dict[str, object] = {}
+
+        def step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = drawn.add_task(name, total=total)
+            drawn.update(tasks[name], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield step

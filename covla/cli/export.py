@@ -1,15 +1,17 @@
-"""The verb `export`. The top imports nothing heavier than click: `--help` loads it."""
+"""`covla export`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from covla.console import json_option, result, say, window_option
-from covla.model_commands import posts_option, progress_bar
+from covla.cli.options import json_option, source_options
+from covla.cli.output import progress_bar, result, say
 
 if TYPE_CHECKING:
-    from covla.time_range import TimeRange
+    from covla.cli.posts_source import PostsSource
+    from covla.inference.export import Posts
+    from covla.settings import Settings
 
 
 @click.command()
@@ -20,11 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--precision", required=True, help="f32, bf16 (openvino, torch) or int8 (openvino, onnx)."
 )
-@window_option(required=False)
-@posts_option
-@click.option(
-    "--split", default="val", show_default=True, help="Of the folder: to compare answers on."
-)
+@source_options("val", "Of the folder: to compare predictions on.")
 @click.option(
     "--calibration-split", default="train", show_default=True, help="Of the folder, for int8."
 )
@@ -36,12 +34,10 @@ if TYPE_CHECKING:
 @click.option("--register", is_flag=True, help="Make it a version of the registry.")
 @json_option
 def export(
+    source: "PostsSource",
     model: str,
     name: str,
     precision: str,
-    window: "TimeRange | None",
-    posts: Path | None,
-    split: str,
     calibration_split: str,
     out: Path | None,
     register: bool,
@@ -54,7 +50,6 @@ def export(
     300 posts.
     """
     from covla.inference.export import export as run
-    from covla.inference.export import posts_for
     from covla.model.runtime.backend import Backend
     from covla.registry.registry import Registry
     from covla.settings import get_settings
@@ -62,7 +57,7 @@ def export(
     settings = get_settings()
     engine = Backend(name, precision)
     Registry(settings).resolve(model)
-    given = posts_for(settings, window, posts, split, calibration_split)
+    given = posts_for(source, calibration_split, settings)
     with progress_bar("posts compared", len(given.judged)) as progress:
         done = run(model, engine, given, settings, out=out, progress=progress)
     if register:
@@ -71,3 +66,29 @@ def export(
         say(Path(done["report"]).read_text())
         done.pop("parity")
     result(done, as_json=as_json)
+
+
+def posts_for(source: "PostsSource", calibration_split: str, settings: "Settings") -> "Posts":
+    """The posts of an export: two splits of a folder, or training and holdout of a time range.
+
+    Raises:
+        CovlaError: the two splits are one, or there is no such post.
+    """
+    from covla.errors import CovlaError
+    from covla.inference.export import export_posts
+
+    if source.folder is not None:
+        if source.split == calibration_split:
+            raise CovlaError(
+                f"split: {source.split!r} would both calibrate and judge",
+                hint="Give another --split or --calibration-split",
+            )
+        calibration = source.posts(settings, split=calibration_split)
+        return export_posts(calibration, source.posts(settings), source.about)
+    rows = source.posts(settings)
+    known = [row for row in rows if row.split == "train"]
+    held = [row for row in rows if row.split == "holdout"]
+    for name, part in (("training", known), ("holdout", held)):
+        if not part:
+            raise CovlaError(f"no {name} post in {source.window}", hint="Give a longer --window")
+    return export_posts(known, held, source.about)

@@ -1,11 +1,12 @@
-"""The verb of the study. The top imports nothing heavier than click: `--help` loads it."""
+"""`covla study`."""
 
 from pathlib import Path
 
 import click
 
-from covla.console import json_option, result, say
-from covla.training.cli import posts_option, unlabelled_option
+from covla.cli.options import json_option, posts_option
+from covla.cli.output import bars, result, say
+from covla.cli.train import unlabelled_option
 
 
 @click.group(invoke_without_command=True)
@@ -68,7 +69,6 @@ def study(
     from covla.evaluation.study.run import Ask
     from covla.evaluation.study.run import study as run
     from covla.settings import get_settings
-    from covla.training.progress import bars
     from covla.training.recipe import Recipe
 
     changes = {"epochs": epochs, "pretrain_epochs": pretrain_epochs}

@@ -1,0 +1,66 @@
+"""Options that several commands have."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as one JSON object, last on stdout."
+)
+
+
+class TimeRangeType(click.ParamType[Any]):
+    """A `--window START/END` option."""
+
+    name = "START/END"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from covla.time_range import TimeRange
+
+        return value if isinstance(value, TimeRange) else TimeRange.parse(value)
+
+
+def window_option(*, required: bool = True) -> Callable[[Any], Any]:
+    """The option that names a time range."""
+    return click.option(
+        "--window",
+        type=TimeRangeType(),
+        required=required,
+        help="Time range [start, end) as RFC 3339 START/END.",
+    )
+
+
+posts_option = click.option(
+    "--posts", type=click.Path(path_type=Path, file_okay=False), help="A posts folder."
+)
+
+
+def source_options(
+    split: str, split_help: str = "Of the posts folder.", *, required: bool = True
+) -> Callable[[Any], Any]:
+    """Options --posts, --window and --split, which become the argument `source`: a PostsSource, or
+    None when neither was given and `required` is false.
+
+    Raises:
+        click.UsageError: both were given, or none of them.
+    """
+
+    def decorate(command: Any) -> Any:
+        @posts_option
+        @window_option(required=False)
+        @click.option("--split", default=split, show_default=True, help=split_help)
+        @wraps(command)
+        def with_source(posts: Path | None, window: Any, split: str, **options: Any) -> Any:
+            from covla.cli.posts_source import PostsSource
+
+            if (posts is not None and window is not None) or (required and posts is window is None):
+                raise click.UsageError("give one of --posts and --window")
+            given = posts is not None or window is not None
+            return command(PostsSource(posts, window, split) if given else None, **options)
+
+        return with_source
+
+    return decorate

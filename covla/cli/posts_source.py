@@ -1,0 +1,80 @@
+"""The posts that a command works on: of a posts folder, or of a time range in the feature store."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from covla.cli.output import say
+from covla.errors import TooFew
+from covla.posts.dataset import folder_split, from_folder
+from covla.posts.folder import Reading
+from covla.posts.training_post import TrainingPost
+from covla.settings import Settings
+from covla.time_range import TimeRange
+
+
+@dataclass(frozen=True)
+class PostsSource:
+    """A posts folder and one of its splits, or a time range; one of `folder` and `window` is None.
+
+    A time range has its own split: a fifth of its posts, by content, is the holdout.
+    """
+
+    folder: Path | None
+    window: TimeRange | None
+    split: str
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Where the posts are from, as results and training.json have it."""
+        if self.folder is not None:
+            return {"posts_folder": self.folder.resolve().name, "split": self.split}
+        return {"window": str(self.window)}
+
+    def posts(
+        self, settings: Settings, *, split: str | None = None, reading: Reading | None = None
+    ) -> list[TrainingPost]:
+        """Posts of the folder's split (or of another `split`), or all of the time range.
+
+        Raises:
+            CovlaError: a folder that cannot be used.
+            TooFew: no post in the time range.
+        """
+        if self.folder is not None:
+            return folder_split(self.folder, split or self.split, settings, reading=reading)
+        return self._window_posts(settings)
+
+    def training(
+        self, settings: Settings, *, unlabelled: int | None
+    ) -> tuple[list[TrainingPost], dict[str, Any]]:
+        """Posts to train on with their holdout, and where they are from.
+
+        Args:
+            settings: limits of posts, and where the feature store is.
+            unlabelled: how many posts without a label to add; None for all.
+
+        Raises:
+            CovlaError: a folder that cannot be used, or no labelled post.
+            TooFew: no post in the time range.
+        """
+        if self.folder is not None:
+            reading = Reading()
+            posts = from_folder(
+                self.folder, self.split, settings, unlabelled=unlabelled, reading=reading
+            )
+            if str(reading):
+                say(f"{self.folder}: {reading}")
+            return posts, self.about | reading.as_dict()
+        posts = self._window_posts(settings)
+        others = [row for row in posts if row.label is None]
+        kept = {id(row) for row in (others if unlabelled is None else others[:unlabelled])}
+        return [row for row in posts if row.label is not None or id(row) in kept], self.about
+
+    def _window_posts(self, settings: Settings) -> list[TrainingPost]:
+        from features.source import load_window
+
+        assert self.window is not None
+        posts = load_window(self.window, settings)
+        if not posts:
+            raise TooFew(f"no post in the window {self.window}", hint="Ingest posts first")
+        return posts
