@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from bench import arguments, report
 from covla.cli.output import say
 from covla.evaluation.study.statistics import Bootstrap, difference
-from covla.metrics import ece, fit_temperature
+from covla.metrics import ece
 from covla.model.encoders import Encoders
 from covla.model.towers import load_towers
 from covla.posts.dataset import from_folder
@@ -32,6 +32,7 @@ from covla.training.fit import TowerShape, fit
 from covla.training.progress import quiet
 from covla.training.recipe import Recipe
 from covla.training.teachers.vectors import teacher_vectors
+from covla.training.temperature import fit_temperature
 
 
 def folds_of(labels: torch.Tensor, groups: list[str], folds: int) -> torch.Tensor:

@@ -1,84 +1,95 @@
-"""How good and how calibrated: metrics of probabilities against labels."""
+"""How good and how calibrated: metrics of predictions against labels, for all who measure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
 Array = np.ndarray[Any, Any]
+BINS = 15  # of confidence (Guo et al. 2017)
+FAILED = -1  # the y_pred of a post without a prediction
 
 
-def ece(probabilities: Array, labels: Array, *, bins: int = 15) -> float:
-    """Expected calibration error over equal-width bins of confidence (Guo et al. 2017)."""
+def macro_f1(y_true: Sequence[Any] | Array, y_pred: Sequence[Any] | Array) -> float:
+    """Mean F1 over the labels that occur in `y_true` or `y_pred`, n label indices or names each.
+
+    A label that is in neither says nothing of the model. FAILED is no label: such a post is missed
+    by its own.
+    """
+    labels = [label for label in np.union1d(y_true, y_pred) if label != FAILED]
+    return float(f1_score(y_true, y_pred, labels=labels, average="macro", zero_division=0))
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Posts whose confidence lies in one bin: their share of all, mean confidence and accuracy."""
+
+    share: float
+    confidence: float
+    accuracy: float
+
+
+def calibration_bins(probabilities: Array, y_true: Array) -> list[CalibrationBin]:
+    """The bins of equal width that hold a post; probabilities n x C, y_true n indices."""
     confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == labels
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    total = 0.0
-    for i in range(bins):
-        inside = which == i
-        if inside.any():
-            total += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
-    return float(total)
+    correct = probabilities.argmax(1) == y_true
+    which = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return [
+        CalibrationBin(
+            float((which == i).mean()),
+            float(confidence[which == i].mean()),
+            float(correct[which == i].mean()),
+        )
+        for i in np.unique(which)
+    ]
+
+
+def ece(probabilities: Array, y_true: Array) -> float:
+    """Expected calibration error (Guo et al. 2017); probabilities n x C, y_true n indices."""
+    bins = calibration_bins(probabilities, y_true)
+    return sum(one.share * abs(one.confidence - one.accuracy) for one in bins)
 
 
 def scores(
     probabilities: Array,
-    labels: Array,
+    y_true: Array,
     names: Sequence[str],
     pair_types: Sequence[str | None] | None = None,
 ) -> dict[str, Any]:
     """accuracy, macro_f1, weighted_f1, ece, per_label, per_pair_type and n.
 
-    F1 averages run over the labels that occur, as truth or as an answer: a label without any post
-    says nothing of the model.
-
     Args:
         probabilities: n x C.
-        labels: n indices.
+        y_true: n indices.
         names: C label names.
-        pair_types: n, for accuracy apart; None where a post has none.
+        pair_types: n, for accuracy by kind; None where a post has none.
     """
-    guess = probabilities.argmax(1)
-    right = guess == labels
-    per_label, f1s, counts = {}, [], []
-    for i, name in enumerate(names):
-        truth, said = labels == i, guess == i
-        if not truth.any() and not said.any():
-            continue
-        hits = float((truth & said).sum())
-        f1 = 2 * hits / float(truth.sum() + said.sum())
-        f1s.append(f1)
-        counts.append(int(truth.sum()))
-        per_label[name] = {
-            "f1": f1,
-            "precision": hits / max(int(said.sum()), 1),
-            "recall": hits / max(int(truth.sum()), 1),
-            "n": int(truth.sum()),
-        }
-    kinds = np.array([kind or "" for kind in pair_types or [""] * len(labels)])
+    y_pred = probabilities.argmax(1)
+    occur = np.union1d(y_true, y_pred)
+    columns = precision_recall_fscore_support(y_true, y_pred, labels=occur, zero_division=0)
+    kinds = np.array([kind or "" for kind in pair_types or [""] * len(y_true)])
     return {
-        "accuracy": float(right.mean()),
-        "macro_f1": float(np.mean(f1s)),
-        "weighted_f1": float(np.average(f1s, weights=counts)),
-        "ece": ece(probabilities, labels),
-        "per_label": per_label,
+        "accuracy": float(accuracy_score(y_true, y_pred)),
+        "macro_f1": macro_f1(y_true, y_pred),
+        "weighted_f1": float(f1_score(y_true, y_pred, average="weighted", zero_division=0)),
+        "ece": ece(probabilities, y_true),
+        "per_label": {
+            names[label]: {
+                "f1": float(f1),
+                "precision": float(precision),
+                "recall": float(recall),
+                "n": int(n),
+            }
+            for label, precision, recall, f1, n in zip(occur, *columns, strict=True)
+        },
         "per_pair_type": {
-            kind: {"accuracy": float(right[kinds == kind].mean()), "n": int((kinds == kind).sum())}
+            kind: {
+                "accuracy": float((y_pred == y_true)[kinds == kind].mean()),
+                "n": int((kinds == kind).sum()),
+            }
             for kind in sorted(set(kinds.tolist()) - {""})
         },
-        "n": len(labels),
+        "n": len(y_true),
     }
-
-
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature in 0.25..4 that minimises cross-entropy on held-out posts (Guo et al. 2017).
-
-    A grid in log space: exact enough, and the same on every machine.
-    """
-    grid = torch.logspace(-2, 2, 81, base=2.0, dtype=torch.float64)
-    losses = torch.stack(
-        [torch.nn.functional.cross_entropy(logits.double() / tau, labels) for tau in grid]
-    )
-    return float(grid[losses.argmin()])

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pandas as pd
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score
 
 from covla.errors import CovlaError
+from covla.metrics import macro_f1
 
 
 def performance(
@@ -56,7 +57,7 @@ def performance(
                 "posts": len(slot),
                 "labelled": len(known),
                 "accuracy": float(accuracy_score(*pair)),
-                "macro_f1": float(f1_score(*pair, average="macro", zero_division=0)),
+                "macro_f1": macro_f1(*pair),
             }
         )
     return rows

@@ -85,8 +85,8 @@ def measure(
 
 
 def calibration_error(probabilities: Sequence[Sequence[float]], truth: Array) -> float:
-    """ECE over ten bins; posts that failed (no probabilities) are left out. 1 when all did."""
+    """ECE; posts that failed (no probabilities) are left out. 1 when all did."""
     known = [i for i, row in enumerate(probabilities) if row]
     if not known:
         return 1.0
-    return ece(np.asarray([probabilities[i] for i in known]), truth[known], bins=10)
+    return ece(np.asarray([probabilities[i] for i in known]), truth[known])

@@ -13,6 +13,7 @@ from covla.evaluation.gate_report import html
 from covla.evaluation.gate_scores import CONDITIONS, Array, Measured, calibration_error, measure
 from covla.files import draft_of
 from covla.inference.predictor import Predictor
+from covla.metrics import macro_f1
 from covla.posts.dataset import sample
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
@@ -142,14 +143,6 @@ def _correct(measured: Measured, condition: str, truth: Array) -> Array:
     return np.asarray(np.array(measured.predicted[condition]) == truth, dtype=float)
 
 
-def macro_f1(predicted: Sequence[int], truth: Array) -> float:
-    """Mean F1 over the labels that occur in `truth`."""
-    from sklearn.metrics import f1_score
-
-    labels = np.unique(truth)
-    return float(f1_score(truth, predicted, labels=labels, average="macro", zero_division=0))
-
-
 def margin(new: Array, old: Array, least: float, most: float) -> float:
     """How far the mean of `new` may lie below that of `old`, both 0/1 on the same posts."""
     if len(new) < 2:
@@ -190,7 +183,7 @@ def _floors(new: Measured, truth: Array, labels: list[str], rules: Rules) -> lis
 def _against(
     new: Measured, old: Measured, truth: Array, labels: list[str], rules: Rules
 ) -> list[Check]:
-    f1, old_f1 = (macro_f1(m.predicted["clean"], truth) for m in (new, old))
+    f1, old_f1 = (macro_f1(truth, m.predicted["clean"]) for m in (new, old))
     checks = [_least("macro-F1", f1, old_f1, old_f1, "the champion's")]
     for condition in CONDITIONS:
         a, b = (_correct(m, condition, truth) for m in (new, old))

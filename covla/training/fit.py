@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from covla.errors import CovlaError
-from covla.metrics import fit_temperature
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.model.described import weights_id
@@ -31,6 +30,7 @@ from covla.training.kernel_ridge import support_of
 from covla.training.label_nodes import fit_label_nodes
 from covla.training.pca import Features, Reduction
 from covla.training.recipe import Recipe
+from covla.training.temperature import fit_temperature
 from covla.training.trainer import run_stage
 
 Array = np.ndarray[Any, np.dtype[np.float32]]

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import f1_score
 
-from covla.metrics import ece, fit_temperature, scores
+from covla.metrics import FAILED, calibration_bins, ece, macro_f1, scores
 
 
 def test_scores_agree_with_scikit_learn() -> None:
@@ -27,8 +26,17 @@ def test_ece_of_certain_answers_is_their_error_rate() -> None:
     assert ece(probabilities, np.array([0, 0, 0, 0])) == 0
 
 
-def test_the_temperature_that_scaled_the_logits_is_found_again() -> None:
-    torch.manual_seed(0)
-    true = torch.randn(4000, 3) * 2
-    labels = torch.distributions.Categorical(logits=true).sample()
-    assert fit_temperature(true * 2, labels) == pytest.approx(2.0, rel=0.1)
+def test_macro_f1_is_over_labels_that_occur_and_a_failed_post_is_missed() -> None:
+    assert macro_f1([0, 1, 2], [0, 1, 2]) == 1.0
+    assert macro_f1([0, 1, 2], [0, 1, FAILED]) == pytest.approx(2 / 3)
+    # 3 occurs as a prediction only.
+    assert macro_f1([0, 1, 2], [0, 1, 3]) == pytest.approx(2 / 4)
+    assert macro_f1(["home", "shop"], ["home", "shop"]) == 1.0
+
+
+def test_every_post_is_in_one_calibration_bin() -> None:
+    rng = np.random.default_rng(1)
+    probabilities = rng.dirichlet(np.ones(3), 500)
+    bins = calibration_bins(probabilities, rng.integers(0, 3, 500))
+    assert sum(one.share for one in bins) == pytest.approx(1)
+    assert all(one.confidence >= 1 / 3 for one in bins)

@@ -1,5 +1,6 @@
 """Outcomes to rows: mean and spread over seeds, and differences with their intervals."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from covla.evaluation.study.outcome import Outcome
 from covla.evaluation.study.rows import Row
 from covla.evaluation.study.statistics import Bootstrap, difference, spread
-from covla.metrics import ece, scores
+from covla.metrics import calibration_bins, ece, scores
 
 Array = np.ndarray[Any, Any]
 Record = dict[str, Any]
@@ -192,20 +193,10 @@ class Summary:
         rows: list[list[float]] = shares.tolist()
         return rows
 
-    def _reliability(self, name: str, bins: int = 10) -> list[dict[str, float]]:
-        """Confidence, accuracy and share of the answers of all seeds, per bin that has some."""
-        said = np.concatenate([run.probabilities() for run in self.outcomes[name]])
-        confidence, right = (
-            said.max(1),
-            said.argmax(1) == np.tile(self.truth, len(self.outcomes[name])),
-        )
-        which = np.minimum((confidence * bins).astype(int), bins - 1)
+    def _reliability(self, name: str) -> list[dict[str, float]]:
+        """Confidence, accuracy and share of the predictions of all seeds, per bin that has some."""
+        runs = self.outcomes[name]
+        probabilities = np.concatenate([run.probabilities() for run in runs])
         return [
-            {
-                "confidence": float(confidence[which == i].mean()),
-                "accuracy": float(right[which == i].mean()),
-                "share": float((which == i).mean()),
-            }
-            for i in range(bins)
-            if (which == i).any()
+            asdict(one) for one in calibration_bins(probabilities, np.tile(self.truth, len(runs)))
         ]

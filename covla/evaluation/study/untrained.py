@@ -10,7 +10,6 @@ from covla.evaluation.study.inputs import Inputs
 from covla.evaluation.study.outcome import Outcome
 from covla.evaluation.study.teaching import Teaching
 from covla.inference.text_image_similarity import Agreement
-from covla.metrics import fit_temperature
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
@@ -20,6 +19,7 @@ from covla.settings import Settings
 from covla.training.dataset import Prepped, pooled
 from covla.training.kernel_ridge import support_of
 from covla.training.label_nodes import fit_label_nodes
+from covla.training.temperature import fit_temperature
 
 Array = np.ndarray[Any, Any]
 # Cosines lie close together: this brings them to where the temperature's grid looks.

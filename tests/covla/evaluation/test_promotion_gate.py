@@ -10,7 +10,7 @@ import pytest
 
 from covla.errors import CovlaError
 from covla.evaluation.gate_scores import CONDITIONS, Measured
-from covla.evaluation.promotion_gate import Check, Rules, _against, _floors, gate, macro_f1, margin
+from covla.evaluation.promotion_gate import Check, Rules, _against, _floors, gate, margin
 from covla.inference.predictor import Predictor
 from covla.posts.dataset import sample
 from covla.posts.synthetic import generate
@@ -107,11 +107,6 @@ def test_margins_grow_with_noise_within_their_bounds() -> None:
     a, b = rng.integers(0, 2, (2, 100)).astype(float)
     assert margin(a, b, 0.01, 0.05) == 0.05
     assert 0.01 < margin(*rng.integers(0, 2, (2, 4000)).astype(float), 0.01, 0.05) < 0.05
-
-
-def test_macro_f1_of_a_failed_post_is_a_wrong_answer() -> None:
-    assert macro_f1([0, 1, 2], np.array([0, 1, 2])) == 1.0
-    assert macro_f1([0, 1, -1], np.array([0, 1, 2])) == pytest.approx(2 / 3)
 
 
 def test_a_sample_does_not_depend_on_the_order_of_the_posts() -> None:
