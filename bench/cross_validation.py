@@ -31,6 +31,7 @@ from covla.training.dataset import Prepped, encode, prepare_posts
 from covla.training.fit import TowerShape, fit
 from covla.training.progress import quiet
 from covla.training.recipe import Recipe
+from covla.training.teachers.resolve import resolve
 from covla.training.teachers.vectors import teacher_vectors
 from covla.training.temperature import fit_temperature
 
@@ -51,7 +52,7 @@ def _plan(arch: str, changes: str) -> Plan:
     pairs = dict(pair.split("=", 1) for pair in changes.split(",") if pair)
     given: dict[str, Any] = {name: json.loads(value) for name, value in pairs.items()}
     recipe = {name: given.pop(name) for name in list(given) if hasattr(Recipe(), name)}
-    teacher = given.pop("teacher", "ensemble")
+    teacher = resolve(given.pop("teacher", "ensemble"))
     return Plan(arch=arch, teacher=teacher, recipe=Recipe(**recipe), overrides=given)
 
 
@@ -77,7 +78,7 @@ def main() -> None:
     references = args.against.split(",")
     plans = [_plan(args.arch, args.set), *(_plan(arch, args.against_set) for arch in references)]
     for plan in plans:
-        plan.check(settings)
+        plan.check()
     rows = from_folder(Path(args.posts), "train", settings, unlabelled=args.unlabelled)
     data = prepare_posts(rows, taxonomy, settings, lambda *_: None)
     towers, tokenizer = load_towers("base")

@@ -21,6 +21,7 @@ from covla.settings import get_settings
 from covla.training.config import Plan
 from covla.training.recipe import Recipe
 from covla.training.run import train
+from covla.training.teachers.resolve import NO_TEACHER
 
 START, END = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 8, tzinfo=UTC)
 
@@ -39,8 +40,8 @@ def main() -> None:
     plain = Recipe(pretrain_epochs=0, noisy_copies=0)
     plans = {
         "covla": Plan(),
-        "text": Plan(arch="text", teacher="none", recipe=plain),
-        "image": Plan(arch="image", teacher="none", recipe=plain),
+        "text": Plan(arch="text", teacher=NO_TEACHER, recipe=plain),
+        "image": Plan(arch="image", teacher=NO_TEACHER, recipe=plain),
     }
     accuracy: dict[str, list[float]] = {name: [] for name in plans}
     with tempfile.TemporaryDirectory() as scratch:

@@ -70,6 +70,7 @@ def study(
     from covla.evaluation.study.run import study as run
     from covla.settings import get_settings
     from covla.training.recipe import Recipe
+    from covla.training.teachers.resolve import resolve
 
     changes = {"epochs": epochs, "pretrain_epochs": pretrain_epochs}
     recipe = replace(Recipe(), **{k: v for k, v in changes.items() if v is not None})
@@ -79,9 +80,10 @@ def study(
         all_of_it if budgets is None else budgets, all_of_it if noise is None else noise,
         unlabelled,
     )  # fmt: skip
-    common = Common(preset, teacher, recipe)
+    settings = get_settings()
+    common = Common(preset, resolve(teacher, settings), recipe)
     with bars() as progress:
-        done = run(posts, out, ask, common, get_settings(), jobs=jobs, progress=progress)
+        done = run(posts, out, ask, common, settings, jobs=jobs, progress=progress)
     say(f"{done['folder']} {'was there' if done['there'] else 'is done'}: {done['rows']} rows")
     result(done, as_json=as_json)
 

@@ -108,6 +108,7 @@ def train(
     from covla.training.config import Plan, usual_recipe
     from covla.training.mlflow_callback import tracker
     from covla.training.run import train as run
+    from covla.training.teachers.resolve import resolve
 
     settings = get_settings()
     asked = {
@@ -115,12 +116,12 @@ def train(
         "noisy_copies": noisy_copies,
     }  # fmt: skip
     changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
-    plan = Plan(preset, arch, teacher, overrides=_overrides(overrides))
-    plan.check(settings)
+    plan = Plan(preset, arch, resolve(teacher, settings), overrides=_overrides(overrides))
+    plan.check()
     rows, about = source.training(settings, unlabelled=unlabelled)
     plan = replace(plan, recipe=replace(usual_recipe(preset, len(rows)), **changes))
     taxonomy = load_taxonomy(settings=settings)
-    folder = out or settings.models / f"{arch}-{plan.digest(rows, taxonomy, settings)}"
+    folder = out or settings.models / f"{arch}-{plan.digest(rows, taxonomy)}"
     with bars() as progress:
         done = run(
             rows, plan, folder, taxonomy, settings, about=about, resume=resume,
@@ -177,17 +178,17 @@ def teach(
 
     from covla.posts.taxonomy import load_taxonomy
     from covla.settings import get_settings
-    from covla.training.config import Plan
     from covla.training.teachers.distil import teach as run
+    from covla.training.teachers.resolve import resolve
 
     settings = get_settings()
     started = time.monotonic()
-    Plan(preset, teacher=teacher).check(settings)
+    resolved = resolve(teacher, settings)
     rows, about = source.training(settings, unlabelled=unlabelled)
     taxonomy = load_taxonomy(settings=settings)
     with bars() as progress:
         vectors, name = run(
-            rows, teacher, preset, taxonomy, settings, seed=seed, batch=batch, progress=progress
+            rows, resolved, preset, taxonomy, settings, seed=seed, batch=batch, progress=progress
         )
     if source.window is not None:
         from features.source import write_teacher

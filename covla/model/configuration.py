@@ -14,6 +14,14 @@ FUSIONS = ("cmf", "gate", "concat", "late", "text", "image")
 HASHTAGS = 4
 
 
+# What training finds in posts, encoders and teacher, and nobody sets by hand.
+SET_BY_TRAINING = frozenset({
+    "encoders", "encoder_id", "text_width", "image_width", "regions", "labels", "languages",
+    "text_quality", "image_quality", "teacher_width", "with_towers", "support",
+    "softmax_temperature",
+})  # fmt: skip
+
+
 class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
     """Configuration of `CovlaModel`.
 

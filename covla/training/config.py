@@ -9,12 +9,11 @@ import orjson
 
 from covla.errors import CovlaError
 from covla.model.baselines import arch_overrides
-from covla.model.configuration import CovlaConfig
+from covla.model.configuration import SET_BY_TRAINING, CovlaConfig
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
-from covla.settings import Settings
 from covla.training.recipe import Recipe, describe
-from covla.training.teachers.resolve import resolve
+from covla.training.teachers.resolve import ENSEMBLE, Teacher
 
 # Of stage 2. Towers from scratch that take 40 steps, ten epochs of 240 posts, have learnt nothing.
 STEPS_FROM_SCRATCH = 120
@@ -38,40 +37,34 @@ def usual_recipe(preset: str, posts: int) -> Recipe:
 class Plan:
     """What to train. The same plan on the same posts gives the same folder, byte for byte.
 
-    preset: `base`, `tiny`, a hub id or folder, or TEXT+IMAGE. teacher: as
-    `covla.training.teachers.resolve` takes it; its weights are part of the plan. overrides: fields
-    of `CovlaConfig` beside those of `arch`.
+    preset: `base`, `tiny`, a hub id or folder, or TEXT+IMAGE. teacher: resolved, so that its
+    weights are part of the plan. overrides: fields of `CovlaConfig` beside those of `arch`.
     """
 
     preset: str = "base"
     arch: str = "covla"
-    teacher: str = "ensemble"
+    teacher: Teacher = ENSEMBLE
     recipe: Recipe = field(default_factory=Recipe)
     overrides: dict[str, Any] = field(default_factory=dict)
 
-    def check(self, settings: Settings | None = None) -> None:
+    def check(self) -> None:
         """Before any long work.
 
-        Args:
-            settings: where the registry is, for teacher `self`; default: the process's.
-
         Raises:
-            CovlaError: an unknown architecture, teacher or configuration field.
+            CovlaError: an unknown architecture or configuration field, or one that training sets.
         """
         arch_overrides(self.arch)
-        resolve(self.teacher, settings)
         known = CovlaConfig(labels=["a", "b"])
         for name in self.overrides:
             if not hasattr(known, name):
                 raise CovlaError(f"{name}: no such field of the model's configuration")
+            if name in SET_BY_TRAINING:
+                raise CovlaError(f"{name}: follows from the posts, the encoders and the teacher")
         CovlaConfig(labels=["a", "b"], **arch_overrides(self.arch) | self.overrides)
 
-    def digest(
-        self, posts: list[TrainingPost], taxonomy: Taxonomy, settings: Settings | None = None
-    ) -> str:
+    def digest(self, posts: list[TrainingPost], taxonomy: Taxonomy) -> str:
         """Identity of this plan on these posts (SHA-256, 16 hex digits)."""
-        teacher = resolve(self.teacher, settings).id
-        about = [self.preset, self.arch, teacher, describe(self.recipe), self.overrides]
+        about = [self.preset, self.arch, self.teacher.id, describe(self.recipe), self.overrides]
         total = hashlib.sha256(orjson.dumps([*about, taxonomy.names]))
         for row in posts:
             total.update(row.post.to_json())

@@ -61,10 +61,10 @@ def train(
     """
     started = time.monotonic()
     quiet()
-    plan.check(settings)
+    plan.check()
     check_labels(posts, taxonomy)
-    check_teacher(plan.teacher, posts, settings)
-    digest = plan.digest(posts, taxonomy, settings)
+    check_teacher(plan.teacher, posts)
+    digest = plan.digest(posts, taxonomy)
     if out.exists():
         return _existing(out, digest)
     work = out.with_name(f"{out.name}.work")
@@ -75,7 +75,7 @@ def train(
     towers, tokenizer = _towers(plan, data)
     features = vectors = None
     frozen = plan.preset != "tiny"
-    if frozen or plan.teacher != "none":
+    if frozen or plan.teacher.kind != "none":
         # A student whose towers train with it has no features of its own to teach from.
         pair = (towers, tokenizer) if frozen else load_towers("base")
         encoders = Encoders(*pair, cache=settings.cache, device=settings.device)
@@ -97,7 +97,7 @@ def train(
     story = (about or {}) | {
         "preset": plan.preset,
         "arch": plan.arch,
-        "teacher": plan.teacher,
+        "teacher": plan.teacher.name,
         "seed": plan.recipe.seed,
         "recipe": describe(plan.recipe),
         "overrides": plan.overrides,

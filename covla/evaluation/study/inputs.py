@@ -24,6 +24,7 @@ from covla.training.dataset import Prepped, Progress, encode, prepare_posts
 from covla.training.feature_cache import IMAGE, FeatureCache
 from covla.training.fit import TowerShape
 from covla.training.pca import Features, Reduction
+from covla.training.teachers.resolve import Teacher
 
 NOISE_SEED = 0
 CONDITIONS = tuple(
@@ -98,7 +99,7 @@ def gather(
     work: Path,
     *,
     noise: bool,
-    teacher: str,
+    teacher: Teacher,
     copies: int,
     unlabelled: int | None,
     progress: Progress,
@@ -106,7 +107,7 @@ def gather(
     """Prepare and encode every post, and the noisy ones of every kind and level, once.
 
     Args:
-        teacher: whom to ask; "none" when no row that is still to be fitted needs one.
+        teacher: NO_TEACHER when no row that is still to be fitted needs one.
         copies: noisy ones of every post that trains.
         unlabelled: how many posts without a label rows learn from; None for all.
         work: the noisy posts' features are kept in `work`/features.

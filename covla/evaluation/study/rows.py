@@ -8,6 +8,7 @@ from covla.errors import CovlaError
 from covla.model.configuration import CovlaConfig
 from covla.training.config import Plan
 from covla.training.recipe import Recipe
+from covla.training.teachers.resolve import ENSEMBLE, NO_TEACHER, Teacher
 
 BUDGETS = (0.1, 0.25, 0.5)
 _COSTLY = ("xattn", "sgmft")
@@ -68,7 +69,7 @@ class Row:
             recipe = replace(recipe, noisy_copies=0)
         if not self.teacher:
             recipe = replace(recipe, epochs=round(recipe.epochs / self.share))
-        teacher = common.teacher if self.teacher else "none"
+        teacher = common.teacher if self.teacher else NO_TEACHER
         return Plan(self.preset or common.preset, self.arch, teacher, recipe, self.overrides)
 
 
@@ -77,12 +78,12 @@ class Common:
     """What all rows of a study share: towers, teacher, and how long and how fast to learn."""
 
     preset: str = "base"
-    teacher: str = "ensemble"
+    teacher: Teacher = ENSEMBLE
     recipe: Recipe = field(default_factory=Recipe)
 
     def describe(self) -> dict[str, Any]:
         """As plain data."""
-        return asdict(self)
+        return asdict(self) | {"teacher": self.teacher.name}
 
 
 def _ablation(what: str, **changes: Any) -> Row:
@@ -133,11 +134,11 @@ def choose(names: Sequence[str], common: Common) -> list[Row]:
             raise CovlaError(f"rows: {name!r} is not one of {', '.join(sorted(known))}")
     chosen = [row for row in rows if not names or row.name in names or row.kind in names]
     for row in list(chosen):
-        if row.teacher and common.teacher == "none" and row.kind not in {"covla", "ablation"}:
+        if row.teacher and common.teacher.kind == "none" and row.kind not in {"covla", "ablation"}:
             if names:
                 raise CovlaError(f"rows: {row.name} needs a teacher", hint="Give --teacher")
             chosen.remove(row)
-        elif row.name == "teacher" and common.teacher != "ensemble":
+        elif row.name == "teacher" and common.teacher.kind != "ensemble":
             if names:
                 raise CovlaError("rows: only the teacher `ensemble` names a label by itself")
             chosen.remove(row)

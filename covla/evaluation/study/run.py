@@ -30,6 +30,7 @@ from covla.posts.taxonomy import Taxonomy, load_taxonomy
 from covla.settings import Settings
 from covla.training.dataset import Progress
 from covla.training.progress import quiet
+from covla.training.teachers.resolve import NO_TEACHER
 from covla.training.teachers.vectors import check_teacher
 
 Array = np.ndarray[Any, Any]
@@ -77,11 +78,11 @@ def study(
     rows = choose(ask.names, common)
     rows = with_budgets(rows) if ask.budgets else rows
     for row in rows:
-        row.plan(common, 0).check(settings)
+        row.plan(common, 0).check()
     wanted = None if any(row.every_post for row in rows) else ask.unlabelled
     posts = read_posts(folder, ask.split, taxonomy, settings, unlabelled=wanted)
     if any(row.teacher for row in rows):
-        check_teacher(common.teacher, posts.train, settings)
+        check_teacher(common.teacher, posts.train)
     asked = {
         "posts": posts.digest, "split": ask.split, "seeds": ask.seeds,
         "rows": [row.name for row in rows], "noise": ask.noise, "unlabelled": ask.unlabelled,
@@ -158,7 +159,7 @@ class Runner:
         taught = any(row.teacher for row, _ in tasks)
         self.inputs, self.encoders, self.teaching = gather(
             self.posts, self.rows, self.common.preset, self.taxonomy, self.settings, self.work,
-            noise=noise, teacher=self.common.teacher if taught else "none",
+            noise=noise, teacher=self.common.teacher if taught else NO_TEACHER,
             unlabelled=self.ask.unlabelled,
             copies=max(row.plan(self.common, 0).recipe.noisy_copies for row in self.rows),
             progress=self.progress,
@@ -219,8 +220,9 @@ class Runner:
         conditions = CONDITIONS if self.ask.noise and row.noisy else ()
         plan = row.plan(self.common, seed)
         about = [
-            row.name, row.share, seed, plan.preset, plan.arch, plan.teacher, plan.recipe.__dict__,
-            plan.overrides, conditions, row.every_post, self.ask.unlabelled, self.posts.digest,
+            row.name, row.share, seed, plan.preset, plan.arch, plan.teacher.id,
+            plan.recipe.__dict__, plan.overrides, conditions, row.every_post,
+            self.ask.unlabelled, self.posts.digest,
             self.common.preset, self.taxonomy.names, code_digest(),
         ]  # fmt: skip
         key = hashlib.sha256(orjson.dumps(about)).hexdigest()[:16]

@@ -12,6 +12,7 @@ from covla.settings import Settings
 from covla.training.dataset import Prepped, Progress, encode, pooled
 from covla.training.teachers.embeddings import counter
 from covla.training.teachers.ensemble import Pooled, ensemble, lite2
+from covla.training.teachers.resolve import Teacher
 from covla.training.teachers.vectors import standardise, teacher_vectors
 
 Array = np.ndarray[Any, Any]
@@ -32,7 +33,7 @@ class Teaching:
     @classmethod
     def of(
         cls,
-        kind: str,
+        teacher: Teacher,
         data: Prepped,
         judged: list[bool],
         encoders: Encoders,
@@ -45,16 +46,16 @@ class Teaching:
         Raises:
             CovlaError: the teacher is silent about all posts that train.
         """
-        if kind == "none":
+        if teacher.kind == "none":
             return cls()
-        if kind != "ensemble":
+        if teacher.kind != "ensemble":
             learns = [i for i, no in enumerate(judged) if not no]
             part = Prepped(
                 [data.posts[i] for i in learns], [data.prepared[i] for i in learns],
                 data.labels[learns], 0,
             )  # fmt: skip
             given = part, encoders, taxonomy, settings, 0, progress
-            return cls(fixed=teacher_vectors(kind, *given))
+            return cls(fixed=teacher_vectors(teacher, *given))
         features = encode(data, encoders, settings, progress)
         text, image = pooled(features, (encoders.text_width, encoders.image_width))
         more = lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))

@@ -10,11 +10,10 @@ from covla.posts.dataset import check_labels
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.config import Plan
 from covla.training.dataset import Progress, prepare_posts
 from covla.training.progress import quiet
 from covla.training.teachers.embeddings import ask_about
-from covla.training.teachers.resolve import resolve
+from covla.training.teachers.resolve import Teacher
 from covla.training.teachers.vectors import check_teacher, ensemble_vectors
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -22,7 +21,7 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 
 def teach(
     posts: list[TrainingPost],
-    kind: str,
+    teacher: Teacher,
     preset: str,
     taxonomy: Taxonomy,
     settings: Settings,
@@ -36,21 +35,19 @@ def teach(
     A post that the teacher is silent about is left out.
 
     Args:
-        kind: as `covla.training.teachers.resolve` takes it, but not "none".
+        teacher: any but "none".
         preset, seed: the encoders and the seed of an ensemble; others do not depend on them.
         batch: posts at a time, for teachers that are networks.
 
     Raises:
-        CovlaError: bad labels, no such teacher or preset, or it cannot answer.
+        CovlaError: bad labels, no such preset, or the teacher fails.
     """
     quiet()
-    Plan(preset=preset, teacher=kind).check(settings)
-    teacher = resolve(kind, settings)
     if teacher.kind == "none":
         raise CovlaError("teacher: there is nothing to teach with 'none'")
     if batch is not None and batch < 1:
         raise CovlaError(f"batch: {batch} is less than 1")
-    check_teacher(kind, posts, settings)
+    check_teacher(teacher, posts)
     if teacher.kind == "ensemble":
         if preset == "tiny":
             raise CovlaError("preset: an ensemble needs frozen encoders; `tiny` has none")

@@ -53,6 +53,10 @@ class Teacher:
         return f"{'self' if self.kind == 'self' else Path(self.source).name}-{total}"
 
 
+NO_TEACHER = Teacher("none", "none")
+ENSEMBLE = Teacher("ensemble", "ensemble")
+
+
 def resolve(name: str, settings: Settings | None = None) -> Teacher:
     """The teacher of that name.
 
@@ -65,10 +69,9 @@ def resolve(name: str, settings: Settings | None = None) -> Teacher:
         CovlaError: no such teacher, no weights, a damaged file, or an unsupported model type.
         ServiceUnavailable: the registry or the hub does not answer.
     """
-    if name == "none":
-        return Teacher("none", name)
-    if name == "ensemble":
-        return Teacher("ensemble", name)
+    for teacher in (NO_TEACHER, ENSEMBLE):
+        if name == teacher.name:
+            return teacher
     if name == "self":
         from covla.registry.registry import Registry
 

@@ -20,7 +20,7 @@ from covla.settings import Settings
 from covla.training.dataset import Prepped, Progress, encode, pooled
 from covla.training.teachers.embeddings import ask, counter
 from covla.training.teachers.ensemble import VERSION, Pooled, ensemble, lite2
-from covla.training.teachers.resolve import Teacher, resolve
+from covla.training.teachers.resolve import Teacher
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -112,14 +112,13 @@ def _own(teacher: Teacher, row: TrainingPost) -> Array | None:
     return row.teacher if ensembles else None
 
 
-def check_teacher(kind: str, posts: Sequence[TrainingPost], settings: Settings) -> None:
+def check_teacher(teacher: Teacher, posts: Sequence[TrainingPost]) -> None:
     """Hold a teacher against the posts before any long work.
 
     Raises:
-        CovlaError: there is no such teacher, the vectors that came with the posts have other
-            widths, or the teacher is silent about all posts that train.
+        CovlaError: the vectors that came with the posts have other widths, or the teacher
+            abstains from all posts that train.
     """
-    teacher = resolve(kind, settings)
     if teacher.kind == "none":
         return
     width = teacher.width
@@ -131,18 +130,18 @@ def check_teacher(kind: str, posts: Sequence[TrainingPost], settings: Settings) 
         if len(vector) != width:
             raise CovlaError(
                 f"teacher: the stored vector of post {row.post_id} is {len(vector)} wide, "
-                f"{kind} says {width}",
+                f"{teacher.name} says {width}",
                 hint="Ask the teacher about these posts again: covla teach --window ...",
             )
     if teacher.kind == "self" and all(r.label is not None for r in posts if r.split == "train"):
         raise CovlaError(
-            f"teacher: {kind} only speaks about posts without a label, and there is none",
+            f"teacher: {teacher.name} only speaks about posts without a label, and there is none",
             hint="Add posts without a label, or give --teacher ensemble",
         )
 
 
 def teacher_vectors(
-    kind: str,
+    teacher: Teacher,
     data: Prepped,
     encoders: Encoders,
     taxonomy: Taxonomy,
@@ -159,10 +158,9 @@ def teacher_vectors(
     Raises:
         CovlaError: as `check_teacher`, or the teacher is silent about all posts that train.
     """
-    teacher = resolve(kind, settings)
     if teacher.kind == "none":
         return None
-    check_teacher(kind, data.posts, settings)
+    check_teacher(teacher, data.posts)
     own = [_own(teacher, row) for row in data.posts]
     came = [row.teacher is not None for row in data.posts]
     learns = data.learns.numpy()
@@ -184,7 +182,7 @@ def teacher_vectors(
     known = ~np.isnan(vectors).all(1) & learns
     if not known.any():
         raise CovlaError(
-            f"teacher: {kind} says nothing about any post that trains",
+            f"teacher: {teacher.name} says nothing about any post that trains",
             hint="Ask it first with `covla teach`, or give --teacher none",
         )
     return standardise(vectors, known)

@@ -22,6 +22,7 @@ from covla.settings import Settings
 from covla.training.config import Plan
 from covla.training.recipe import Recipe
 from covla.training.run import train
+from covla.training.teachers.resolve import ENSEMBLE, NO_TEACHER
 
 pytestmark = pytest.mark.slow
 WEEK = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC)
@@ -97,7 +98,7 @@ def settings(
 def test_odd_posts_make_a_model_of_numbers(
     kind: str, preset: str, settings: Settings, tmp_path: Path
 ) -> None:
-    teacher = "none" if preset == "tiny" else "ensemble"
+    teacher = NO_TEACHER if preset == "tiny" else ENSEMBLE
     out = tmp_path / "model"
     plan = Plan(preset=preset, teacher=teacher, recipe=SHORT)
     train(ODD[kind](posts()), plan, out, load_taxonomy(), settings)

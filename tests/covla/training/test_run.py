@@ -25,8 +25,11 @@ from covla.settings import Settings
 from covla.training.config import Plan
 from covla.training.recipe import Recipe
 from covla.training.run import train
+from covla.training.teachers.resolve import NO_TEACHER
 
-SHORT = Plan(preset="tiny", teacher="none", recipe=Recipe(pretrain_epochs=1, epochs=2, batch=32))
+SHORT = Plan(
+    preset="tiny", teacher=NO_TEACHER, recipe=Recipe(pretrain_epochs=1, epochs=2, batch=32)
+)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +161,7 @@ def test_an_empty_split_is_refused(folder: Path, settings: Settings) -> None:
     ("plan", "message"),
     [
         (replace(SHORT, arch="vit"), "arch: 'vit'"),
-        (replace(SHORT, teacher="oracle"), "teacher: 'oracle'"),
+        (replace(SHORT, overrides={"image_width": 64}), "image_width: follows from the posts"),
         (replace(SHORT, overrides={"grpah": False}), "grpah: no such field"),
     ],
 )

@@ -17,9 +17,10 @@ from covla.training.collate import answers
 from covla.training.dataset import Prepped, make_examples
 from covla.training.fit import fit
 from covla.training.recipe import Recipe
+from covla.training.teachers.resolve import NO_TEACHER
 
 CONDITIONS = (("text", "missing", 0.5), ("image", "missing", 0.5), ("image", "blur", 0.5))
-SHORT = Common(teacher="none", recipe=Recipe(epochs=2, pretrain_epochs=1, batch=16))
+SHORT = Common(teacher=NO_TEACHER, recipe=Recipe(epochs=2, pretrain_epochs=1, batch=16))
 
 
 @pytest.fixture(scope="module")

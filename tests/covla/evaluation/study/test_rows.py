@@ -5,6 +5,7 @@ import pytest
 from covla.errors import CovlaError
 from covla.evaluation.study.rows import Common, choose, every_row, with_budgets
 from covla.training.recipe import Recipe
+from covla.training.teachers.resolve import ENSEMBLE, NO_TEACHER
 
 COMMON = Common()
 
@@ -22,8 +23,8 @@ def test_every_row_of_the_protocol_is_there_and_is_a_plan_that_can_be_made() -> 
 
 def test_a_plain_baseline_learns_from_posts_alone_and_a_distilled_one_as_covla_does() -> None:
     plain, taught = choose(("gate", "gate-distilled"), COMMON)
-    assert plain.plan(COMMON, 0).teacher == "none"
-    assert taught.plan(COMMON, 0).teacher == "ensemble"
+    assert plain.plan(COMMON, 0).teacher == NO_TEACHER
+    assert taught.plan(COMMON, 0).teacher == ENSEMBLE
     assert plain.plan(COMMON, 0).recipe.pretrain_epochs == 0
     ours, theirs = taught.plan(COMMON, 7).recipe, plain.plan(COMMON, 7).recipe
     assert theirs.noisy_copies == 0
@@ -44,7 +45,7 @@ def test_rows_are_asked_for_by_name_or_by_kind_and_come_in_the_order_of_the_tabl
 
 
 def test_rows_that_cannot_be_made_are_left_out_or_refused_when_named() -> None:
-    alone = Common(teacher="none")
+    alone = Common(teacher=NO_TEACHER)
     assert {row.kind for row in choose((), alone)} == {"baseline", "covla", "ablation", "tiny"}
     for name, common in (("gate-distilled", alone), ("zero-shot", Common(preset="some/model"))):
         with pytest.raises(CovlaError, match="rows: "):

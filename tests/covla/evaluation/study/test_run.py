@@ -161,7 +161,6 @@ def test_what_cannot_be_studied_is_refused_before_any_work(
     for ask, common, message in (
         (Ask(names=("gait",)), SHORT, "rows: 'gait'"),
         (Ask(split="dev"), SHORT, "no labelled post of split 'dev'"),
-        (Ask(), Common(teacher="nobody"), "teacher: "),
     ):
         with pytest.raises(CovlaError, match=message):
             study(posts_folder, tmp_path / "out", ask, common, study_settings, jobs=1)

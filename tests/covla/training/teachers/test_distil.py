@@ -17,6 +17,7 @@ from covla.posts.synthetic.generate import generate, with_splits
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.training.teachers.distil import teach
+from covla.training.teachers.resolve import resolve
 
 Checkpoint = Callable[[str], Path]
 
@@ -62,7 +63,7 @@ def test_the_vectors_of_a_network_need_no_encoders_and_no_second_label(
         row.label = None
     done: list[tuple[str, int, int]] = []
     vectors, name = teach(
-        rows, str(checkpoint("siglip2")), "tiny", load_taxonomy(), settings,
+        rows, resolve(str(checkpoint("siglip2"))), "tiny", load_taxonomy(), settings,
         progress=lambda *step: done.append(step),
     )  # fmt: skip
     assert set(vectors) == {row.post_id for row in rows}
@@ -86,7 +87,7 @@ def test_what_cannot_be_taught_is_refused(
 ) -> None:
     rows = from_folder(folder, "train", settings)
     with pytest.raises(CovlaError, match=message):
-        teach(rows, kind, preset, load_taxonomy(), settings, batch=batch)
+        teach(rows, resolve(kind, settings), preset, load_taxonomy(), settings, batch=batch)
 
 
 @pytest.mark.slow

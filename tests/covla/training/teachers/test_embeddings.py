@@ -165,7 +165,7 @@ def test_a_teacher_in_another_place_is_the_same_and_with_other_weights_another(
     one, two = (resolve(str(checkpoints.clip(tmp_path / n / "clip"))) for n in ("a", "b"))
     assert one.id == two.id
     taxonomy = load_taxonomy()
-    plans = [Plan(preset="tiny", teacher=teacher.name) for teacher in (one, two)]
+    plans = [Plan(preset="tiny", teacher=resolve(teacher.name)) for teacher in (one, two)]
     before = [plan.digest([], taxonomy) for plan in plans]
     assert before[0] == before[1]
     from safetensors.torch import load_file, save_file
@@ -175,6 +175,7 @@ def test_a_teacher_in_another_place_is_the_same_and_with_other_weights_another(
     weights["logit_scale"] += 1
     save_file(weights, path, {"format": "pt"})
     assert resolve(two.name).id != one.id
+    plans = [Plan(preset="tiny", teacher=resolve(teacher.name)) for teacher in (one, two)]
     after = [plan.digest([], taxonomy) for plan in plans]
     assert after[0] == before[0]
     assert after[1] != before[1]  # it is another plan: its folder is not taken for this one's

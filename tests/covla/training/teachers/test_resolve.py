@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings
-from covla.training.config import Plan
 from covla.training.teachers.embeddings import load
 from covla.training.teachers.resolve import resolve
 
@@ -43,8 +42,6 @@ def test_the_kind_is_read_from_the_configuration(
 def test_no_such_teacher(name: str, message: str) -> None:
     with pytest.raises(CovlaError, match=message):
         resolve(name)
-    with pytest.raises(CovlaError, match=message):
-        Plan(preset="tiny", teacher=name).check()
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,7 @@ def test_it_is_refused_where_every_post_has_a_label(
     tiny_folder: Path, rows: Rows, settings: Settings
 ) -> None:
     labelled = [replace(row, label="home") for row in rows]
-    check_teacher(str(tiny_folder), rows, settings)
+    teacher = resolve(str(tiny_folder), settings)
+    check_teacher(teacher, rows)
     with pytest.raises(CovlaError, match="only speaks about posts without a label"):
-        check_teacher(str(tiny_folder), labelled, settings)
+        check_teacher(teacher, labelled)

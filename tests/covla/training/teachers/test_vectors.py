@@ -16,7 +16,7 @@ from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.dataset import Prepped
 from covla.training.teachers import vectors as teaching
-from covla.training.teachers.resolve import resolve
+from covla.training.teachers.resolve import ENSEMBLE, resolve
 from covla.training.teachers.vectors import check_teacher, standardise, teacher_vectors
 
 Checkpoint = Callable[[str], Path]
@@ -28,7 +28,8 @@ def quiet_progress(name: str, done: int, total: int) -> None:
 
 def taught(kind: str, data: Prepped, settings: Settings) -> Any:
     no_encoders: Any = None  # only an ensemble needs them
-    return teacher_vectors(kind, data, no_encoders, load_taxonomy(), settings, 0, quiet_progress)
+    teacher = resolve(kind, settings)
+    return teacher_vectors(teacher, data, no_encoders, load_taxonomy(), settings, 0, quiet_progress)
 
 
 @pytest.fixture
@@ -102,12 +103,12 @@ def test_stored_vectors_of_another_width_are_refused(
     rows[4].teacher, rows[4].teacher_id = np.zeros(11, np.float32), resolve(kind).id
     message = r"stored vector of post words is 11 wide, .* says 48. Ask the teacher about"
     with pytest.raises(CovlaError, match=message):
-        check_teacher(kind, rows, settings)
+        check_teacher(resolve(kind), rows)
     for i, width in enumerate((11, 12)):
         rows[i].teacher = np.zeros(width, np.float32)
         rows[i].teacher_id = f"ensemble-{i}"
     with pytest.raises(CovlaError, match="stored vector of post tall is 12 wide, ensemble says 11"):
-        check_teacher("ensemble", rows, settings)
+        check_teacher(ENSEMBLE, rows)
 
 
 def test_an_ensembles_stored_vectors_are_used_only_when_all_are_an_ensembles(
