@@ -20,13 +20,14 @@ from covla.evaluation.study.posts import read_posts
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
+from covla.model.pooling import pool_posts
 from covla.model.towers import load_towers
 from covla.posts.corrupted_post import corrupt
 from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS
 from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import get_settings
-from covla.training.dataset import pooled, prepare_posts
+from covla.training.dataset import prepare_posts
 from covla.training.feature_cache import FeatureCache
 from covla.training.label_nodes import fit_label_nodes
 
@@ -70,7 +71,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
 
         def seen(items: list[Prepared], cache: Path) -> Any:
-            return pooled(FeatureCache(cache, encoders.id).features(items, encoders.encode), widths)
+            return pool_posts(
+                FeatureCache(cache, encoders.id).features(items, encoders.encode), widths
+            )
 
         clean = seen(train.prepared, settings.cache / "features")
         known, unknown, each = [], [], {}

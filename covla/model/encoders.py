@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from covla.model.described import Described, describe_base
+from covla.model.pooling import mean_of, unit_length
 from covla.model.runtime.backend import Backend, open_network, pick_device, tower_files
 from covla.model.runtime.network import Arrays, Network
 from covla.model.towers import Towers, base_tokenizer, load_towers
@@ -184,10 +186,6 @@ def load_encoders(preset: str, settings: "Settings") -> Encoders:
 
 
 def _encoded(tokens: Array | None, regions: Array | None) -> Encoded:
-    text = image = None
-    if tokens is not None:
-        text = tokens.mean(axis=0)
-        text = text / max(float(np.linalg.norm(text)), 1e-12)
-    if regions is not None:
-        image = regions.mean(axis=0)
+    text = None if tokens is None else unit_length(torch.from_numpy(mean_of(tokens))).numpy()
+    image = None if regions is None else mean_of(regions)
     return Encoded(tokens, text, regions, image)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from covla.errors import CovlaError, PostError
 from covla.model.configuration import CovlaConfig
@@ -110,18 +109,6 @@ def prepare_posts(
         raise CovlaError("none of the posts can be used", hint="Look at one with `covla predict`")
     labels = torch.tensor([-1 if r.label is None else taxonomy.check(r.label) for r in kept])
     return Prepped(kept, prepared, labels, len(posts) - len(kept))
-
-
-def pooled(features: list[tuple[Tensor | None, Tensor | None]], widths: tuple[int, int]) -> Any:
-    """(n x d_T of length 1, n x d_V): means of tokens and of regions; zeros where missing."""
-    sides = []
-    for side, width in enumerate(widths):
-        rows = [
-            torch.zeros(width) if pair[side] is None else pair[side].float().mean(0)  # type: ignore[union-attr]
-            for pair in features
-        ]
-        sides.append(torch.stack(rows))
-    return F.normalize(sides[0], dim=-1), sides[1]
 
 
 def encode(data: Prepped, encoders: Encoders, settings: Settings, progress: Progress) -> Any:

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from covla.model.pooling import pool_posts
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
-from covla.training.dataset import Prepped, pooled
+from covla.training.dataset import Prepped
 
 
 def write_reference(
@@ -46,7 +47,7 @@ def write_reference(
             next((pair[side].shape[1] for pair in kept if pair[side] is not None), 1)  # type: ignore[union-attr]
             for side in range(2)
         )
-        texts, images = pooled(kept, (widths[0], widths[1]))
+        texts, images = pool_posts(kept, (widths[0], widths[1]))
         text = [texts[i].numpy() if pair[0] is not None else None for i, pair in enumerate(kept)]
         image = [images[i].numpy() if pair[1] is not None else None for i, pair in enumerate(kept)]
     columns["text_embedding"] = pa.array(text, pa.list_(pa.float32()))

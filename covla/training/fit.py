@@ -13,19 +13,13 @@ from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.model.described import weights_id
 from covla.model.hf import CovlaModel
+from covla.model.pooling import pool_posts
 from covla.model.towers import Towers
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.posts.taxonomy import Taxonomy
 from covla.training.collate import answers
 from covla.training.config import Plan
-from covla.training.dataset import (
-    Example,
-    Prepped,
-    Progress,
-    make_examples,
-    pooled,
-    set_context_statistics,
-)
+from covla.training.dataset import Example, Prepped, Progress, make_examples, set_context_statistics
 from covla.training.kernel_ridge import support_of
 from covla.training.label_nodes import fit_label_nodes
 from covla.training.pca import Features, Reduction
@@ -51,9 +45,10 @@ class TowerShape:
 
     @classmethod
     def of(cls, towers: Towers) -> "TowerShape":
-        """Ask the towers; the number of regions takes one forward pass."""
+        """Measure the towers; the number of regions takes one forward pass."""
         encoder_id = weights_id(towers)
         side = towers.image.spec["size"]
+        towers.eval()  # else the pass moves the running statistics of batch norm
         with torch.inference_mode():
             regions = int(towers.image(torch.zeros(1, 3, side, side)).shape[1])
         return cls(towers.spec, encoder_id, towers.text.width, towers.image.width, regions)
@@ -119,7 +114,7 @@ def fit(
     said: list[Tensor | None] = [None] * len(rows.posts)
     if features is not None:
         if model.label_nodes is not None:
-            text, image = pooled(features, (shape.text_width, shape.image_width))
+            text, image = pool_posts(features, (shape.text_width, shape.image_width))
             origin = torch.tensor([*range(len(data.posts)), *data.origin])
             given = text, image, rows.taught_from, support, origin, rows.groups
             said = list(fit_label_nodes(model.label_nodes, *given))

@@ -10,9 +10,10 @@ from covla.evaluation.study.inputs import Inputs
 from covla.evaluation.study.outcome import Outcome
 from covla.evaluation.study.posts import with_share
 from covla.evaluation.study.rows import Common, Row
+from covla.model.pooling import pool_posts
 from covla.posts.preprocessing import Prepared
 from covla.training.collate import answers
-from covla.training.dataset import Example, Prepped, make_examples, pooled
+from covla.training.dataset import Example, Prepped, make_examples
 from covla.training.fit import fit
 from covla.training.progress import quiet
 
@@ -67,7 +68,7 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
         examples = make_examples(part, model.config, None, reduced)
         if model.label_nodes is not None:
             there = (torch.tensor([pair[side] is not None for pair in seen]) for side in (0, 1))
-            sides = pooled(seen, (shape.text_width, shape.image_width))
+            sides = pool_posts(seen, (shape.text_width, shape.image_width))
             with torch.inference_mode():
                 said = model.label_nodes.say_pooled(*sides, *there)
             for example, each in zip(examples, said, strict=True):

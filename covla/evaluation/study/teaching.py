@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from covla.model.encoders import Encoders
+from covla.model.pooling import pool_posts
 from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
-from covla.training.dataset import Prepped, Progress, encode, pooled
+from covla.training.dataset import Prepped, Progress, encode
 from covla.training.teachers.embeddings import counter
 from covla.training.teachers.ensemble import Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher
@@ -57,7 +58,7 @@ class Teaching:
             given = part, encoders, taxonomy, settings, 0, progress
             return cls(fixed=teacher_vectors(teacher, *given))
         features = encode(data, encoders, settings, progress)
-        text, image = pooled(features, (encoders.text_width, encoders.image_width))
+        text, image = pool_posts(features, (encoders.text_width, encoders.image_width))
         more = lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
         order = [i for i, last in enumerate(judged) if not last]
         order += [i for i, last in enumerate(judged) if last]

@@ -13,10 +13,11 @@ from covla.inference.text_image_similarity import Agreement
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
+from covla.model.pooling import pool_posts
 from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
-from covla.training.dataset import Prepped, pooled
+from covla.training.dataset import Prepped
 from covla.training.kernel_ridge import support_of
 from covla.training.label_nodes import fit_label_nodes
 from covla.training.temperature import fit_temperature
@@ -60,7 +61,7 @@ def zero_shot(
     widths = (encoders.text_width, encoders.image_width)
 
     def ask(items: list[Prepared]) -> Array:
-        text, image = (side.double().numpy() for side in pooled(inputs.features(items), widths))
+        text, image = (side.double().numpy() for side in pool_posts(inputs.features(items), widths))
         there = np.array([[bool(item.text_hash), bool(item.image_hash)] for item in items])
         lifted = agreement.lift(image)
         both: Array = SCALE * (text * there[:, :1] + lifted * there[:, 1:]) @ labels.T
@@ -98,7 +99,7 @@ def label_nodes_alone(inputs: Inputs, seed: int) -> Outcome:
     # Pooled part by part: the features of all would fill the memory.
     text, image = (
         torch.cat(side)
-        for side in zip(*(pooled(inputs.features(part), widths) for part in parts), strict=True)
+        for side in zip(*(pool_posts(inputs.features(part), widths) for part in parts), strict=True)
     )
     labels = torch.full((len(text),), -1)
     labels[: len(data.posts)] = data.taught_from

@@ -96,9 +96,7 @@ def lite2(prepared: list[Prepared], settings: Settings, progress: Callable[[int]
 
     def encode(items: Any) -> list[Encoded]:
         return [
-            replace(
-                row, regions=None if row.regions is None else row.regions.mean(0, keepdims=True)
-            )
+            replace(row, regions=None if row.image_embedding is None else row.image_embedding[None])
             for row in encoders.encode(items)
         ]
 

@@ -13,11 +13,12 @@ from safetensors.torch import save_file
 from covla.errors import CovlaError
 from covla.files import draft_of
 from covla.model.encoders import Encoders
+from covla.model.pooling import pool_posts
 from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.dataset import Prepped, Progress, encode, pooled
+from covla.training.dataset import Prepped, Progress, encode
 from covla.training.teachers.embeddings import ask, counter
 from covla.training.teachers.ensemble import VERSION, Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher
@@ -73,7 +74,7 @@ def ensemble_vectors(
     if found is not None:
         return found, name
     features = encode(data.without_copies(), encoders, settings, progress)
-    text, image = pooled(features, (encoders.text_width, encoders.image_width))
+    text, image = pool_posts(features, (encoders.text_width, encoders.image_width))
     more = lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
     seen = Pooled(text, [image, more], data.taught_from, len(taxonomy.names), data.groups)
     vectors = ensemble(seen, seed)

@@ -1,5 +1,6 @@
 """Whole runs on synthetic posts, most of them of preset `tiny`."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from transformers import AutoModel, AutoProcessor, TrainerCallback
 
 from covla.errors import CovlaError
 from covla.inference.predictor import Predictor
+from covla.model.encoders import load_encoders
 from covla.model.head import HeadRunner, folder_encoders
 from covla.model.runtime.backend import Backend
 from covla.posts.dataset import from_folder, split_of
@@ -131,6 +133,18 @@ def test_a_teacher_speaks_of_every_post_and_is_asked_once(
     posts_and_window = run_verb(settings, "teach", "--json")
     assert posts_and_window.returncode == 2
     assert "give one of --posts and --window" in posts_and_window.stderr
+
+
+@pytest.mark.slow
+def test_a_model_keeps_the_towers_that_its_features_are_from(
+    posts: list[TrainingPost], settings: Settings, tmp_path: Path
+) -> None:
+    """The second model too, whose features come from networks in the cache."""
+    plan = Plan(teacher=NO_TEACHER, recipe=Recipe(pretrain_epochs=0, epochs=1, noisy_copies=0))
+    for name in ("first", "second"):
+        train(posts, plan, tmp_path / name, load_taxonomy(), settings)
+        config = json.loads((tmp_path / name / "config.json").read_bytes())
+        assert config["encoder_id"] == load_encoders("base", settings).id
 
 
 def test_a_label_outside_the_taxonomy_is_named_before_any_work(
