@@ -30,7 +30,7 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
         encoder_id: hash of the towers' weights, so that equal towers can be shared.
         text_width, image_width, regions: d_T, d_V and R of the towers' outputs.
         labels: the taxonomy in its order; C labels.
-        width: d, the common width (MODEL.md "common width", ours).
+        width: d, the common width (docs/model.md, section 2; ours).
         image_components: principal components of a region that are kept before the projection to
             the common width; 0 keeps all of it.
         label_nodes, support: whether labelled posts are part of the context, and how many the

@@ -1,5 +1,5 @@
 """The context graph over tokens, regions and context nodes. Its existence is the paper's, its
-form is ours (MODEL.md "context graph")."""
+form is ours (docs/model.md, section 5)."""
 
 import torch
 from torch import Tensor, nn

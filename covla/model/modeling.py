@@ -1,4 +1,4 @@
-"""CoVLA: text tokens and image regions to one semantic location. MODEL.md has the equations."""
+"""CoVLA: text tokens and image regions to one semantic location (equations: docs/model.md)."""
 
 import math
 from typing import Any

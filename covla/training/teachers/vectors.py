@@ -27,7 +27,9 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def standardise(vectors: Array, known: np.ndarray[Any, Any]) -> Array:
-    """Zero mean and unit variance per dimension, over the rows that `known` marks (MODEL.md).
+    """Zero mean and unit variance per dimension, over the rows that `known` marks.
+
+    Equation: docs/model.md, section 11.
 
     A row of NaN stays one: the teacher is silent. Where a row has numbers and NaN (a dual encoder
     on a post with one modality), NaN becomes the mean, 0. An infinite number counts as NaN.
