@@ -19,6 +19,7 @@ from transformers import AutoTokenizer
 
 from covla.errors import CovlaError
 from covla.files import read_object
+from covla.model.batch import Batch
 from covla.model.configuration import CovlaConfig
 from covla.model.context import Context
 from covla.model.described import Described
@@ -54,7 +55,7 @@ class Answer(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The six inputs of `HeadRunner.inputs` to B x C, B, B x C."""
-        out = self.model(*inputs)
+        out = self.model(Batch.of_features(*inputs))
         logits = out.logits / self.model.config.softmax_temperature
         return self.model.probabilities(out.logits), out.gate, logits
 
@@ -225,11 +226,13 @@ class HeadRunner:
             context.mask[None],
         )
 
-    def look(self, encoded: Encoded, context: Context) -> CovlaOutput:
-        """All that the model says of one post, attention included, from torch in f32."""
+    def forward_with_attention(self, encoded: Encoded, context: Context) -> CovlaOutput:
+        """The whole output for one post, attention included, from torch in f32."""
         tensors = [torch.from_numpy(array) for array in self.inputs(encoded, context)]
         with torch.inference_mode():
-            said: CovlaOutput = self.answer.model(*(each.to(self.device) for each in tensors))
+            said: CovlaOutput = self.answer.model(
+                Batch.of_features(*(each.to(self.device) for each in tensors))
+            )
         return said
 
     def run(self, encoded: Sequence[Encoded], contexts: Sequence[Context]) -> list[HeadOutput]:

@@ -10,8 +10,10 @@ import torch
 from torch import nn
 from transformers import AutoModel, PreTrainedModel
 
+from covla.model.batch import Batch
 from covla.model.configuration import CovlaConfig
 from covla.model.modeling import Covla
+from covla.model.output import CovlaOutput
 from covla.model.towers import LOSS, ImageTower
 
 
@@ -28,6 +30,10 @@ class CovlaModel(Covla, PreTrainedModel):  # type: ignore[misc]
         self.loss_type = LOSS
         self.build(config)
         self.post_init()
+
+    def forward(self, batch: Batch | None = None, **inputs: Any) -> CovlaOutput:
+        """`Covla.forward` of a batch, or of its fields by name, as transformers calls models."""
+        return super().forward(Batch(**inputs) if batch is None else batch)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

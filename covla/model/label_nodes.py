@@ -56,32 +56,32 @@ class LabelNodes(nn.Module):
         # How much each is added to the classifier's logits: less than 1, as the three overlap.
         self.votes = nn.Parameter(torch.full((kinds,), 0.6))
 
-    def say(self, tokens: Tensor, token_mask: Tensor, regions: Tensor, has_image: Tensor) -> Tensor:
+    def forward(
+        self, tokens: Tensor, token_mask: Tensor, regions: Tensor, has_image: Tensor
+    ) -> Tensor:
         """B x T x d_T, B x T, B x R x d_V, B to B x 3 x C; zeros where a modality is missing."""
         pooled = F.normalize(masked_mean(tokens, token_mask), dim=-1), regions.mean(1)
-        return self.say_pooled(*pooled, token_mask.any(1), has_image)
+        return self.of_pooled(*pooled, token_mask.any(1), has_image)
 
-    def say_pooled(
-        self, text: Tensor, image: Tensor, has_text: Tensor, has_image: Tensor
-    ) -> Tensor:
-        """As `say`, of B x d_T of length 1, B x d_V, and presence B."""
+    def of_pooled(self, text: Tensor, image: Tensor, has_text: Tensor, has_image: Tensor) -> Tensor:
+        """As `forward`, of B x d_T of length 1, B x d_V, and presence B."""
         image = roots(image)
         near = squared_distance(text, self.text), squared_distance(image, self.image)
         apart = torch.stack([*near, (near[0] + near[1]) / 2])  # 3 x B x m
         kernel = torch.exp(-self.inverse_width[:, None, None] * apart)
         scores = (kernel @ self.weights) * self.scale[:, None, None]
-        said = scores.log_softmax(-1)
-        said = (said - said.mean(-1, keepdim=True)).transpose(0, 1)
-        return said * self.mask(has_text, has_image)[..., None]
+        log_probs = scores.log_softmax(-1)
+        logits = (log_probs - log_probs.mean(-1, keepdim=True)).transpose(0, 1)
+        return logits * self.mask(has_text, has_image)[..., None]
 
     @staticmethod
     def mask(has_text: Tensor, has_image: Tensor) -> Tensor:
         """B x 3, true for nodes that are there."""
         return torch.stack([has_text, has_image, has_text & has_image], 1)
 
-    def nodes(self, said: Tensor) -> Tensor:
+    def nodes(self, label_logits: Tensor) -> Tensor:
         """B x 3 x C to B x 3 x d."""
-        parts = [layer(said[:, k]) for k, layer in enumerate(self.projections)]
+        parts = [layer(label_logits[:, k]) for k, layer in enumerate(self.projections)]
         normed: Tensor = self.norm(torch.stack(parts, 1))
         return normed
 

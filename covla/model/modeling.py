@@ -1,17 +1,17 @@
 """CoVLA: text tokens and image regions to one semantic location (equations: docs/model.md)."""
 
 import math
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from covla.model.alignment import masked_mean
 from covla.model.baselines import make_alignment, make_fusion
+from covla.model.batch import Batch, Inputs, complete, hide_one_side
 from covla.model.configuration import CovlaConfig
 from covla.model.context_graph import ContextGraph
 from covla.model.context_nodes import ContextNodes
-from covla.model.inputs import complete, hide_one_side
 from covla.model.label_nodes import LabelNodes
 from covla.model.losses import cross_entropy, distillation, info_nce
 from covla.model.output import CovlaOutput
@@ -22,8 +22,9 @@ from covla.model.towers import Towers
 class Covla(nn.Module):
     """Towers (when `with_towers`), context graph, CAM, CMF, classifier.
 
-    `forward` takes token and region features of frozen towers, or raw ids and pixels when the
-    towers are part of the model. `CovlaModel` is the same as a transformers model.
+    `forward` reads from top to bottom: encode, align, fuse, classify, losses. A `Batch` has token
+    and region features of frozen towers, or raw ids and pixels when the towers are part of the
+    model. `CovlaModel` is the same as a transformers model.
     """
 
     def __init__(self, config: CovlaConfig) -> None:
@@ -47,92 +48,88 @@ class Covla(nn.Module):
         wide = config.teacher_width
         self.projection = nn.Linear(self.fusion.width, wide) if wide else None
 
-    def forward(
-        self,
-        tokens: Tensor | None = None,
-        token_mask: Tensor | None = None,
-        regions: Tensor | None = None,
-        has_image: Tensor | None = None,
-        context: Tensor | None = None,
-        context_mask: Tensor | None = None,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        pixel_values: Tensor | None = None,
-        said: Tensor | None = None,
-        labels: Tensor | None = None,
-        teacher: Tensor | None = None,
-        has_teacher: Tensor | None = None,
-        pretraining: bool = False,
-        **_: Any,
-    ) -> CovlaOutput:
-        """One batch.
-
-        Args:
-            tokens, token_mask: B x T x d_T, and B x T true for real tokens; a post without text
-                has none. Or `input_ids` and `attention_mask` (B x T).
-            regions, has_image: B x R x d_V, or what `image.reduce` made of it, and B; rows without
-                image are ignored. Or `pixel_values` (B x 3 x S x S, 0..255).
-            context, context_mask: B x K x W and B x K, from `covla.model.context`.
-            said: B x 3 x C, what the label nodes say; None: they are asked. Training gives it, as
-                they may not speak of a post that they are made of.
-            labels: B, -100 for posts without one.
-            teacher, has_teacher: B x teacher width and B.
-            pretraining: stage 1 (InfoNCE + L_KD, no labels); otherwise L_CE + lambda * L_KD.
-        """
-        if self.towers is not None and input_ids is not None and attention_mask is not None:
-            tokens, token_mask = self.towers.text(input_ids, attention_mask), attention_mask.bool()
-        if self.towers is not None and pixel_values is not None:
-            regions = self.towers.image(pixel_values)
-        tokens, token_mask, regions, has_image, context, context_mask = complete(
-            self.config, tokens, token_mask, regions, has_image, context, context_mask
-        )
-        if self.label_nodes is not None and said is None:
-            said = self.label_nodes.say(tokens, token_mask, regions, has_image)
+    def forward(self, batch: Batch) -> CovlaOutput:
+        """One batch to logits, and to a loss where there are labels or a teacher."""
+        inputs = complete(self.config, self.run_towers(batch))
+        label_logits = batch.label_logits
+        if self.label_nodes is not None and label_logits is None:
+            label_logits = self.label_nodes(
+                inputs.tokens, inputs.token_mask, inputs.regions, inputs.has_image
+            )
         if self.training:
-            token_mask, has_image = hide_one_side(
-                token_mask, has_image, self.config.modality_dropout
-            )
-        h_t = self._noisy(self.text(tokens)) * token_mask[..., None]
-        h_v = self._noisy(self.image(regions)) * has_image[:, None, None]
-        h_c, known = self.context(context), context_mask.shape[1]
-        if self.label_nodes is not None and said is not None:
-            h_c = torch.cat([h_c, self.label_nodes.nodes(said)], 1)
-            speaks = self.label_nodes.mask(token_mask.any(1), has_image)
-            context_mask = torch.cat([context_mask, speaks], 1)
-        if self.training:
-            keep = torch.rand(context_mask.shape, device=context.device)
-            context_mask = context_mask & (keep >= self.config.context_dropout)
-        h_c = h_c * context_mask[..., None]
-        if self.context_graph is not None:
-            seen = has_image[:, None].expand(-1, h_v.shape[1])
-            h_t, h_v, h_c = self.context_graph(
-                h_t, h_v, h_c, torch.cat([token_mask, seen, context_mask], 1)
-            )
-        z_t, z_v, attention = self.alignment(h_t, token_mask, h_v, has_image)
-        z_c = masked_mean(h_c, context_mask)
-        has_text = token_mask.any(1)
-        h_f, gate = self.fusion(z_t, z_v, z_c, has_text, has_image)
-        logits = self.fusion.classify(h_f)
-        votes = None
-        if self.label_nodes is not None and said is not None:
-            votes = self.label_nodes.votes_of(context_mask[:, known:], gate)
-            logits = logits + (said * votes[..., None]).sum(1)
-        losses: dict[str, Tensor] = {}
-        if pretraining:
-            scale = self.log_scale.exp().clamp(max=100.0)
-            losses["info_nce"] = info_nce(z_t, z_v, has_text & has_image, scale)
-        elif labels is not None:
-            losses["ce"] = cross_entropy(logits, labels)
-        if teacher is not None and has_teacher is not None and self.projection is not None:
-            losses["kd"] = distillation(
-                self.projection(h_f), teacher, has_teacher, literal=self.config.kd_literal
-            )
+            inputs = hide_one_side(inputs, self.config.modality_dropout)
+        h_t, h_v, h_c, known = self.encode(inputs, label_logits)
+        z_t, z_v, attention = self.alignment(h_t, inputs.token_mask, h_v, inputs.has_image)
+        z_c = masked_mean(h_c, known)
+        h_f, gate = self.fusion(z_t, z_v, z_c, inputs.has_text, inputs.has_image)
+        logits, votes = self.classify(h_f, gate, label_logits, known)
+        both = inputs.has_text & inputs.has_image
+        losses = self.losses(batch, logits, z_t, z_v, h_f, both)
         weights = {"kd": self.config.kd_weight}
         total = [weights.get(name, 1.0) * value for name, value in losses.items()]
         loss = torch.stack(total).sum() if total else None
         return CovlaOutput(
-            loss, logits, gate, attention, z_t, z_v, h_f, losses or None, said, votes
+            loss, logits, gate, attention, z_t, z_v, h_f, losses or None, label_logits, votes
         )
+
+    def run_towers(self, batch: Batch) -> Batch:
+        """Tokens and regions of raw ids and pixels, where the towers are part of the model."""
+        if self.towers is not None and batch.input_ids is not None:
+            mask = batch.attention_mask
+            assert mask is not None
+            tokens = self.towers.text(batch.input_ids, mask)
+            batch = replace(batch, tokens=tokens, token_mask=mask.bool())
+        if self.towers is not None and batch.pixel_values is not None:
+            batch = replace(batch, regions=self.towers.image(batch.pixel_values))
+        return batch
+
+    def encode(
+        self, inputs: Inputs, label_logits: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """h_T (B x T x d), h_V (B x R x d), h_C (B x K' x d) and the mask of context nodes (B x
+        K'), label nodes last; through the context graph where there is one."""
+        token_mask, has_image = inputs.token_mask, inputs.has_image
+        h_t = self._noisy(self.text(inputs.tokens)) * token_mask[..., None]
+        h_v = self._noisy(self.image(inputs.regions)) * has_image[:, None, None]
+        h_c, known = self.context(inputs.context), inputs.context_mask
+        if self.label_nodes is not None and label_logits is not None:
+            h_c = torch.cat([h_c, self.label_nodes.nodes(label_logits)], 1)
+            known = torch.cat([known, self.label_nodes.mask(inputs.has_text, has_image)], 1)
+        if self.training:
+            keep = torch.rand(known.shape, device=known.device)
+            known = known & (keep >= self.config.context_dropout)
+        h_c = h_c * known[..., None]
+        if self.context_graph is not None:
+            seen = has_image[:, None].expand(-1, h_v.shape[1])
+            mask = torch.cat([token_mask, seen, known], 1)
+            h_t, h_v, h_c = self.context_graph(h_t, h_v, h_c, mask)
+        return h_t, h_v, h_c, known
+
+    def classify(
+        self, h_f: Tensor, gate: Tensor, label_logits: Tensor | None, known: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """B x C logits, and how much of each label node is in them (B x 3)."""
+        logits = self.fusion.classify(h_f)
+        if self.label_nodes is None or label_logits is None:
+            return logits, None
+        votes = self.label_nodes.votes_of(known[:, -label_logits.shape[1] :], gate)
+        return logits + (label_logits * votes[..., None]).sum(1), votes
+
+    def losses(
+        self, batch: Batch, logits: Tensor, z_t: Tensor, z_v: Tensor, h_f: Tensor, both: Tensor
+    ) -> dict[str, Tensor]:
+        """The parts of the loss by name: info_nce or ce, and kd where there is a teacher."""
+        losses: dict[str, Tensor] = {}
+        if batch.pretraining:
+            scale = self.log_scale.exp().clamp(max=100.0)
+            losses["info_nce"] = info_nce(z_t, z_v, both, scale)
+        elif batch.labels is not None:
+            losses["ce"] = cross_entropy(logits, batch.labels)
+        teacher, has_teacher = batch.teacher, batch.has_teacher
+        if teacher is not None and has_teacher is not None and self.projection is not None:
+            literal = self.config.kd_literal
+            losses["kd"] = distillation(self.projection(h_f), teacher, has_teacher, literal=literal)
+        return losses
 
     def _noisy(self, values: Tensor) -> Tensor:
         scale: float = self.config.feature_noise if self.training else 0.0

@@ -12,8 +12,8 @@ class CovlaOutput(ModelOutput):  # type: ignore[misc]
 
     loss: scalar, and `losses` its parts by name. logits: B x C, not yet divided by the
     temperature. gate: B, share of text in 0..1. attention: B x T x R. z_t, z_v: B x d.
-    h_f: B x width of the fused vector. said: B x 3 x C, what the label nodes say, and votes: B x 3,
-    how much of it is in the logits.
+    h_f: B x width of the fused vector. label_logits: B x 3 x C, of the label nodes, and
+    votes: B x 3, how much of them is in the logits.
     """
 
     loss: Tensor | None = None
@@ -24,5 +24,5 @@ class CovlaOutput(ModelOutput):  # type: ignore[misc]
     z_v: Tensor | None = None
     h_f: Tensor | None = None
     losses: dict[str, Tensor] | None = None
-    said: Tensor | None = None
+    label_logits: Tensor | None = None
     votes: Tensor | None = None

@@ -24,7 +24,7 @@ class Collator:
         return 0 if text is None else len(text)
 
     def __call__(self, rows: list[Example]) -> dict[str, Any]:
-        """Keyword arguments of `Covla.forward`."""
+        """The fields of a `Batch`, by name."""
         config = self.config
         texts = [row.ids if self.raw else row.tokens for row in rows]
         longest = max(1, *map(self.length, rows))
@@ -56,8 +56,9 @@ class Collator:
         if not self.raw:
             names = ("tokens", "token_mask", "regions")
         batch |= dict(zip(names, (ids, mask.long() if self.raw else mask, seen), strict=True))
-        if rows[0].said is not None:
-            batch["said"] = torch.stack([row.said for row in rows if row.said is not None])
+        given = [row.label_logits for row in rows if row.label_logits is not None]
+        if given:
+            batch["label_logits"] = torch.stack(given)
         if config.teacher_width:
             blank = torch.zeros(config.teacher_width)
             batch["teacher"] = torch.stack(

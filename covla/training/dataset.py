@@ -36,7 +36,7 @@ class Example:
     context_mask: Tensor
     label: int = -100
     teacher: Tensor | None = None
-    said: Tensor | None = None  # by the label nodes, 3 x C; None: they are asked
+    label_logits: Tensor | None = None  # of the label nodes, 3 x C; None: they are computed
     tokens: Tensor | None = None
     regions: Tensor | None = None
     ids: Tensor | None = None

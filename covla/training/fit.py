@@ -111,21 +111,21 @@ def fit(
         # Convolutions on a CPU take a quarter less time so.
         model.towers.image.to(memory_format=torch.channels_last)
     rows = data.all_rows()
-    said: list[Tensor | None] = [None] * len(rows.posts)
+    label_logits: list[Tensor | None] = [None] * len(rows.posts)
     if features is not None:
         if model.label_nodes is not None:
             text, image = pool_posts(features, (shape.text_width, shape.image_width))
             origin = torch.tensor([*range(len(data.posts)), *data.origin])
             given = text, image, rows.taught_from, support, origin, rows.groups
-            said = list(fit_label_nodes(model.label_nodes, *given))
+            label_logits = list(fit_label_nodes(model.label_nodes, *given))
         reduction = reduction or Reduction()
         reduction.fit(model.image, features, rows)
         features = reduction(model.image, features, rows.prepared)
     if vectors is not None:
         vectors = np.concatenate([vectors, vectors[data.origin]]) if data.origin else vectors
     examples = make_examples(rows, config, vectors, features, tokenizer)
-    for example, each in zip(examples, said, strict=True):
-        example.said = each
+    for example, each in zip(examples, label_logits, strict=True):
+        example.label_logits = each
     learns = [example for example, yes in zip(examples, rows.learns.tolist(), strict=True) if yes]
     set_context_statistics(
         model,

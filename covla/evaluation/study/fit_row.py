@@ -70,9 +70,9 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
             there = (torch.tensor([pair[side] is not None for pair in seen]) for side in (0, 1))
             sides = pool_posts(seen, (shape.text_width, shape.image_width))
             with torch.inference_mode():
-                said = model.label_nodes.say_pooled(*sides, *there)
-            for example, each in zip(examples, said, strict=True):
-                example.said = each
+                label_logits = model.label_nodes.of_pooled(*sides, *there)
+            for example, each in zip(examples, label_logits, strict=True):
+                example.label_logits = each
         return ask(examples)
 
     outcome = _judge_all(inputs, judge, noise=row.noisy)

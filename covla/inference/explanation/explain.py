@@ -49,8 +49,8 @@ def explain(predictor: Predictor, post: SocialPost) -> Explained:
     (prediction,) = predictor.answer([item], [encoded], [prior], started=started)
     (context,) = predictor.contexts([item], [prior])
     notes: list[str] = []
-    said = _look(predictor, encoded, context, prediction)
-    attention = _attention(predictor, item, said, notes)
+    out = _forward(predictor, encoded, context, prediction)
+    attention = _attention(predictor, item, out, notes)
     influences = [*_sides(predictor, item, memo, prediction, notes)]
     influences += _nodes(predictor, item, encoded, context, prediction)
     influences.sort(key=lambda influence: -abs(influence.change))
@@ -60,34 +60,34 @@ def explain(predictor: Predictor, post: SocialPost) -> Explained:
             attention=attention,
             gate=_gate(predictor, prediction, notes),
             influences=influences,
-            label_nodes=_label_nodes(predictor, said),
+            label_nodes=_label_nodes(predictor, out),
             notes=notes,
         ),
     )
 
 
-def _look(
+def _forward(
     predictor: Predictor, encoded: Encoded, context: Context, prediction: Prediction
 ) -> CovlaOutput:
-    """All that the weights say on torch, held against what the engine answered."""
-    said = predictor.engine.look(encoded, context)
-    assert said.logits is not None
+    """The whole output on torch, held against the prediction of the backend."""
+    out = predictor.engine.forward_with_attention(encoded, context)
+    assert out.logits is not None
     temperature = predictor.engine.config.softmax_temperature
-    shares = (said.logits / temperature).softmax(-1)[0].float().cpu().numpy()
+    shares = (out.logits / temperature).softmax(-1)[0].float().cpu().numpy()
     off = float(np.abs(shares - np.array(list(prediction.probabilities.values()))).max())
     if not off <= TOLERANCE:
         raise CovlaError(
             f"version {predictor.version}: the weights on torch are {off:.3f} off its engine's "
             "answer, so their attention does not explain it"
         )
-    return said
+    return out
 
 
-def _label_nodes(predictor: Predictor, said: CovlaOutput) -> list[LabelNode]:
-    if said.said is None or said.votes is None:
+def _label_nodes(predictor: Predictor, out: CovlaOutput) -> list[LabelNode]:
+    if out.label_logits is None or out.votes is None:
         return []
-    shares = said.said[0].softmax(-1).float().cpu().numpy()
-    votes = said.votes[0].float().cpu().numpy()
+    shares = out.label_logits[0].softmax(-1).float().cpu().numpy()
+    votes = out.votes[0].float().cpu().numpy()
     nodes = [
         LabelNode(
             name=name,
@@ -102,10 +102,10 @@ def _label_nodes(predictor: Predictor, said: CovlaOutput) -> list[LabelNode]:
 
 
 def _attention(
-    predictor: Predictor, item: Prepared, said: CovlaOutput, notes: list[str]
+    predictor: Predictor, item: Prepared, out: CovlaOutput, notes: list[str]
 ) -> Attention | None:
     config = predictor.engine.config
-    if said.attention is None:
+    if out.attention is None:
         notes.append(
             f"This model has no attention: it pools the regions (alignment {config.alignment!r})."
         )
@@ -116,7 +116,7 @@ def _attention(
     if not item.text:
         notes.append("There is no text to attend from: the model takes the mean of all regions.")
         return None
-    rows = said.attention[0].float().cpu().numpy()
+    rows = out.attention[0].float().cpu().numpy()
     attention, more = attention_of(rows, item.text, predictor.encoders, config.grid)
     notes += more
     return attention
@@ -147,9 +147,9 @@ def _sides(
         if isinstance(without, PostError):
             raise without
         encoded = predictor.encode([without], memo)
-        (said,) = predictor.answer([without], encoded, predictor.look_up([without]))
+        (out,) = predictor.answer([without], encoded, predictor.look_up([without]))
         value = f"{len(item.text)} characters" if part == "text" else ""
-        yield _influence(part, part, value, prediction, list(said.probabilities.values()))
+        yield _influence(part, part, value, prediction, list(out.probabilities.values()))
 
 
 _HIDDEN: dict[str, dict[str, object]] = {"text": {"text": ""}, "image": {"image": None}}

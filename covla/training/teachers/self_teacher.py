@@ -41,11 +41,13 @@ class SelfTeacher:
         rows = []
         for (tokens, regions), (_, context) in zip(found, items, strict=True):
             sides = [None if part is None else part.float().numpy() for part in (tokens, regions)]
-            said = self.engine.look(Encoded(sides[0], None, sides[1], None), context)
-            assert said.logits is not None
-            assert said.h_f is not None
-            calibrated = said.logits / self.engine.config.softmax_temperature
-            row = [calibrated.log_softmax(-1)[0], said.h_f[0]]
+            out = self.engine.forward_with_attention(
+                Encoded(sides[0], None, sides[1], None), context
+            )
+            assert out.logits is not None
+            assert out.h_f is not None
+            calibrated = out.logits / self.engine.config.softmax_temperature
+            row = [calibrated.log_softmax(-1)[0], out.h_f[0]]
             rows.append(np.concatenate([part.float().cpu().numpy() for part in row]))
         return np.stack(rows)
 

@@ -26,7 +26,7 @@ def fitted() -> tuple[LabelNodes, torch.Tensor, torch.Tensor, torch.Tensor]:
 def test_a_model_says_of_a_new_post_what_fitting_said() -> None:
     nodes, said, text, image = fitted()
     there = text[60:].abs().sum(1) > 0
-    answers = nodes.say(
+    answers = nodes(
         text[60:, None], there[:, None], image[60:, None], torch.ones(30, dtype=torch.bool)
     )
     torch.testing.assert_close(answers, said[60:], rtol=1e-3, atol=1e-4)

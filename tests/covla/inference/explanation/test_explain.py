@@ -191,7 +191,7 @@ def test_label_nodes_say_what_they_find_and_how_much_of_it_counts(
     assert {node.name for node in nodes} == {"text", "image", "both"}
     assert [node.vote for node in nodes] == sorted((node.vote for node in nodes), reverse=True)
     encoded, context = _inputs(near, post)
-    said = near.engine.look(encoded, context).said
+    said = near.engine.forward_with_attention(encoded, context).label_logits
     assert said is not None
     shares = dict(zip(EXPERTS, said[0].softmax(-1), strict=True))
     for node in nodes:
