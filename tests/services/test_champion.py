@@ -1,103 +1,105 @@
-"""The champion is followed while the old version serves."""
+"""The champion of a real registry is followed while the old version serves."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from covla.errors import CovlaError, ServiceUnavailable
+from covla.errors import CovlaError
+from covla.registry.registry import Registry
 from covla.settings import Settings
-from services import champion
 from services.champion import ChampionWatcher
+from services.stack import mlflow, processes
+from tests.covla.conftest import untrained_tiny
+
+pytestmark = pytest.mark.slow
 
 
-class _Served:
-    """What the watcher needs of a Predictor."""
-
-    def __init__(self, version: str) -> None:
-        self.version = version
-
-    def warm_up(self) -> None:
-        if self.version == "broken":
-            raise CovlaError("it cannot answer")
-
-
-class _Registry:
-    """Who is champion, as this test says."""
-
-    def __init__(self) -> None:
-        self.version: str | None = None
-        self.away = False
-
-    def champion(self) -> str | None:
-        if self.away:
-            raise ServiceUnavailable("the registry does not answer")
-        return self.version
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three models that differ."""
+    root = tmp_path_factory.mktemp("models")
+    return [untrained_tiny(root / str(seed), seed) for seed in range(3)]
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> _Registry:
-    registry = _Registry()
-    monkeypatch.setattr(champion, "Registry", lambda settings: registry)
-
-    def load(ref: str, settings: Settings, context: object = None) -> _Served:
-        version = registry.version if ref == "champion" else ref
-        if version is None:
-            raise CovlaError("there is no champion yet")
-        return _Served(version)
-
-    monkeypatch.setattr(champion.Predictor, "load", load)
-    return registry
+def server(offline_settings: Settings) -> Iterator[Settings]:
+    """A real MLflow server."""
+    process = mlflow.start(offline_settings)
+    try:
+        yield offline_settings.model_copy(update={"mlflow_uri": process.address})
+    finally:
+        processes.stop(offline_settings, mlflow.NAME)
 
 
 def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
-def test_a_new_champion_takes_over_and_a_rollback_too(registry: _Registry, tmp_path: Path) -> None:
+def _promote(registry: Registry, folder: Path) -> str:
+    version = registry.register(folder)
+    registry.promote(version, force=True)
+    return version
+
+
+def test_a_new_champion_takes_over_and_a_rollback_too(
+    offline_settings: Settings, folders: list[Path]
+) -> None:
     swapped: list[str] = []
     watcher = ChampionWatcher(
-        Settings(state=tmp_path), interval=0.01, swapped=lambda p: swapped.append(p.version)
+        offline_settings, interval=0.05, swapped=lambda p: swapped.append(p.version)
     )
     with pytest.raises(CovlaError, match="no champion is loaded yet"):
         watcher.current()
     with pytest.raises(CovlaError, match="no champion yet"):
         watcher.load()
-    registry.version = "1"
-    watcher.load()
+    registry = Registry(offline_settings)
+    first = _promote(registry, folders[0])
+    assert watcher.load().version == first
     watcher.start()
-    registry.version = "2"
-    _wait(lambda: watcher.current().version == "2")
-    registry.version = "1"
-    _wait(lambda: watcher.current().version == "1")
+    second = _promote(registry, folders[1])
+    _wait(lambda: watcher.current().version == second)
+    registry.rollback()
+    _wait(lambda: watcher.current().version == first)
     watcher.stop()
-    registry.version = "2"
-    time.sleep(0.05)
-    assert watcher.current().version == "1"
-    assert swapped == ["2", "1"]
+    registry.promote(second, force=True)
+    assert watcher.current().version == first  # nobody looks any more
+    assert swapped == [second, first]
 
 
 def test_the_old_version_serves_on_when_the_new_one_or_the_registry_fails(
-    registry: _Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: Settings,
+    offline_settings: Settings,
+    folders: list[Path],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    registry.version = "1"
-    watcher = ChampionWatcher(Settings(state=tmp_path), interval=0.01)
+    registry = Registry(server)
+    first = _promote(registry, folders[0])
+    watcher = ChampionWatcher(server, interval=0.05)
     watcher.load()
     watcher.start()
-    registry.version = "broken"
-    _wait(lambda: watcher.error == "it cannot answer")
-    assert watcher.current().version == "1"
-    time.sleep(0.1)
+    stored = set(server.state.rglob("model.safetensors"))
+    broken = registry.register(folders[1])
+    for path in set(server.state.rglob("model.safetensors")) - stored:
+        path.write_bytes(path.read_bytes()[:-1])
+    registry.promote(broken, force=True)
+    _wait(lambda: watcher.error is not None)
+    assert "model.safetensors" in str(watcher.error)
+    assert watcher.current().version == first
+    time.sleep(0.5)  # ten looks
     assert caplog.text.count("the old version serves on") == 1  # said once, tried again later
-    registry.version = "1"
-    _wait(lambda: watcher.error is None)  # rolled back: all is well
-    registry.version, registry.away = "2", True
-    _wait(lambda: watcher.error == "the registry does not answer")
-    assert watcher.current().version == "1"
-    registry.away = False
-    _wait(lambda: watcher.current().version == "2" and watcher.error is None)
+    registry.rollback()
+    _wait(lambda: watcher.error is None)
+    third = registry.register(folders[2])
+    port = int(str(server.mlflow_uri).rsplit(":", 1)[1])
+    processes.stop(offline_settings, mlflow.NAME)
+    _wait(lambda: watcher.error is not None)
+    assert watcher.current().version == first
+    mlflow.start(offline_settings.model_copy(update={"mlflow_port": port}))
+    registry.promote(third, force=True)
+    _wait(lambda: watcher.current().version == third and watcher.error is None)
     watcher.stop()

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import select
 import signal
 import socket
 import subprocess
@@ -123,6 +124,36 @@ def test_the_service_answers_refuses_and_ends(
     assert statuses == [200]
     assert server.wait(timeout=60) == 0
     assert processes.find(state, "rest") is None
+
+
+def _refused(address: str, headers: bytes, chunk: bytes) -> tuple[bytes, int]:
+    """The start of the response, and how many bytes of body were sent before it came."""
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as client:
+        client.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            + headers
+            + b"\r\n\r\n"
+        )
+        sent = 0
+        while not select.select([client], [], [], 0.0 if chunk else 30)[0]:
+            assert chunk, "no response"
+            assert sent < 100_000_000
+            client.sendall(chunk)
+            sent += len(chunk)
+        return client.recv(4096), sent
+
+
+def test_a_large_body_is_refused_before_it_is_read(server: "subprocess.Popen[str]") -> None:
+    address = _address(server)
+    answer, sent = _refused(address, b"Content-Length: 1000000000", b"")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert sent == 0
+    chunk = b"%x\r\n" % 100_000 + b"x" * 100_000 + b"\r\n"
+    answer, sent = _refused(address, b"Transfer-Encoding: chunked", chunk)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert 1_000_000 < sent < 50_000_000  # the limit, and what lies in sockets' buffers
+    assert httpx.post(f"{address}/predict", json=_post(1), timeout=60).status_code == 200
 
 
 def test_down_ends_a_service_in_the_foreground(

@@ -106,22 +106,6 @@ def test_bad_input_is_refused_by_name(
     assert response.json()["error"]
 
 
-def test_a_large_body_is_refused_before_it_is_read(client: TestClient) -> None:
-    stated = client.post("/predict", content=b"x" * 1_000_001, headers=JSON)
-    assert stated.status_code == 413
-    sent = 0
-
-    def endless() -> Iterator[bytes]:
-        nonlocal sent
-        for _ in range(100):
-            sent += 100_000
-            yield b"x" * 100_000
-
-    chunked = client.post("/predict", content=endless(), headers=JSON)
-    assert chunked.status_code == 413
-    assert chunked.json()["code"] == "too_large"
-
-
 def test_one_corrupt_of_32_leaves_31_good_answers(
     client: TestClient, a_post: dict[str, Any]
 ) -> None:
