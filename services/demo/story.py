@@ -38,8 +38,7 @@ class Story:
         self.preset = preset
         self.steps = Steps(settings, STEPS)
         self.run = now().strftime("%Y%m%d%H%M%S")
-        times = stream_posts.windows(settings)
-        seed = int(self.run[2:]) % 1_000_000_007
+        times, seed = stream_posts.windows(settings)
         self.acts: dict[str, Act] = (
             stream_posts.from_folder(times, posts, settings)
             if posts

@@ -51,14 +51,16 @@ class Act:
         return {item.post.post_id: item.label for item in self.posts if item.label is not None}
 
 
-def windows(settings: Settings) -> dict[str, TimeRange]:
-    """One window per act, all before now and after those of the last demo on this state."""
+def windows(settings: Settings) -> tuple[dict[str, TimeRange], int]:
+    """One time range per act, all before now and after those of the last demo on this state; and
+    the number of this demo, from 1, which is the seed of synthetic posts."""
     record = settings.state / "demo.json"
     now = datetime.now(UTC)
-    start = now - LONGEST
+    start, number = now - LONGEST, 1
     if record.exists():
-        last = datetime.fromisoformat(orjson.loads(record.read_bytes())["end"])
-        start = max(start, last)
+        last = orjson.loads(record.read_bytes())
+        start = max(start, datetime.fromisoformat(last["end"]))
+        number = last.get("number", 1) + 1
     found = {}
     edge = start
     for name, share in SHARES.items():
@@ -66,8 +68,8 @@ def windows(settings: Settings) -> dict[str, TimeRange]:
         found[name] = TimeRange(edge, end)
         edge = end
     record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_bytes(orjson.dumps({"end": now}))
-    return found
+    record.write_bytes(orjson.dumps({"end": now, "number": number}))
+    return found, number
 
 
 def synthetic(

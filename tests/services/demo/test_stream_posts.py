@@ -37,11 +37,18 @@ def share_nothing(acts: dict[str, Act], settings: Settings) -> None:
 
 def test_synthetic_acts_share_no_content(tmp_path: Path) -> None:
     settings = Settings(state=tmp_path)
-    acts = synthetic(windows(settings), 7, 0.5, settings)
+    acts = synthetic(windows(settings)[0], 7, 0.5, settings)
     assert {name: len(act.posts) for name, act in acts.items()} == {
         "history": 260, "live": 80, "drifted": 110, "after": 80,
     }  # fmt: skip
     share_nothing(acts, settings)
+
+
+def test_demos_of_one_state_come_after_each_other_and_are_numbered(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path)
+    (first, one), (second, two) = windows(settings), windows(settings)
+    assert (one, two) == (1, 2)
+    assert first["after"].end == second["history"].start
 
 
 def smaller(picture: bytes) -> bytes:
@@ -69,7 +76,7 @@ def folder_of(folder: Path, val: int, *, repost: bool = False) -> Path:
 def test_acts_of_a_folder_share_no_content_and_no_twin(tmp_path: Path) -> None:
     settings = Settings(state=tmp_path / "state")
     folder = folder_of(tmp_path / "posts", 320, repost=True)
-    acts = from_folder(windows(settings), folder, settings)
+    acts = from_folder(windows(settings)[0], folder, settings)
     share_nothing(acts, settings)
     assert all(len(act.posts) > 70 for act in acts.values())
     # As they were before the filter, which hides a twin from any hash.
@@ -100,7 +107,7 @@ def test_a_folder_with_too_few_posts_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(
         CovlaError, match=r"split val has 90 posts, and 1\d of them .* the gate needs 30"
     ):
-        from_folder(windows(settings), folder_of(tmp_path / "few", 90), settings)
+        from_folder(windows(settings)[0], folder_of(tmp_path / "few", 90), settings)
 
 
 def test_posts_whose_image_cannot_be_read_are_in_no_act(
@@ -111,7 +118,7 @@ def test_posts_whose_image_cannot_be_read_are_in_no_act(
     broken = sorted((folder / "images").iterdir())[::40]
     for path in broken:
         path.write_bytes(b"no image")
-    acts = from_folder(windows(settings), folder, settings)
+    acts = from_folder(windows(settings)[0], folder, settings)
     shown = {i.post.post_id.removesuffix("~filtered") for act in acts.values() for i in act.posts}
     assert not shown & {path.stem for path in broken}
     assert "posts are left out, such as" in caplog.text
@@ -120,7 +127,7 @@ def test_posts_whose_image_cannot_be_read_are_in_no_act(
 def test_a_small_demo_holds_out_enough_for_the_gate(tmp_path: Path) -> None:
     settings = Settings(state=tmp_path)
     for seed in (1, 2):
-        acts = synthetic(windows(settings), seed, 0.1, settings)
+        acts = synthetic(windows(settings)[0], seed, 0.1, settings)
         share_nothing(acts, settings)
         rows = [TrainingPost(i.post, i.label) for n in ("live", "drifted") for i in acts[n].posts]
         held = hold_out(grouped(rows, settings), HELD_OUT)
