@@ -24,8 +24,9 @@ def request(context: Any) -> dict[str, Any]:
     asked |= {key: value for key, value in context["params"].items() if value not in (None, "")}
     if "window" not in asked:
         start, end = context.get("data_interval_start"), context.get("data_interval_end")
-        if start is None or end is None or start == end:
-            end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        if start == end:
+            # By the clock a run has a time and no interval, by hand or by an asset maybe neither.
+            end = (end or datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
             start = end - timedelta(hours=1)
         asked["window"] = f"{start.isoformat()}/{end.isoformat()}"
     try:

@@ -1,6 +1,7 @@
 """What a run works on, by what it was given."""
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "dags"))
@@ -37,6 +38,26 @@ def test_a_run_works_on_its_conf_then_on_its_asset_then_on_its_interval() -> Non
     assert alone["gate_window"].endswith(end)
     assert alone["train_window"] < alone["gate_window"] < alone["window"]
     assert alone["preset"] == "base"
+
+
+@pytest.mark.parametrize(
+    ("interval", "worked_on"),
+    [
+        ((9, 10), (9, 10)),
+        ((8, 10), (8, 10)),
+        # Airflow's timetable of a cron expression gives a run its time as both ends.
+        ((10, 10), (9, 10)),
+        ((10.5, 10.5), (9, 10)),
+    ],
+)
+def test_a_late_run_works_on_the_hours_that_it_was_for(
+    interval: tuple[float, float], worked_on: tuple[float, float]
+) -> None:
+    day = datetime(2026, 5, 1, tzinfo=UTC)
+    start, end = (day + timedelta(hours=hour) for hour in interval)
+    context = {"params": {}, "data_interval_start": start, "data_interval_end": end}
+    times = [(day + timedelta(hours=hour)).isoformat() for hour in worked_on]
+    assert windows.request(context)["window"] == "/".join(times)
 
 
 @pytest.mark.parametrize(
