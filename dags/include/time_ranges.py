@@ -1,4 +1,4 @@
-"""What a run of a DAG works on: its windows, from its conf, its asset event or its interval."""
+"""What a run of a DAG works on: its time ranges, by its conf, its asset event or its interval."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,11 +8,12 @@ from airflow.sdk.exceptions import AirflowFailException
 
 
 def request(context: Any) -> dict[str, Any]:
-    """What this run is to work on: its own conf, else the newest asset event's extra.
+    """What this run is to work on: its own conf, else the newest asset event's, else its time.
 
-    Keys: `window`, the posts that asked for it; `train_window`, by default the 30 days to its end;
-    `gate_window`, whose held-out posts judge a challenger, by default the 7 days to its end (each
-    START/END); `preset`; and what else the caller passed along.
+    Keys: `window`, the posts that asked for it, by default those of the run's data interval, of
+    the full hour before it where that is a point in time; `train_window`, by default the 30 days
+    to its end; `gate_window`, whose held-out posts judge a challenger, by default the 7 days to
+    its end (each START/END); `preset`; and what else the caller passed along.
 
     Raises:
         AirflowFailException: `window` is not START/END.
@@ -39,7 +40,7 @@ def request(context: Any) -> dict[str, Any]:
     return asked
 
 
-def window_params() -> dict[str, Param]:
+def time_range_params() -> dict[str, Param]:
     """What a person may give a run by hand; empty means the default of `request`."""
     described = {
         "window": "START/END; default: the hour before",
