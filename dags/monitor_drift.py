@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from airflow.sdk import Metadata, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from verbs import DRIFT, SCHEDULE, run_verb
-from windows import request, window_params
+
+from include.commands import DRIFT, SCHEDULE, run_command
+from include.time_ranges import request, time_range_params
 
 
 @dag(
@@ -17,13 +18,13 @@ from windows import request, window_params
     max_active_runs=1,
     tags=["covla"],
     doc_md=__doc__,
-    params=window_params(),
+    params=time_range_params(),
 )
 def monitor_drift() -> None:
     @task(outlets=[DRIFT])
     def drift() -> Iterator[Metadata]:
         asked = request(get_current_context())
-        found = run_verb("drift", "--window", asked["window"], minutes=20)
+        found = run_command("drift", "--window", asked["window"], minutes=20)
         if not found["drift"]:
             raise AirflowSkipException("no modality drifted")
         yield Metadata(DRIFT, extra=asked | {"drift_modality": found["drift_modality"]})

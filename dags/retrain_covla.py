@@ -3,8 +3,9 @@
 from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
-from verbs import DRIFT, GATE_SAID_NO, TEACHER, run_verb
-from windows import request, window_params
+
+from include.commands import DRIFT, GATE_SAID_NO, TEACHER, run_command
+from include.time_ranges import request, time_range_params
 
 
 @dag(
@@ -13,7 +14,7 @@ from windows import request, window_params
     max_active_runs=1,
     tags=["covla"],
     doc_md=__doc__,
-    params=window_params(),
+    params=time_range_params(),
 )
 def retrain_covla() -> None:
     @task
@@ -22,20 +23,20 @@ def retrain_covla() -> None:
 
     @task
     def teach(asked: dict[str, Any]) -> dict[str, Any]:
-        """After drift the window holds posts that no teacher has seen; known ones cost nothing."""
-        return run_verb("teach", "--window", asked["train_window"], minutes=240)
+        """After drift there are posts that no teacher has seen; known ones cost nothing."""
+        return run_command("teach", "--window", asked["train_window"], minutes=240)
 
     @task
     def train(asked: dict[str, Any], taught: dict[str, Any]) -> str:
         del taught  # the vectors are in the feature store
-        window, preset = asked["train_window"], asked["preset"]
-        trained = run_verb("train", "--window", window, "--preset", preset, minutes=600)
+        time_range, preset = asked["train_window"], asked["preset"]
+        trained = run_command("train", "--window", time_range, "--preset", preset, minutes=600)
         return str(trained["folder"])
 
     @task
     def promote(asked: dict[str, Any], folder: str) -> dict[str, Any]:
         """The gate's no is an answer, not a failure: the champion stays."""
-        return run_verb(
+        return run_command(
             "promote",
             folder,
             "--window",

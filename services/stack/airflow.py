@@ -1,4 +1,4 @@
-"""Airflow on this machine: `airflow standalone` on SQLite over the repository's dags."""
+"""Airflow on this machine: `airflow standalone` on SQLite over the DAGs that come with covla."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from services.stack.airflow_api import AirflowClient
 from services.stack.processes import Process
 
 NAME = "airflow"
+# Beside the packages in a checkout, and in the site-packages of an installed wheel.
 DAGS = Path(__file__).parents[2] / "dags"
 
 
@@ -28,7 +29,7 @@ def start(settings: Settings, *, dags: Path = DAGS, schedule: str = "@hourly") -
     if running := processes.running(settings, NAME):
         return running
     if not dags.is_dir():
-        raise CovlaError(f"there is no dags folder at {dags}", hint="Run from a full checkout")
+        raise CovlaError(f"there is no dags folder at {dags}", hint="Install covla again")
     home = settings.state.absolute() / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     port = ports.choose(settings, "airflow_port")

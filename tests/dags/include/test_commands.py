@@ -1,6 +1,7 @@
-"""What a task does with a verb: its result, its refusal, its death."""
+"""What a task does with a command: its result, its refusal, its death."""
 
 import os
+import runpy
 import signal
 import sys
 from pathlib import Path
@@ -8,26 +9,25 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "dags"))
-
-import verbs
+from include.commands import GATE_SAID_NO, CommandFailed, run_command
+from services.stack.airflow import DAGS
 
 
 def test_a_result_comes_back(tmp_path: Path) -> None:
-    result = verbs.run_verb("contracts", "--out", str(tmp_path))
+    result = run_command("contracts", "--out", str(tmp_path))
     assert result["exit_code"] == 0
-    contracts = Path(__file__).parents[2] / "docs" / "contracts"
+    contracts = Path(__file__).parents[3] / "docs" / "contracts"
     there = {path.name for path in tmp_path.iterdir()}
     assert {Path(path).name for path in result["written"]} == there
     assert there == {path.name for path in contracts.glob("*.json")}
 
 
 def test_another_exit_code_fails_the_task_and_says_why() -> None:
-    with pytest.raises(verbs.VerbFailed, match="exit code 2.*No such command"):
-        verbs.run_verb("fly")
+    with pytest.raises(CommandFailed, match="exit code 2.*No such command"):
+        run_command("fly")
 
 
-def test_a_no_is_a_result_whatever_the_verb_says_beside_it(
+def test_a_no_is_a_result_whatever_the_command_says_beside_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The gate's reasons follow its result, on stderr."""
@@ -35,34 +35,34 @@ def test_a_no_is_a_result_whatever_the_verb_says_beside_it(
     says_no.write_text("#!/bin/sh\necho '{\"passed\": false}'\necho 'covla: no' >&2\nexit 4\n")
     says_no.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(says_no))
-    result = verbs.run_verb("promote", accept=(0, verbs.GATE_SAID_NO))
+    result = run_command("promote", accept=(0, GATE_SAID_NO))
     assert result == {"passed": False, "exit_code": 4}
 
 
 def test_too_few_posts_skip_the_task_with_the_commands_reason(tmp_path: Path) -> None:
-    window = "2026-05-01T00:00:00Z/2026-05-01T01:00:00Z"
+    hour = "2026-05-01T00:00:00Z/2026-05-01T01:00:00Z"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COVLA_STATE", str(tmp_path))
         with pytest.raises(AirflowSkipException, match="no post in the window 2026-05-01"):
-            verbs.run_verb("train", "--window", window, "--preset", "tiny", "--teacher", "none")
+            run_command("train", "--window", hour, "--preset", "tiny", "--teacher", "none")
 
 
-def test_a_killed_verb_names_the_signal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_killed_command_names_the_signal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     dies = tmp_path / "python"
     dies.write_text(f"#!/bin/sh\nkill -{signal.SIGKILL.value} $$\n")
     dies.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(dies))
-    with pytest.raises(verbs.VerbFailed, match="SIGKILL"):
-        verbs.run_verb("train")
+    with pytest.raises(CommandFailed, match="SIGKILL"):
+        run_command("train")
 
 
-def test_a_verb_that_does_not_end_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_command_that_does_not_end_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     slow = tmp_path / "python"
     slow.write_text("#!/bin/sh\nexec sleep 30\n")
     slow.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(slow))
-    with pytest.raises(verbs.VerbFailed, match="did not end"):
-        verbs.run_verb("train", minutes=0.01)
+    with pytest.raises(CommandFailed, match="did not end"):
+        run_command("train", minutes=0.01)
 
 
 def test_a_memory_limit_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -72,5 +72,13 @@ def test_a_memory_limit_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     )
     greedy.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(greedy))
-    with pytest.raises(verbs.VerbFailed, match="MemoryError"):
-        verbs.run_verb("train", gigabytes=1)
+    with pytest.raises(CommandFailed, match="MemoryError"):
+        run_command("train", gigabytes=1)
+
+
+def test_the_clock_is_an_option_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`covla demo` and tests leave the DAGs to be triggered."""
+    file = str(DAGS / "include" / "commands.py")
+    for option, schedule in (("none", None), ("@daily", "@daily")):
+        monkeypatch.setenv("AIRFLOW__COVLA__SCHEDULE", option)
+        assert runpy.run_path(file)["SCHEDULE"] == schedule

@@ -1,4 +1,4 @@
-"""What a run of a DAG works on: its windows, from its conf, its asset event or its interval."""
+"""What a run of a DAG works on: its time ranges, by its conf, its asset event or its interval."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,11 +8,12 @@ from airflow.sdk.exceptions import AirflowFailException
 
 
 def request(context: Any) -> dict[str, Any]:
-    """What this run is to work on: its own conf, else the newest asset event's extra.
+    """What this run is to work on: its own conf, else the newest asset event's, else its time.
 
-    Keys: `window`, the posts that asked for it; `train_window`, by default the 30 days to its end;
-    `gate_window`, whose held-out posts judge a challenger, by default the 7 days to its end (each
-    START/END); `preset`; and what else the caller passed along.
+    Keys: `window`, the posts that asked for it, by default those of the run's data interval, of
+    the full hour before it where that is a point in time; `train_window`, by default the 30 days
+    to its end; `gate_window`, whose held-out posts judge a challenger, by default the 7 days to
+    its end (each START/END); `preset`; and what else the caller passed along.
 
     Raises:
         AirflowFailException: `window` is not START/END.
@@ -24,8 +25,9 @@ def request(context: Any) -> dict[str, Any]:
     asked |= {key: value for key, value in context["params"].items() if value not in (None, "")}
     if "window" not in asked:
         start, end = context.get("data_interval_start"), context.get("data_interval_end")
-        if start is None or end is None or start == end:
-            end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        if start == end:
+            # By the clock a run has a time and no interval, by hand or by an asset maybe neither.
+            end = (end or datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
             start = end - timedelta(hours=1)
         asked["window"] = f"{start.isoformat()}/{end.isoformat()}"
     try:
@@ -38,7 +40,7 @@ def request(context: Any) -> dict[str, Any]:
     return asked
 
 
-def window_params() -> dict[str, Param]:
+def time_range_params() -> dict[str, Param]:
     """What a person may give a run by hand; empty means the default of `request`."""
     described = {
         "window": "START/END; default: the hour before",

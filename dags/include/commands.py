@@ -1,6 +1,6 @@
-"""A task of every DAG: one `covla` verb in a child process (ADR 4).
+"""A task of every DAG: one `covla` command in a child process (ADR 4).
 
-The scheduler's process never loads a model. A verb that dies says how: its exit code or signal
+The scheduler's process never loads a model. A command that dies says how: its exit code or signal
 and the end of what it wrote (airflow#55599: torch inside a task ended as a bare SIGKILL).
 """
 
@@ -27,8 +27,8 @@ _schedule = conf.get("covla", "schedule", fallback="@hourly")
 SCHEDULE = None if _schedule == "none" else _schedule
 
 
-class VerbFailed(AirflowException):
-    """A verb ended with another exit code than its task accepts."""
+class CommandFailed(AirflowException):
+    """A command ended with another exit code than its task accepts."""
 
 
 def _limit_memory(gigabytes: int) -> None:
@@ -36,20 +36,20 @@ def _limit_memory(gigabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (gigabytes << 30, gigabytes << 30))
 
 
-def run_verb(
+def run_command(
     *arguments: str, minutes: float = 60, gigabytes: int = 16, accept: tuple[int, ...] = (0,)
 ) -> dict[str, Any]:
     """Run `covla ARGUMENTS --json` and return its result, with `exit_code` besides.
 
     Raises:
         AirflowSkipException: there are too few posts for it; the reason is the command's own.
-        VerbFailed: another exit code than `accept`, a signal, or no result within `minutes`.
+        CommandFailed: another exit code than `accept`, a signal, or no result within `minutes`.
     """
-    command = [sys.executable, "-m", "covla.cli", *arguments, "--json"]
+    child = [sys.executable, "-m", "covla.cli", *arguments, "--json"]
     print("$ covla", *arguments, flush=True)
     try:
         done = subprocess.run(
-            command,
+            child,
             capture_output=True,
             text=True,
             timeout=minutes * 60,
@@ -57,7 +57,7 @@ def run_verb(
             preexec_fn=lambda: _limit_memory(gigabytes),
         )
     except subprocess.TimeoutExpired as error:
-        raise VerbFailed(f"covla {arguments[0]} did not end within {minutes} minutes") from error
+        raise CommandFailed(f"covla {arguments[0]} did not end within {minutes} minutes") from error
     print(done.stderr, done.stdout, sep="\n", flush=True)
     lines = done.stdout.strip().splitlines()
     if done.returncode == TOO_FEW and lines and lines[-1].startswith('{"skipped"'):
@@ -67,10 +67,10 @@ def run_verb(
         if done.returncode < 0:
             how = f"{signal.Signals(-done.returncode).name} (out of memory?)"
         ends = f"{done.stdout}\n{done.stderr}".strip().splitlines()[-3:]
-        raise VerbFailed(f"covla {arguments[0]} ended with {how}: {' | '.join(ends)}")
-    # A verb that says no gives its reasons on stderr, after its result.
+        raise CommandFailed(f"covla {arguments[0]} ended with {how}: {' | '.join(ends)}")
+    # A command that says no gives its reasons on stderr, after its result.
     try:
         result: dict[str, Any] = json.loads(lines[-1])
     except (IndexError, json.JSONDecodeError) as error:
-        raise VerbFailed(f"covla {arguments[0]} gave no JSON result: {lines[-3:]}") from error
+        raise CommandFailed(f"covla {arguments[0]} gave no JSON result: {lines[-3:]}") from error
     return result | {"exit_code": done.returncode}

@@ -1,0 +1,1 @@
+"""What the DAG files share. Airflow has their folder on its path, and reads no DAGs in here."""
