@@ -22,7 +22,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@touch $@
 
 lock: ## compile requirements.lock again: every supported Python, hashes, no index addresses
-	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes \
+	$(BIN)/uv pip compile -q pyproject.toml --all-extras --group dev --universal --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url -o requirements.lock
 
 demo: install ## the whole story on real parts; POSTS=folder for your own posts

@@ -70,7 +70,8 @@ def test_the_linter_has_nothing_to_say() -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @needs_namespaces
-def test_the_image_is_built_and_starts_without_rights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("extras", ["serve", "all"])
+def test_the_image_is_built_and_starts_without_rights(extras: str, tmp_path: Path) -> None:
     python = _python()
     if python is None:
         pytest.skip(f"no Python {PYTHON} here")
@@ -82,14 +83,15 @@ def test_the_image_is_built_and_starts_without_rights(tmp_path: Path) -> None:
     for name in tracked.stdout.decode().splitlines():
         (tmp_path / "app" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, tmp_path / "app" / name)
-    shutil.copy2(ROOT / "requirements.lock", tmp_path / "build")
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy2(ROOT / name, tmp_path / "build")
     build = DOCKERFILE.read_text().split("\nFROM ")[1]
     steps = re.findall(r"^RUN ((?:.*\\\n)*.*)$", build, re.MULTILINE)
     assert len(steps) == 3
     for step in steps:
-        run([*base, "sh", "-ec", step], HOME="/home")
+        run([*base, "sh", "-ec", step], HOME="/home", EXTRAS=extras)
     size = sum(file.lstat().st_size for file in (tmp_path / "opt").rglob("*"))
-    print(f"/opt/venv holds {size / 1e9:.1f} GB")
+    print(f"/opt/venv holds {size / 1e9:.1f} GB with {extras}")
     user = ["--uid", "10001", "--gid", "10001", "--ro-bind", str(tmp_path / "opt"), "/opt"]
     user += [
         "--ro-bind",
@@ -105,4 +107,10 @@ def test_the_image_is_built_and_starts_without_rights(tmp_path: Path) -> None:
     environment = {"PATH": "/opt/venv/bin:/usr/bin:/bin", "HOME": "/tmp"}
     assert "covla" in run([*image, "covla", "--help"], **environment)
     assert "touch: cannot touch '/app/x'" in run([*image, "sh", "-c", "touch /app/x || true"])
-    assert run([*image, "airflow", "version"], **environment).strip().startswith("3.")
+    if extras == "all":
+        assert run([*image, "airflow", "version"], **environment).strip().startswith("3.")
+    else:
+        assert "--metrics-port" in run([*image, "covla", "stream", "--help"], **environment)
+        parts = run([*image, "ls", "/opt/venv/bin"], **environment).split()
+        assert {"covla", "bentoml"} <= set(parts)
+        assert not {"airflow", "evidently"} & set(parts)
