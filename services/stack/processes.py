@@ -1,19 +1,19 @@
 """Background processes of one state folder: a record, a log and a clean end for each."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 import psutil
+from filelock import FileLock
 
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.files import write_bytes_aside
@@ -47,13 +47,10 @@ class Process:
             return False
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock: two commands never start or install the same thing at once."""
+def locked(folder: Path) -> FileLock:
+    """A folder's lock, for `with`: two commands never start or install the same thing at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    return FileLock(folder / ".lock")
 
 
 def records(settings: Settings) -> list[Process]:
