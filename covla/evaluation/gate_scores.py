@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError, PostError
-from covla.inference.cache import Memo
+from covla.inference.cache import EncodedCache
 from covla.inference.latency import time_models
 from covla.inference.predictor import Predictor
 from covla.metrics import ece
@@ -59,7 +59,7 @@ def measure(
                 predicted.extend([-1] * len(rows))
         good = [i for i, item in enumerate(prepared) if not isinstance(item, PostError)]
         items = [item for item in prepared if not isinstance(item, PostError)]
-        memos = {model.encoders.id: Memo() for model in models}
+        caches = {model.encoders.id: EncodedCache() for model in models}
         for condition in CONDITIONS if items else ():
             noisy = items
             if condition != "clean":
@@ -70,7 +70,7 @@ def measure(
                     for item, other in zip(items, others, strict=True)
                 ]
             for model, result in zip(models, results, strict=True):
-                encoded = model.encode(noisy, memos[model.encoders.id])
+                encoded = model.encode(noisy, caches[model.encoders.id])
                 answers = model.answer(noisy, encoded, [rows[i].priors for i in good])
                 for i, answer in zip(good, answers, strict=True):
                     result.predicted[condition][start + i] = model.labels.index(answer.label)

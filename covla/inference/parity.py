@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError, PostError
-from covla.inference.cache import Memo
+from covla.inference.cache import EncodedCache
 from covla.inference.latency import time_models
 from covla.inference.predictor import Predictor
 from covla.metrics import scores
@@ -65,7 +65,7 @@ def compare(
 
 
 def _logits(model: Predictor, prepared: Sequence[Prepared], priors: Sequence[Any]) -> list[Array]:
-    encoded = model.encode(prepared, Memo())
+    encoded = model.encode(prepared, EncodedCache())
     outputs = model.engine.run(encoded, model.contexts(prepared, priors))
     temperature = model.engine.config.softmax_temperature
     return [output.logits * temperature for output in outputs]
