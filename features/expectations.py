@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from covla.files import write_bytes_aside
+from covla.html import render
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.time_range import TimeRange
@@ -24,7 +25,6 @@ from covla.times import now
 from features.lake import Lake
 from features.tables import QUARANTINE
 from features.training_set import training_set
-from features.validation_page import page
 
 MOSTLY = 0.95  # share of rows that must be right for the window to be used without the others
 # In a quiet hour one odd row is more than the other 5 %, and still only one odd row.
@@ -101,7 +101,7 @@ def validate(window: TimeRange, settings: Settings) -> dict[str, Any]:
         "report": str(report),
     }
     write_bytes_aside(report.with_suffix(".json"), orjson.dumps(verdict, option=OPTIONS))
-    write_bytes_aside(report, page(verdict).encode())
+    write_bytes_aside(report, render("features", "validation.html.j2", **verdict).encode())
     return verdict
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import orjson
 
 from covla.errors import CovlaError
-from covla.evaluation.gate_report import html
 from covla.evaluation.gate_scores import CONDITIONS, Array, Measured, calibration_error, measure
 from covla.files import write_bytes_aside
+from covla.html import render
 from covla.inference.predictor import Predictor
 from covla.posts.dataset import sample
 from covla.posts.training_post import TrainingPost
@@ -229,5 +229,5 @@ def _write(verdict: Verdict, settings: Settings) -> Verdict:
     content = final.as_dict()
     data = orjson.dumps(content, option=orjson.OPT_INDENT_2, default=str)
     write_bytes_aside(page.with_suffix(".json"), data)
-    write_bytes_aside(page, html(content).encode())
+    write_bytes_aside(page, render("covla.evaluation", "gate_report.html.j2", **content).encode())
     return final
