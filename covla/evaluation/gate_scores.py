@@ -12,7 +12,7 @@ from covla.inference.latency import time_models
 from covla.inference.predictor import Predictor
 from covla.metrics import ece
 from covla.posts import corruptions
-from covla.posts.corrupted_post import corrupt
+from covla.posts.corrupted_post import corrupt_all
 from covla.posts.training_post import TrainingPost
 
 CHUNK = 32
@@ -64,11 +64,7 @@ def measure(
             noisy = items
             if condition != "clean":
                 side, level = condition.split()
-                others = items[1:] + items[:1]
-                noisy = [
-                    corrupt(item, side, float(level.rstrip("%")) / 100, seed, other)
-                    for item, other in zip(items, others, strict=True)
-                ]
+                noisy = corrupt_all(items, side, float(level.rstrip("%")) / 100, seed)
             for model, result in zip(models, results, strict=True):
                 encoded = model.encode(noisy, caches[model.encoders.id])
                 answers = model.answer(noisy, encoded, [rows[i].priors for i in good])

