@@ -159,10 +159,7 @@ class Supervisor:
             for container in wave:
                 container.terminate()
             for container in wave:
-                deadline = time.monotonic() + container.service.grace
-                while container.up and time.monotonic() < deadline:
-                    time.sleep(0.05)
-                late = container.up
+                late = not container.ends_within(container.service.grace)
                 container.kill()
                 stopped.add(container.name)
                 self._say(f"{container.name}: stopped" + (" by SIGKILL" if late else ""))

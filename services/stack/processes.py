@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from filelock import FileLock
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.files import write_bytes_aside
 from covla.settings import Settings
+from covla.waiting import wait_until
 
 # Below this a broker or a database fails in its own, less readable way.
 FREE_DISK_BYTES = 200_000_000
@@ -164,19 +164,17 @@ def require_disk(folder: Path) -> None:
 def _wait(
     child: subprocess.Popen[bytes], process: Process, ready: Callable[[], bool], timeout: float
 ) -> None:
-    deadline = time.monotonic() + timeout
-    while not ready():
-        if child.poll() is not None:
-            raise ServiceUnavailable(
-                f"{process.name} ended with code {child.returncode} while starting",
-                hint=f"Its log says why: {process.log}",
-            )
-        if time.monotonic() > deadline:
-            raise ServiceUnavailable(
-                f"{process.name} was not ready after {timeout:.0f} s",
-                hint=f"Its log says why: {process.log}",
-            )
-        time.sleep(0.1)
+    def failed(how: str) -> ServiceUnavailable:
+        return ServiceUnavailable(f"{process.name} {how}", hint=f"Its log says why: {process.log}")
+
+    def started() -> bool:
+        done = ready()
+        if not done and child.poll() is not None:
+            raise failed(f"ended with code {child.returncode} while starting")
+        return done
+
+    late = f"was not ready after {timeout:.0f} s"
+    wait_until(started, timeout=timeout, every=0.1, error=lambda _: failed(late))
 
 
 def _family(pid: int, create_time: float | None) -> list[psutil.Process]:
