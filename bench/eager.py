@@ -109,7 +109,7 @@ class Eager:
 
 
 def _ours(predictor: Predictor, posts: Sequence[SocialPost]) -> list[str]:
-    predictor.forget()
+    predictor.clear_cache()
     return [
         answer.label if isinstance(answer, Prediction) else ""
         for answer in predictor.predict(posts)

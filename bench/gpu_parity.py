@@ -40,7 +40,7 @@ def rate(model: Predictor, rows: list[TrainingPost], rounds: int) -> float:
     posts = [row.post for row in rows]
     seconds = []
     for _ in range(rounds + 1):
-        model.forget()
+        model.clear_cache()
         started = time.perf_counter()
         model.predict(posts)
         seconds.append(time.perf_counter() - started)

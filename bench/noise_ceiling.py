@@ -22,7 +22,7 @@ from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
 from covla.model.pooling import pool_posts
 from covla.model.towers import load_towers
-from covla.posts.corrupted_post import corrupt
+from covla.posts.corrupted_post import corrupt_all
 from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS
 from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import load_taxonomy
@@ -33,14 +33,6 @@ from covla.training.label_nodes import fit_label_nodes
 
 DEFAULT_POSTS = "../shared/data/realposts"
 TRAIN_SEED, JUDGED_SEED = 1, 0
-
-
-def _noisy(items: list[Prepared], side: str, kind: str, level: float, seed: int) -> list[Prepared]:
-    others = items[1:] + items[:1]
-    return [
-        corrupt(item, side, level, seed, other, kind)
-        for item, other in zip(items, others, strict=True)
-    ]
 
 
 def main() -> None:
@@ -81,7 +73,7 @@ def main() -> None:
             for kind in kinds:
                 folder = Path(scratch) / side / kind
                 learnt, asked = (
-                    seen(_noisy(part.prepared, side, kind, args.level, seed), folder)
+                    seen(corrupt_all(part.prepared, side, args.level, seed, kind), folder)
                     for part, seed in ((train, TRAIN_SEED), (judged, JUDGED_SEED))
                 )
                 rows = accuracy(learnt, asked), accuracy(clean, asked)

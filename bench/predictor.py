@@ -57,7 +57,7 @@ def run(predictor: Predictor, items: list[SocialPost], rounds: int, *, quiet: bo
     contexts = [context_of(item, engine.config, {}) for item in prepared]
 
     def whole() -> None:
-        predictor.forget()
+        predictor.clear_cache()
         predictor.predict(items)
 
     def bare() -> None:

@@ -25,7 +25,7 @@ def _stream(settings: Settings, posts: Sequence[SocialPost], predictor: Predicto
         client.send(topics.posts, key=post.post_id.encode(), value=post.to_json())
     client.flush()
     client.close()
-    predictor.forget()
+    predictor.clear_cache()
     done = Worker(settings, lambda: predictor).run(limit=len(posts), until_idle=30)
     if done.predictions != len(posts):
         sys.exit(f"{done.predictions} of {len(posts)} posts were predicted")
@@ -34,7 +34,7 @@ def _stream(settings: Settings, posts: Sequence[SocialPost], predictor: Predicto
 
 def _bare(posts: Sequence[SocialPost], predictor: Predictor) -> float:
     def work() -> None:
-        predictor.forget()
+        predictor.clear_cache()
         for first in range(0, len(posts), BATCH_POSTS):
             predictor.predict(posts[first : first + BATCH_POSTS])
 

@@ -1,7 +1,11 @@
-"""Files as people write and save them: what cannot be read is one line that names the file."""
+"""Files as people write and save them: what cannot be read is one line that names the file. What
+is written is written aside and renamed: nobody ever sees half of it."""
 
 import json
 import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +17,57 @@ from covla.json_lines import UTF8_MARK, UTF16_MARKS
 LIMIT = 64 * 2**20  # bytes; a file that a person wrote has kilobytes
 
 
-def draft_of(path: Path, suffix: str = ".part") -> Path:
-    """Where to write what is then renamed to `path`: a name beside it that no other process has.
+@contextmanager
+def write_aside(path: Path, suffix: str = ".part") -> Iterator[Path]:
+    """A draft for the block to write, then renamed to `path`, or removed where the block fails.
 
-    Not by process or thread: containers that share a folder have equal numbers. A `suffix` is for
-    libraries that write only to a name of their own kind.
+    Its folder is made. A `suffix` is for libraries that write only to a name of their own kind.
+
+    Raises:
+        OSError: the folder cannot be made, or the draft not renamed.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = _draft_of(path, suffix)
+    try:
+        yield draft
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes_aside(path: Path, content: bytes) -> None:
+    """`write_aside` of bytes at hand.
+
+    Raises:
+        OSError: it cannot be written; nothing is left behind.
+    """
+    with write_aside(path) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def folder_aside(path: Path, draft: Path | None = None) -> Iterator[Path]:
+    """As `write_aside`, for a folder, which the block makes.
+
+    Args:
+        draft: the same place each time, so that what a killed process left there is cleared.
+
+    Raises:
+        OSError: the draft was not made, or cannot be renamed, because `path` is there for example.
+    """
+    draft = draft or _draft_of(path, "")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield draft
+        draft.rename(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _draft_of(path: Path, suffix: str) -> Path:
+    # Not by process or thread: containers that share a folder have equal numbers.
     return path.with_name(f".{path.stem}.{secrets.token_hex(4)}{suffix}")
 
 

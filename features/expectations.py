@@ -16,7 +16,8 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
-from covla.files import draft_of
+from covla.files import write_bytes_aside
+from covla.html import render
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.time_range import TimeRange
@@ -24,7 +25,6 @@ from covla.times import now
 from features.lake import Lake
 from features.tables import QUARANTINE
 from features.training_set import training_set
-from features.validation_page import page
 
 MOSTLY = 0.95  # share of rows that must be right for the window to be used without the others
 # In a quiet hour one odd row is more than the other 5 %, and still only one odd row.
@@ -90,8 +90,7 @@ def validate(window: TimeRange, settings: Settings) -> dict[str, Any]:
         for post_id in row.pop("posts"):
             bad.setdefault(post_id, []).append(f"{row['column']}: {row['expectation']}")
     _quarantine(frame, bad, window, settings)
-    folder = settings.reports / "validation"
-    report = folder / f"{window.slug}.html"
+    report = settings.reports / "validation" / f"{window.slug}.html"
     verdict = {
         "window": str(window),
         "success": all(row["ok"] for row in rows),
@@ -101,14 +100,8 @@ def validate(window: TimeRange, settings: Settings) -> dict[str, Any]:
         "expectations": rows,
         "report": str(report),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, content in (
-        (report.with_suffix(".json"), orjson.dumps(verdict, option=OPTIONS)),
-        (report, page(verdict).encode()),
-    ):
-        draft = draft_of(path)
-        draft.write_bytes(content)
-        draft.replace(path)
+    write_bytes_aside(report.with_suffix(".json"), orjson.dumps(verdict, option=OPTIONS))
+    write_bytes_aside(report, render("features", "validation.html.j2", **verdict).encode())
     return verdict
 
 

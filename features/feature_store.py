@@ -1,6 +1,5 @@
 """The Feast store of a state folder: made from settings, applied once, kept open."""
 
-import fcntl
 import hashlib
 import json
 import warnings
@@ -10,6 +9,7 @@ from string import Template
 from typing import Any
 
 import yaml
+from filelock import FileLock
 
 from covla.settings import Settings
 from features.definitions import definitions
@@ -63,8 +63,7 @@ def feature_store(settings: Settings) -> FeatureStore:
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / "applied"
     wanted = _digest(settings, folder)
-    with (folder / ".apply.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder / ".apply.lock"):
         files = [mark, folder / "registry.db"]
         if settings.online_store == "sqlite":
             files.append(folder / "online.db")

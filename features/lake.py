@@ -6,12 +6,9 @@ own files again. A row that is already there keeps its created_timestamp; a repl
 offsets gives the same bytes.
 """
 
-import fcntl
 import glob
-import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from filelock import FileLock
 
 from covla.errors import ServiceUnavailable
+from covla.files import write_aside
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import latest_time
@@ -125,13 +124,11 @@ class Lake:
         folders = sorted(base.iterdir()) if base.is_dir() else []
         return (d for d in folders if first <= d.name <= last)
 
-    @contextmanager
-    def _locked(self, table: str) -> Iterator[None]:
+    def _locked(self, table: str) -> FileLock:
         """One writer a table: a worker that lost its partition must not undo its successor."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / f".{table}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        # Held for milliseconds, and asked for at every batch.
+        return FileLock(self.root / f".{table}.lock", poll_interval=0.01)
 
 
 def hour_of(at: datetime) -> str:
@@ -145,13 +142,10 @@ def write_parquet(rows: pa.Table, path: Path) -> None:
     Raises:
         ServiceUnavailable: it cannot be written; nothing is left behind.
     """
-    draft = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows, draft, compression="zstd", coerce_timestamps="us")
-        draft.replace(path)
+        with write_aside(path) as draft:
+            pq.write_table(rows, draft, compression="zstd", coerce_timestamps="us")
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise ServiceUnavailable(
             f"cannot write to the lake at {path.parent}: {error}",
             hint="Free some space, or correct COVLA_STATE",

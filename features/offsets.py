@@ -1,11 +1,11 @@
 """What an ingest worker has written, and commits to its consumer group."""
 
 import logging
-import time
 from typing import Any
 
 from kafka import OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from covla.kafka.consumer import COORDINATOR_MOVED, REBALANCED
 
@@ -42,16 +42,16 @@ class Offsets:
         Raises:
             KafkaError: the broker does not answer.
         """
-        deadline = time.monotonic() + COORDINATOR_PATIENCE
-        while True:
-            try:
-                self._commit()
-                return
-            except COORDINATOR_MOVED as error:
-                if time.monotonic() > deadline:
-                    log.warning("not committed, and read again by another member: %s", error)
-                    return
-                time.sleep(0.5)
+        patient = Retrying(
+            retry=retry_if_exception_type(COORDINATOR_MOVED),
+            stop=stop_after_delay(COORDINATOR_PATIENCE),
+            wait=wait_fixed(0.5),
+            reraise=True,
+        )
+        try:
+            patient(self._commit)
+        except COORDINATOR_MOVED as error:
+            log.warning("not committed, and read again by another member: %s", error)
 
     def _commit(self) -> None:
         if not self._written:

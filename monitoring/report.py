@@ -1,9 +1,7 @@
 """Evidently: the tests themselves, the HTML a person reads, the workspace its UI shows."""
 
-import html
 import re
 import uuid
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ from evidently.sdk.models import PanelMetric, ProjectModel
 from evidently.sdk.panels import line_plot_panel
 from evidently.ui.workspace import Workspace
 
+from covla.files import write_bytes_aside
+from covla.html import render
 from monitoring.columns import MODALITIES, Comparison
 from monitoring.drift import tests
 from monitoring.evidently_tests import CATEGORIES, EmbeddingDrift, ModalityDrift
@@ -82,15 +82,8 @@ def write_html(path: Path, snapshot: Any, result: dict[str, Any]) -> None:
     page: str = snapshot.get_html_str(as_iframe=False)
     body = re.search(r"<body[^>]*>", page)
     at = body.end() if body else 0
-    write(path, (page[:at] + _header(result) + page[at:]).encode())
-
-
-def write(path: Path, content: bytes) -> None:
-    """Written aside and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    draft.write_bytes(content)
-    draft.replace(path)
+    header = render("monitoring", "drift.html.j2", **result)
+    write_bytes_aside(path, (page[:at] + header + page[at:]).encode())
 
 
 def publish(folder: Path, snapshot: Any, key: str) -> None:
@@ -131,50 +124,3 @@ def correct_dashboard(workspace: Workspace) -> None:
         for modality in MODALITIES
     ]
     dashboard.add_panel(line_plot_panel(title=PANEL, values=drifted))
-
-
-def _header(result: dict[str, Any]) -> str:
-    named = result["drift_modality"]
-    title = f"Drift: {named}" if result["drift"] else "No drift"
-    modalities = [
-        (
-            name,
-            "not tested" if row["skipped"] else "drift" if row["drift"] else "no drift",
-            row["skipped"] or f"p = {row['p_value']:.2g}",
-            ", ".join(row["columns"]),
-        )
-        for name, row in result["modalities"].items()
-    ]
-    measures = [
-        (
-            row["measure"],
-            f"{row['low']:.4g} to {row['high']:.4g}",
-            f"{row['reference_share']:.1%}",
-            f"{row['window_share']:.1%}",
-        )
-        for row in result["noise"]
-    ]
-    return (
-        '<section style="font-family: sans-serif; padding: 24px">'
-        f"<h1>{html.escape(title)}</h1><p>{html.escape(result['window'])}, compared with the "
-        f"training posts of model {html.escape(result['reference'])}</p>"
-        + _table(("modality", "verdict", "corrected p-value", "what drifted"), modalities)
-        + _untested(result["untested"])
-        + "<h2>Noise: posts outside the 1 % and 99 % quantiles of the training posts</h2>"
-        + _table(("measure", "bounds", "training", "window"), measures)
-        + "</section>"
-    )
-
-
-def _untested(reasons: dict[str, str]) -> str:
-    if not reasons:
-        return ""
-    return "<h2>Not tested</h2>" + _table(("column", "why"), tuple(reasons.items()))
-
-
-def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    def line(cells: tuple[str, ...], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    return f'<table cellpadding="6" style="text-align: left">{line(names, "th")}{body}</table>'

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from covla.files import write_bytes_aside
 from covla.inference.text_image_similarity import WIDTHS, Agreement
 from covla.settings import Settings
 from covla.time_range import TimeRange
@@ -55,7 +56,7 @@ def watch(
     snapshot.set_name(f"drift: {verdict.drift_modality}" if verdict.drift else "no drift")
     report.write_html(folder / "report.html", snapshot, found)
     report.publish(settings.state.absolute() / "evidently", snapshot, "\0".join(named.values()))
-    report.write(folder / "report.json", orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    write_bytes_aside(folder / "report.json", orjson.dumps(found, option=orjson.OPT_INDENT_2))
     return found
 
 

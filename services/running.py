@@ -4,10 +4,8 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 
-import orjson
 import psutil
 
 from covla.errors import CovlaError
@@ -23,8 +21,6 @@ def recorded(settings: Settings, name: str, address: str) -> Iterator[None]:
     Raises:
         CovlaError: another process of that name runs.
     """
-    settings.run.mkdir(parents=True, exist_ok=True)
-    path = settings.run / f"{name}.json"
     with processes.locked(settings.run / "services"):
         other = processes.find(settings, name)
         if other and other.alive and other.pid != os.getpid():
@@ -35,12 +31,10 @@ def recorded(settings: Settings, name: str, address: str) -> Iterator[None]:
         log = other.log if other and other.pid == os.getpid() else ""
         created = psutil.Process().create_time()
         mine = Process(name, os.getpid(), created, address, datetime.now(UTC).isoformat(), log)
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(orjson.dumps(asdict(mine)))
-        draft.rename(path)
+        processes.record(settings, mine)
     try:
         yield
     finally:
         found = processes.find(settings, name)
         if found and found.pid == os.getpid():
-            path.unlink(missing_ok=True)
+            (settings.run / f"{name}.json").unlink(missing_ok=True)

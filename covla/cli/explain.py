@@ -41,6 +41,7 @@ def explain(post: str, post_id: str | None, ref: str, out: Path, as_json: bool) 
     if out.exists() and not out.is_dir():
         raise CovlaError(f"--out: {out} is a file", hint="Name a folder")
 
+    from covla.files import write_bytes_aside
     from covla.inference.explanation.explain import explain as explain_post
     from covla.inference.explanation.rendering import draw
     from covla.inference.predictor import Predictor
@@ -54,11 +55,8 @@ def explain(post: str, post_id: str | None, ref: str, out: Path, as_json: bool) 
         "explanation.png": draw(explained, item.text, item.image),
         "explanation.json": explained.to_json(indent=True),
     }
-    out.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        draft = out / f".{name}.part"
-        draft.write_bytes(content)
-        draft.replace(out / name)
+        write_bytes_aside(out / name, content)
     said, why = explained.prediction, explained.explanation
     done = {
         "post_id": said.post_id,

@@ -95,11 +95,10 @@ def study(
 def card(folder: Path, out: Path | None, as_json: bool) -> None:
     """Write the model card from the result folder of a study."""
     from covla.evaluation.study.card import model_card
+    from covla.files import write_bytes_aside
 
     if out is None:
         click.echo(model_card(folder, Path.cwd()), nl=False)
         return
-    draft = out.with_name(f".{out.name}.part")
-    draft.write_text(model_card(folder, out.parent))
-    draft.replace(out)
+    write_bytes_aside(out, model_card(folder, out.parent).encode())
     result({"card": str(out.absolute()), "folder": str(folder.absolute())}, as_json=as_json)

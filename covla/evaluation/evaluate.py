@@ -53,7 +53,7 @@ def judge(
         CovlaError: no such model, a label it does not know, or no post with that modality.
     """
     from covla.inference.predictor import Predictor
-    from covla.posts.corrupted_post import corrupt
+    from covla.posts.corrupted_post import corrupt_all
 
     side, kind = _noise(noise, level)
     predictor = Predictor.load(ref, settings)
@@ -72,12 +72,7 @@ def judge(
         good = [(r, p) for r, p in zip(part, ready, strict=True) if not isinstance(p, PostError)]
         failed += len(part) - len(good)
         if side:
-            items = [p for _, p in good]
-            others = items[1:] + items[:1]
-            noisy = [
-                corrupt(item, side, level, seed, other, kind)
-                for item, other in zip(items, others, strict=True)
-            ]
+            noisy = corrupt_all([p for _, p in good], side, level, seed, kind)
             good = [(r, item) for (r, _), item in zip(good, noisy, strict=True)]
         shown = [(r, _only(p, modality)) for r, p in good]
         kept = [(r, p) for r, p in shown if p.text or p.image is not None]

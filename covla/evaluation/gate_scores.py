@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError, PostError
-from covla.inference.cache import Memo
+from covla.inference.cache import EncodedCache
 from covla.inference.latency import time_models
 from covla.inference.predictor import Predictor
 from covla.metrics import ece
 from covla.posts import corruptions
-from covla.posts.corrupted_post import corrupt
+from covla.posts.corrupted_post import corrupt_all
 from covla.posts.training_post import TrainingPost
 
 CHUNK = 32
@@ -59,18 +59,14 @@ def measure(
                 predicted.extend([-1] * len(rows))
         good = [i for i, item in enumerate(prepared) if not isinstance(item, PostError)]
         items = [item for item in prepared if not isinstance(item, PostError)]
-        memos = {model.encoders.id: Memo() for model in models}
+        caches = {model.encoders.id: EncodedCache() for model in models}
         for condition in CONDITIONS if items else ():
             noisy = items
             if condition != "clean":
                 side, level = condition.split()
-                others = items[1:] + items[:1]
-                noisy = [
-                    corrupt(item, side, float(level.rstrip("%")) / 100, seed, other)
-                    for item, other in zip(items, others, strict=True)
-                ]
+                noisy = corrupt_all(items, side, float(level.rstrip("%")) / 100, seed)
             for model, result in zip(models, results, strict=True):
-                encoded = model.encode(noisy, memos[model.encoders.id])
+                encoded = model.encode(noisy, caches[model.encoders.id])
                 answers = model.answer(noisy, encoded, [rows[i].priors for i in good])
                 for i, answer in zip(good, answers, strict=True):
                     result.predicted[condition][start + i] = model.labels.index(answer.label)

@@ -9,9 +9,9 @@ import numpy as np
 import orjson
 
 from covla.errors import CovlaError
-from covla.evaluation.gate_report import html
 from covla.evaluation.gate_scores import CONDITIONS, Array, Measured, calibration_error, measure
-from covla.files import draft_of
+from covla.files import write_bytes_aside
+from covla.html import render
 from covla.inference.predictor import Predictor
 from covla.metrics import macro_f1
 from covla.posts.dataset import sample
@@ -216,14 +216,11 @@ def _against(
 
 
 def _write(verdict: Verdict, settings: Settings) -> Verdict:
-    folder = settings.reports / "gate"
-    folder.mkdir(parents=True, exist_ok=True)
-    page = folder / f"{verdict.challenger}-against-{verdict.champion or 'floors'}.html"
+    name = f"{verdict.challenger}-against-{verdict.champion or 'floors'}.html"
+    page = settings.reports / "gate" / name
     final = Verdict(**{**verdict.__dict__, "report": page})
     content = final.as_dict()
     data = orjson.dumps(content, option=orjson.OPT_INDENT_2, default=str)
-    for path, text in ((page.with_suffix(".json"), data), (page, html(content).encode())):
-        draft = draft_of(path)
-        draft.write_bytes(text)
-        draft.replace(path)
+    write_bytes_aside(page.with_suffix(".json"), data)
+    write_bytes_aside(page, render("covla.evaluation", "gate_report.html.j2", **content).encode())
     return final

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from covla.errors import CovlaError, PostError
-from covla.files import read_object
+from covla.files import folder_aside, read_object
 from covla.inference import parity
 from covla.inference.predictor import Predictor
 from covla.model.encoders import Encoders
@@ -86,12 +86,9 @@ def export(
         folder_encoders(folder, settings, Backend()),
         settings,
     )
-    draft = out.with_name(f"{out.name}.work")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.parent.mkdir(parents=True, exist_ok=True)
     left = shutil.ignore_patterns(model_folder.MANIFEST, "metrics.json")
-    shutil.copytree(folder, draft, ignore=left)
-    try:
+    with folder_aside(out, out.with_name(f"{out.name}.work")) as draft:
+        shutil.copytree(folder, draft, ignore=left)
         if engine.in_folder:
             (draft / NETWORKS).mkdir()
             write_networks(draft, engine, original, posts.calibration)
@@ -108,9 +105,6 @@ def export(
         found["source"] = posts.source
         _describe(draft, about, found)
         digest = model_folder.seal(draft)
-        draft.rename(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return _result(out, digest, about, found) | {"reused": False}
 
 

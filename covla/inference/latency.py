@@ -15,7 +15,7 @@ def time_models(models: Sequence[Predictor], posts: Sequence[SocialPost]) -> lis
     seen: list[list[float]] = [[] for _ in models]
     for _ in range(3):
         for model, times in zip(models, seen, strict=True):
-            model.forget()
+            model.clear_cache()
             started = time.perf_counter()
             model.predict(posts)
             times.append((time.perf_counter() - started) * 1000 / len(posts))

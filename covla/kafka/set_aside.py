@@ -4,10 +4,10 @@ So it is when the dead-letter topic takes no message of the letter's size, for e
 goes on; the line says where the original lies and what was wrong with it.
 """
 
-import fcntl
 from pathlib import Path
 
 import orjson
+from filelock import lock_descriptor
 
 from covla.errors import ServiceUnavailable
 from covla.kafka.dead_letters import DeadLetter
@@ -52,7 +52,7 @@ def set_aside(settings: Settings, group: str, letter: DeadLetter, refusal: str) 
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("ab") as out:
-            fcntl.flock(out, fcntl.LOCK_EX)
+            lock_descriptor(out.fileno())
             out.write(line)
     except OSError as error:
         raise ServiceUnavailable(

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from covla.files import draft_of
+from covla.files import write_bytes_aside
 from covla.model.towers import Towers, base_versions, load_towers
 
 
@@ -64,9 +64,6 @@ def describe_base(folder: Path) -> Described:
         )
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         found = Described.of(load())
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(path)
     known = {name: getattr(found, name) for name in ("weights", "text_width", "image_width")}
-    draft.write_text(json.dumps(known | {"spec": found.spec}))
-    draft.replace(path)
+    write_bytes_aside(path, json.dumps(known | {"spec": found.spec}).encode())
     return found

@@ -1,6 +1,7 @@
 """A post with a noisy text or image, and all that is measured of it as it then is."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 from covla.posts import corruptions, quality
@@ -51,3 +52,15 @@ def corrupt(
         image_quality={} if image is None else quality.image_quality(image),
         flags=item.flags if image is not None else [*item.flags, "image_missing"],
     )
+
+
+def corrupt_all(
+    items: Sequence[Prepared], side: str, level: float, seed: int, kind: str | None = None
+) -> list[Prepared]:
+    """`corrupt` of each post; to noise of kind "other" the next one lends its text or image, to
+    the last the first."""
+    others = [*items[1:], *items[:1]]
+    return [
+        corrupt(item, side, level, seed, other, kind)
+        for item, other in zip(items, others, strict=True)
+    ]

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from covla.errors import CovlaError, PostError
+from covla.files import write_aside
 from covla.json_lines import json_lines
 from covla.schemas.post import SocialPost
 from covla.settings import Settings, get_settings
@@ -244,8 +245,7 @@ def write_folder(folder: Path, items: list[tuple[FolderPost, bytes | None]]) -> 
     """Write a posts folder; each item with its encoded picture (JPEG or PNG bytes) or None."""
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
-    draft = folder / "posts.jsonl.part"
-    with draft.open("wb") as out:
+    with write_aside(folder / "posts.jsonl") as draft, draft.open("wb") as out:
         for item, picture in items:
             record = item.post.model_dump(mode="json", exclude={"image"}, exclude_none=True)
             if picture is not None:
@@ -255,4 +255,3 @@ def write_folder(folder: Path, items: list[tuple[FolderPost, bytes | None]]) -> 
                 record["image"] = name
             record |= {"label": item.label, "split": item.split, "pair_type": item.pair_type}
             out.write(orjson.dumps(record) + b"\n")
-    draft.replace(folder / "posts.jsonl")

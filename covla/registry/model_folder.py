@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from covla.errors import CovlaError
-from covla.files import read_object
+from covla.files import read_object, write_bytes_aside
 
 MANIFEST = "manifest.json"
 _ALLOWED = frozenset(
@@ -38,9 +38,8 @@ def seal(folder: Path, *, allowed: frozenset[str] = _ALLOWED) -> str:
     odd = [name for name in sums if Path(name).suffix not in allowed]
     if odd:
         raise CovlaError(f"{folder.name} may not hold {', '.join(odd)}")
-    draft = folder / f"{MANIFEST}.part"
-    draft.write_bytes(orjson.dumps({"files": sums}, option=orjson.OPT_INDENT_2))
-    draft.replace(folder / MANIFEST)
+    content = orjson.dumps({"files": sums}, option=orjson.OPT_INDENT_2)
+    write_bytes_aside(folder / MANIFEST, content)
     return digest(folder)
 
 

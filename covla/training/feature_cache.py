@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from covla.files import draft_of
+from covla.files import write_aside
 from covla.model.encoders import Encoded
 
 SHARD = 256
@@ -60,9 +60,8 @@ class FeatureCache:
         """Store tensors as a shard of their own."""
         name = hashlib.sha256("".join(sorted(tensors)).encode()).hexdigest()[:16]
         path = self.folder / f"{name}.safetensors"
-        draft = draft_of(path)
-        save_file(tensors, draft, metadata)
-        draft.replace(path)
+        with write_aside(path) as draft:
+            save_file(tensors, draft, metadata)
         self._open(path)
 
     def features(

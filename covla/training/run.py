@@ -10,7 +10,7 @@ import orjson
 import torch
 
 from covla.errors import CovlaError
-from covla.files import read_object
+from covla.files import folder_aside, read_object
 from covla.metrics import scores
 from covla.model.described import weights_id
 from covla.model.encoders import Encoders
@@ -90,9 +90,6 @@ def train(
     )  # fmt: skip
     model = fitted.model
     metrics = _measure(fitted, data, taxonomy)
-    draft = work / "model"
-    shutil.rmtree(draft, ignore_errors=True)
-    _write(model, towers, tokenizer, draft)
     learns = torch.nonzero(data.learns).flatten().tolist()
     story = (about or {}) | {
         "preset": plan.preset,
@@ -108,12 +105,13 @@ def train(
         "skipped": data.skipped,
         **repeats(data.posts),
     }
-    for name, value in (("metrics.json", metrics), ("training.json", story)):
-        (draft / name).write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
-    write_reference(draft / "reference.parquet", data, features, learns)
-    write_contents(draft, [data.posts[i] for i in learns])
-    sealed = model_folder.seal(draft)
-    draft.rename(out)
+    with folder_aside(out, work / "model") as draft:
+        _write(model, towers, tokenizer, draft)
+        for name, value in (("metrics.json", metrics), ("training.json", story)):
+            (draft / name).write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+        write_reference(draft / "reference.parquet", data, features, learns)
+        write_contents(draft, [data.posts[i] for i in learns])
+        sealed = model_folder.seal(draft)
     shutil.rmtree(work)
     seconds = round(time.monotonic() - started, 1)
     return _result(out, sealed, metrics, story) | {"seconds": seconds, "reused": False}

@@ -12,6 +12,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from covla.errors import CovlaError
+from covla.files import write_aside
 from covla.model.hf import CovlaModel
 from covla.model.runtime.backend import pick_device
 from covla.training.collate import Collator
@@ -133,9 +134,8 @@ def run_stage(
     trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if begun else None)
     if done is None:
         return
-    draft = done.with_suffix(".part")
-    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, draft)
-    draft.replace(done)
+    with write_aside(done) as draft:
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, draft)
 
 
 def _printer() -> type:

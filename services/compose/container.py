@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from covla.waiting import wait_until
 from services.compose.file import Health, Service
 
 # As Docker: twice as long after each end, until it has run for a while.
@@ -164,6 +165,10 @@ class Container:
             with contextlib.suppress(psutil.NoSuchProcess):
                 self._main.send_signal(signal.SIGTERM)
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for the end of its process."""
+        return wait_until(lambda: not self.up, timeout=seconds, every=0.05)
+
     def kill(self) -> None:
         """End all that is left of it."""
         if self._process is not None:
@@ -186,13 +191,13 @@ def _process_of(info: str, init: bool) -> psutil.Process | None:
         return None  # it ended at once; the log says why
     if not init:
         return first
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
+
+    def children() -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if children := first.children():
-                return children[0]
-        time.sleep(0.01)
-    return first
+            return first.children()
+        return []
+
+    return (wait_until(children, timeout=5, every=0.01) or [first])[0]
 
 
 def last_line(log: Path) -> str:

@@ -16,6 +16,7 @@ from select import select
 import orjson
 
 from covla.errors import CovlaError
+from covla.files import write_bytes_aside
 from covla.settings import Settings
 from services.compose import file, network, sandbox
 from services.compose.container import Container
@@ -146,9 +147,7 @@ class Supervisor:
             }
             for name, container in self.containers.items()
         }
-        draft = self.folder / "status.draft"
-        draft.write_bytes(orjson.dumps(status))
-        draft.rename(self.folder / "status.json")
+        write_bytes_aside(self.folder / "status.json", orjson.dumps(status))
 
     def _stop(self) -> None:
         order = sorted(self.containers.values(), key=lambda c: c.started_at, reverse=True)
@@ -160,10 +159,7 @@ class Supervisor:
             for container in wave:
                 container.terminate()
             for container in wave:
-                deadline = time.monotonic() + container.service.grace
-                while container.up and time.monotonic() < deadline:
-                    time.sleep(0.05)
-                late = container.up
+                late = not container.ends_within(container.service.grace)
                 container.kill()
                 stopped.add(container.name)
                 self._say(f"{container.name}: stopped" + (" by SIGKILL" if late else ""))

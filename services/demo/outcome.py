@@ -1,7 +1,7 @@
 """What came out of the topics: predictions and dead letters since the demo began."""
 
-import time
 from collections.abc import Callable, Iterable
+from operator import not_
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ from covla.kafka import clients, dead_letters
 from covla.kafka.records import content
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
+from covla.waiting import wait_until
 
 
 class Outcome:
@@ -68,16 +69,22 @@ class Outcome:
             ServiceUnavailable: some are missing after `timeout` seconds.
         """
         wanted = set(post_ids)
-        deadline = time.monotonic() + timeout
-        while missing := wanted - self.predictions.keys():
-            alive()
-            if time.monotonic() > deadline:
-                raise ServiceUnavailable(
-                    f"{len(missing)} of {len(wanted)} posts have no prediction "
-                    f"after {timeout:.0f} s, such as {min(missing)}",
-                    hint="The log of the stream worker says why: STATE/logs/stream.log",
-                )
-            self.read()
+
+        def missing() -> set[str]:
+            if left := wanted - self.predictions.keys():
+                alive()
+                self.read()
+            return left
+
+        def late(left: set[str]) -> ServiceUnavailable:
+            return ServiceUnavailable(
+                f"{len(left)} of {len(wanted)} posts have no prediction after {timeout:.0f} s, "
+                f"such as {min(left)}",
+                hint="The log of the stream worker says why: STATE/logs/stream.log",
+            )
+
+        # Without a pause: `read` waits for records.
+        wait_until(missing, not_, timeout=timeout, every=0, error=late)
         return {post_id: self.predictions[post_id] for post_id in wanted}
 
     def close(self) -> None:
@@ -105,7 +112,6 @@ def wait_for_group(
         ServiceUnavailable: it has not after `timeout` seconds.
     """
     consumer = clients.consumer(settings, group=group)
-    deadline = time.monotonic() + timeout
     try:
         partitions = [
             TopicPartition(topic, number)
@@ -113,18 +119,20 @@ def wait_for_group(
             for number in consumer.partitions_for_topic(topic) or ()
         ]
         ends = consumer.end_offsets(partitions)
-        while True:
-            behind = sum(
+
+        def behind() -> int:
+            left: int = sum(
                 max(0, end - (consumer.committed(partition) or 0))
                 for partition, end in ends.items()
             )
-            if not behind:
-                return
-            alive()
-            if time.monotonic() > deadline:
-                raise ServiceUnavailable(
-                    f"consumer group {group} is {behind} messages behind after {timeout:.0f} s"
-                )
-            time.sleep(0.5)
+            if left:
+                alive()
+            return left
+
+        def late(left: int) -> ServiceUnavailable:
+            said = f"consumer group {group} is {left} messages behind after {timeout:.0f} s"
+            return ServiceUnavailable(said)
+
+        wait_until(behind, not_, timeout=timeout, error=late)
     finally:
         consumer.close()

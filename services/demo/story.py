@@ -13,6 +13,7 @@ from covla.kafka import clients
 from covla.registry.registry import Registry
 from covla.settings import Settings
 from covla.times import now
+from covla.waiting import wait_until
 from features.lake import Lake
 from services import background, publish
 from services.demo import stream_posts
@@ -122,9 +123,12 @@ class Story:
             producer.send(topics.posts, key=key, value=value).get(timeout=30)
         producer.close()
         self.published += len(messages)
-        deadline = time.monotonic() + PATIENCE
-        while len(outcome.dead) < len(messages) and time.monotonic() < deadline:
+
+        def refused() -> bool:
             outcome.read()
+            return len(outcome.dead) >= len(messages)
+
+        wait_until(refused, timeout=PATIENCE, every=0)  # `_count` says what is missing
         for letter in outcome.dead.values():
             self.steps.tell(f"dead letter: {letter.error_message[:90]}")
 
@@ -227,28 +231,24 @@ class Story:
                 self.steps.tell(f"the gate refused the retrained version; why: {reports}")
 
     def _next_run(self, client: AirflowClient, known: set[str]) -> str:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            for run in client.runs("retrain_covla"):
-                if run["dag_run_id"] not in known:
-                    return str(run["dag_run_id"])
-            time.sleep(0.5)
-        raise ServiceUnavailable("no run of retrain_covla followed: was no drift found?")
+        def new() -> list[str]:
+            runs = [str(run["dag_run_id"]) for run in client.runs("retrain_covla")]
+            return [run for run in runs if run not in known]
+
+        none = "no run of retrain_covla followed: was no drift found?"
+        return wait_until(new, timeout=PATIENCE, error=lambda _: ServiceUnavailable(none))[0]
 
     def _wait_for_swap(self) -> None:
         address = local.pages(self.settings)["rest"]
         wanted = self.result["champion_after"]
-        deadline = time.monotonic() + PATIENCE
+        body = self.acts["live"].posts[0].post.to_json()
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
-            body = self.acts["live"].posts[0].post.to_json()
-            while time.monotonic() < deadline:
-                if (
-                    client.post("/predict", content=body, headers=JSON).json().get("model_version")
-                    == wanted
-                ):
-                    return
-                time.sleep(0.5)
-        raise ServiceUnavailable(f"REST does not serve version {wanted}")
+            wait_until(
+                lambda: client.post("/predict", content=body, headers=JSON).json(),
+                lambda answer: answer.get("model_version") == wanted,
+                timeout=PATIENCE,
+                error=lambda _: ServiceUnavailable(f"REST does not serve version {wanted}"),
+            )
 
     def _count(self, outcome: Outcome) -> None:
         expected = {item.post.post_id for act in self.acts.values() for item in act.posts}

@@ -14,6 +14,7 @@ import orjson
 
 from covla.errors import CovlaError, PostError
 from covla.evaluation.promotion_gate import Rules
+from covla.files import write_bytes_aside
 from covla.posts.content_groups import contents_of, groups_of
 from covla.posts.folder import FolderPost, read_folder
 from covla.posts.image_decoding import decode_base64, decode_image
@@ -67,8 +68,7 @@ def windows(settings: Settings) -> tuple[dict[str, TimeRange], int]:
         end = edge + (now - start) * share if name != "after" else now
         found[name] = TimeRange(edge, end)
         edge = end
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_bytes(orjson.dumps({"end": now, "number": number}))
+    write_bytes_aside(record, orjson.dumps({"end": now, "number": number}))
     return found, number
 
 

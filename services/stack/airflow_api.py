@@ -1,11 +1,11 @@
 """A small client of Airflow's REST API v2: trigger a DAG, wait for its run, read its log."""
 
-import time
 from typing import Any, Self
 
 import httpx
 
 from covla.errors import CovlaError, Refused, ServiceUnavailable
+from covla.waiting import wait_until
 
 ENDED = ("success", "failed")
 
@@ -53,12 +53,12 @@ class AirflowClient:
         Raises:
             CovlaError: it is not there after `timeout` seconds; says which files are broken.
         """
-        deadline = time.monotonic() + timeout
-        while dag_id not in self.dags():
-            if time.monotonic() > deadline:
-                broken = ", ".join(self.import_errors()) or "none"
-                raise CovlaError(f"Airflow knows no DAG {dag_id!r}; broken DAG files: {broken}")
-            time.sleep(0.5)
+
+        def unknown(_: bool) -> CovlaError:
+            broken = ", ".join(self.import_errors()) or "none"
+            return CovlaError(f"Airflow knows no DAG {dag_id!r}; broken DAG files: {broken}")
+
+        wait_until(lambda: dag_id in self.dags(), timeout=timeout, error=unknown)
 
     def pause(self, dag_id: str) -> None:
         """No run of the DAG starts by its schedule or its assets until someone unpauses it."""
@@ -87,16 +87,14 @@ class AirflowClient:
             Refused: it failed; names the failed tasks.
             ServiceUnavailable: it has not ended after `timeout` seconds.
         """
-        deadline = time.monotonic() + timeout
-        while True:
-            run: dict[str, Any] = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
-            if run["state"] in ENDED:
-                break
-            if time.monotonic() > deadline:
-                raise ServiceUnavailable(
-                    f"run {run_id} of {dag_id} is {run['state']} after {timeout:.0f} s"
-                )
-            time.sleep(0.5)
+        run = wait_until(
+            lambda: self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"),
+            lambda run: run["state"] in ENDED,
+            timeout=timeout,
+            error=lambda run: ServiceUnavailable(
+                f"run {run_id} of {dag_id} is {run['state']} after {timeout:.0f} s"
+            ),
+        )
         if run["state"] == "failed":
             states = self.tasks(dag_id, run_id)
             failed = ", ".join(sorted(task for task, state in states.items() if state == "failed"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from covla.errors import CovlaError, ServiceUnavailable
+from covla.files import folder_aside
 from covla.settings import Settings
 from services.stack.processes import locked
 
@@ -70,8 +71,10 @@ def _download(root: Path, folder: Path) -> None:
     import jgo
 
     click.echo(f"fetching Apache Kafka {VERSION} from Maven Central, 50 MB, once", err=True)
-    with tempfile.TemporaryDirectory(dir=root, prefix="draft-") as name:
-        draft = Path(name) / "jars"
+    with (
+        tempfile.TemporaryDirectory(dir=root, prefix="draft-") as name,
+        folder_aside(folder, Path(name) / "jars") as draft,
+    ):
         draft.mkdir()
         try:
             built = jgo.build(COORDINATES, cache_dir=Path(name) / "jgo")
@@ -84,7 +87,6 @@ def _download(root: Path, folder: Path) -> None:
         for jar in built.path.rglob("*.jar"):
             shutil.copyfile(jar, draft / jar.name)
         verify(draft)
-        draft.rename(folder)
 
 
 def _again(folder: Path) -> str:

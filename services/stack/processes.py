@@ -1,22 +1,23 @@
 """Background processes of one state folder: a record, a log and a clean end for each."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 import psutil
+from filelock import FileLock
 
 from covla.errors import CovlaError, ServiceUnavailable
+from covla.files import write_bytes_aside
 from covla.settings import Settings
+from covla.waiting import wait_until
 
 # Below this a broker or a database fails in its own, less readable way.
 FREE_DISK_BYTES = 200_000_000
@@ -46,13 +47,10 @@ class Process:
             return False
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock: two commands never start or install the same thing at once."""
+def locked(folder: Path) -> FileLock:
+    """A folder's lock, for `with`: two commands never start or install the same thing at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    return FileLock(folder / ".lock")
 
 
 def records(settings: Settings) -> list[Process]:
@@ -68,6 +66,11 @@ def records(settings: Settings) -> list[Process]:
                 f"{path} is not a process record", hint="Delete it, then run `covla up` again"
             ) from None
     return sorted(found, key=lambda process: process.started_at)
+
+
+def record(settings: Settings, process: Process) -> None:
+    """Put a process on record, in place of an earlier one of its name."""
+    write_bytes_aside(settings.run / f"{process.name}.json", orjson.dumps(asdict(process)))
 
 
 def find(settings: Settings, name: str) -> Process | None:
@@ -122,7 +125,7 @@ def start(
         created = psutil.Process(child.pid).create_time()
         now = datetime.now(UTC).isoformat()
         process = Process(name, child.pid, created, address, now, str(log))
-        _write(settings.run / f"{name}.json", process)
+        record(settings, process)
         _wait(child, process, ready, timeout)
     except BaseException:
         _end(child.pid, None, grace=5)
@@ -158,28 +161,20 @@ def require_disk(folder: Path) -> None:
         )
 
 
-def _write(path: Path, process: Process) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_bytes(orjson.dumps(asdict(process)))
-    draft.rename(path)
-
-
 def _wait(
     child: subprocess.Popen[bytes], process: Process, ready: Callable[[], bool], timeout: float
 ) -> None:
-    deadline = time.monotonic() + timeout
-    while not ready():
-        if child.poll() is not None:
-            raise ServiceUnavailable(
-                f"{process.name} ended with code {child.returncode} while starting",
-                hint=f"Its log says why: {process.log}",
-            )
-        if time.monotonic() > deadline:
-            raise ServiceUnavailable(
-                f"{process.name} was not ready after {timeout:.0f} s",
-                hint=f"Its log says why: {process.log}",
-            )
-        time.sleep(0.1)
+    def failed(how: str) -> ServiceUnavailable:
+        return ServiceUnavailable(f"{process.name} {how}", hint=f"Its log says why: {process.log}")
+
+    def started() -> bool:
+        done = ready()
+        if not done and child.poll() is not None:
+            raise failed(f"ended with code {child.returncode} while starting")
+        return done
+
+    late = f"was not ready after {timeout:.0f} s"
+    wait_until(started, timeout=timeout, every=0.1, error=lambda _: failed(late))
 
 
 def _family(pid: int, create_time: float | None) -> list[psutil.Process]:

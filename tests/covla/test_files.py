@@ -2,13 +2,23 @@
 
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from covla.errors import CovlaError
-from covla.files import draft_of, read_bytes, read_json, read_object, read_text, read_yaml
+from covla.files import (
+    folder_aside,
+    read_bytes,
+    read_json,
+    read_object,
+    read_text,
+    read_yaml,
+    write_aside,
+    write_bytes_aside,
+)
 
 BAD: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "it is empty"),
@@ -134,13 +144,65 @@ def test_what_is_no_plain_yaml_is_named(tmp_path: Path, content: str, message: s
 
 def test_drafts_of_processes_with_equal_numbers_differ(tmp_path: Path) -> None:
     # Two containers that share a state folder are process 2 each, with thread 2.
-    drafts = {draft_of(tmp_path / "net.xml", ".xml") for _ in range(20)}
-    assert len(drafts) == 20
-    assert {draft.suffix for draft in drafts} == {".xml"}
-    assert {draft.parent for draft in drafts} == {tmp_path}
+    with ExitStack() as all_at_once:
+        opened = [write_aside(tmp_path / "net.xml", ".xml") for _ in range(20)]
+        drafts = {all_at_once.enter_context(one) for one in opened}
+        assert len(drafts) == 20
+        assert {draft.suffix for draft in drafts} == {".xml"}
+        assert {draft.parent for draft in drafts} == {tmp_path}
+        for draft in drafts:
+            draft.touch()
     # Nor does a reader that looks for files of the kind find half of one.
-    draft_of(tmp_path / "shard.safetensors").touch()
-    assert not list(tmp_path.glob("*.safetensors"))
+    with write_aside(tmp_path / "shard.safetensors") as draft:
+        draft.touch()
+        assert not list(tmp_path.glob("*.safetensors"))
+
+
+def _write_half(draft: Path) -> None:
+    draft.parent.mkdir(exist_ok=True)
+    draft.write_bytes(b"half of the sec")
+    raise KeyboardInterrupt
+
+
+def test_what_is_written_aside_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    write_bytes_aside(path, b"first")
+    assert path.read_bytes() == b"first"
+    with pytest.raises(KeyboardInterrupt), write_aside(path) as draft:
+        _write_half(draft)
+    assert path.read_bytes() == b"first"
+    with pytest.raises(FileNotFoundError), write_aside(path):
+        pass  # the block forgot to write
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_bytes_aside(path, b"second")
+    assert [found.name for found in path.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("place", [None, "work/result"])
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path, place: str | None) -> None:
+    draft_at = tmp_path / place if place else None
+    if draft_at:
+        draft_at.mkdir(parents=True)
+        (draft_at / "of a killed process").touch()
+    with pytest.raises(KeyboardInterrupt), folder_aside(tmp_path / "out", draft_at) as draft:
+        _write_half(draft / "file")
+    assert not draft.exists()
+    assert not (tmp_path / "out").exists()
+    with folder_aside(tmp_path / "out", draft_at) as draft:
+        draft.mkdir()
+        (draft / "file").touch()
+        assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["file"]
+
+
+def test_a_folder_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "kept").touch()
+    with pytest.raises(OSError, match="not empty"), folder_aside(tmp_path / "out") as draft:
+        draft.mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "kept"]
 
 
 def test_nothing_is_named_by_process_or_thread() -> None:

@@ -1,5 +1,7 @@
 """Files of the lake: replays, merging, compaction, a full disk."""
 
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +23,7 @@ from features.feature_store import feature_store
 from features.lake import OFFSETS_PER_FILE, Lake, hour_of
 from features.online import post_features
 from features.rebuild import rebuild
-from features.tables import LABELS
+from features.tables import LABELS, SCHEMAS
 from features.training_set import training_set
 from tests.features.posts import make_label, make_post, store
 
@@ -139,6 +141,21 @@ def test_a_full_disk_is_one_clear_error_and_no_half_file(
         lake.append("labels", rows([0, 1]))
     assert files(lake) == before
     assert not list(offline_settings.lake.rglob("*.part"))
+
+
+def test_one_writer_a_table(offline_settings: Settings) -> None:
+    lake = Lake(offline_settings)
+    lake.create()
+    with (lake.root / ".labels.lock").open("w") as held, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as a worker of any earlier version does
+        waits = pool.submit(lake.append, "labels", rows([0]))
+        lake.put("quarantine", SCHEMAS["quarantine"].empty_table(), "another table")
+        with pytest.raises(TimeoutError):
+            waits.result(timeout=0.3)
+        assert lake.read("labels", DAY).num_rows == 0
+        fcntl.flock(held, fcntl.LOCK_UN)
+        assert waits.result(timeout=10) == 1
+    assert lake.read("labels", DAY).num_rows == 1
 
 
 def test_an_empty_lake_can_be_read(offline_settings: Settings) -> None:

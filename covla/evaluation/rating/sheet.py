@@ -5,8 +5,6 @@ import hashlib
 import io
 import json
 import logging
-import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from PIL import Image
 
 from covla.errors import CovlaError, PostError
 from covla.evaluation.rating.page import page
+from covla.files import folder_aside
 from covla.posts.folder import FolderPost, read_folder
 from covla.posts.image_decoding import decode_image
 from covla.posts.image_store import BlobStore
@@ -74,8 +73,7 @@ def write_sheet(
         "seed": seed,
         "items": {item.name: {"post_id": r.post.post_id, "label": r.label} for item, r in chosen},
     }
-    draft = out.parent / f".{out.name}.{secrets.token_hex(4)}"
-    try:
+    with folder_aside(out) as draft:
         (draft / "raters" / "pictures").mkdir(parents=True)
         for item in items:
             if item.picture is not None:
@@ -86,9 +84,6 @@ def write_sheet(
         )
         (draft / "key.json").write_text(json.dumps(key, indent=1, ensure_ascii=False))
         (draft / "key.json").chmod(0o600)
-        draft.rename(out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     raters, kept = out / "raters", out / "key.json"
     return {
         "sheet": sheet,

@@ -13,7 +13,7 @@ from covla.evaluation.study.rows import Row
 from covla.evaluation.study.teaching import Teaching
 from covla.model.encoders import Encoders, pixels
 from covla.model.towers import TINY_IMAGE, load_towers
-from covla.posts.corrupted_post import corrupt
+from covla.posts.corrupted_post import corrupt_all
 from covla.posts.corruptions import IMAGE_KINDS, LEVELS, TEXT_KINDS
 from covla.posts.preprocessing import Prepared
 from covla.posts.taxonomy import Taxonomy
@@ -172,18 +172,11 @@ def _noisy(
     caches: list[tuple[Path, str]],
     progress: Progress,
 ) -> dict[str, list[Prepared]]:
-    """Per condition the noisy posts without pictures; what no cache has is encoded now.
-
-    The other post of kind "other" is the next one.
-    """
+    """Per condition the noisy posts without pictures; what no cache has is encoded now."""
     clean, noisy = (FeatureCache(folder, encoder) for folder, encoder in caches)
-    others = items[1:] + items[:1]
     result = {}
     for done, (side, kind, level) in enumerate(CONDITIONS, 1):
-        changed = [
-            corrupt(item, side, level, NOISE_SEED, other, kind)
-            for item, other in zip(items, others, strict=True)
-        ]
+        changed = corrupt_all(items, side, level, NOISE_SEED, kind)
         noisy.features([_unknown(item, clean) for item in changed], encoders.encode)
         result[condition_name(side, kind, level)] = [light(item) for item in changed]
         progress("noise", done, len(CONDITIONS))

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
-from covla.files import draft_of
+from covla.files import write_aside
 
 Array = np.ndarray[Any, Any]
 
@@ -37,17 +38,14 @@ class Outcome:
 
     def probabilities(self) -> Array:
         """n x C, calibrated."""
-        scaled = self.logits.astype(np.float64) / self.temperature
-        odds = np.exp(scaled - scaled.max(1, keepdims=True))
-        shares: Array = odds / odds.sum(1, keepdims=True)
+        shares: Array = softmax(self.logits.astype(np.float64) / self.temperature, axis=1)
         return shares
 
     def save(self, path: Path) -> None:
         """Written aside and renamed: a file that is there is whole."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = draft_of(path, ".npz")
-        np.savez(draft, **{**self.__dict__, "conditions": np.array(self.conditions, dtype=str)})
-        draft.replace(path)
+        conditions = np.array(self.conditions, dtype=str)
+        with write_aside(path, ".npz") as draft:
+            np.savez(draft, **{**self.__dict__, "conditions": conditions})
 
     @classmethod
     def load(cls, path: Path) -> "Outcome":

@@ -25,6 +25,7 @@ from covla.evaluation.study.result import about_machine, existing, write_result
 from covla.evaluation.study.rows import Common, Row, choose, with_budgets
 from covla.evaluation.study.teaching import Teaching
 from covla.evaluation.study.untrained import ensemble_teacher, label_nodes_alone, zero_shot
+from covla.files import folder_aside
 from covla.model.encoders import Encoders
 from covla.posts.taxonomy import Taxonomy, load_taxonomy
 from covla.settings import Settings
@@ -107,10 +108,8 @@ def study(
                 "cpu_seconds": round(sum(one.cpu_seconds for one in chain(*outcomes.values()))),
                 "seconds": round(time.monotonic() - started, 1), "reused": runner.reused,
             }  # fmt: skip
-            draft = work / "result"
-            shutil.rmtree(draft, ignore_errors=True)
-            found = write_result(draft, rows, outcomes, inputs, encoders, common, about)
-            draft.rename(out)
+            with folder_aside(out, work / "result") as draft:
+                found = write_result(draft, rows, outcomes, inputs, encoders, common, about)
             shutil.rmtree(work / "features", ignore_errors=True)  # large, and made again in minutes
     except Timeout:
         raise CovlaError(f"another study is writing {work}", hint="Wait for it") from None

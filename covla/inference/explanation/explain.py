@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from covla.errors import CovlaError, PostError
-from covla.inference.cache import Memo
+from covla.inference.cache import EncodedCache
 from covla.inference.explanation.attention import attention_of
 from covla.inference.prediction import DECIMALS
 from covla.inference.predictor import Predictor
@@ -43,15 +43,15 @@ def explain(predictor: Predictor, post: SocialPost) -> Explained:
     item = predictor.prepare(post)
     if isinstance(item, PostError):
         raise item
-    memo = Memo()
+    cache = EncodedCache()
     (prior,) = predictor.look_up([item])
-    (encoded,) = predictor.encode([item], memo)
+    (encoded,) = predictor.encode([item], cache)
     (prediction,) = predictor.answer([item], [encoded], [prior], started=started)
     (context,) = predictor.contexts([item], [prior])
     notes: list[str] = []
     out = _forward(predictor, encoded, context, prediction)
     attention = _attention(predictor, item, out, notes)
-    influences = [*_sides(predictor, item, memo, prediction, notes)]
+    influences = [*_sides(predictor, item, cache, prediction, notes)]
     influences += _nodes(predictor, item, encoded, context, prediction)
     influences.sort(key=lambda influence: -abs(influence.change))
     return Explained(
@@ -132,7 +132,11 @@ def _gate(predictor: Predictor, prediction: Prediction, notes: list[str]) -> Gat
 
 
 def _sides(
-    predictor: Predictor, item: Prepared, memo: Memo, prediction: Prediction, notes: list[str]
+    predictor: Predictor,
+    item: Prepared,
+    cache: EncodedCache,
+    prediction: Prediction,
+    notes: list[str],
 ) -> Iterator[Influence]:
     """What the model says of the same post when it comes without its text, without its image."""
     if len(prediction.modalities) < 2:
@@ -146,7 +150,7 @@ def _sides(
         without = predictor.prepare(item.post.model_copy(update=_HIDDEN[part]))
         if isinstance(without, PostError):
             raise without
-        encoded = predictor.encode([without], memo)
+        encoded = predictor.encode([without], cache)
         (out,) = predictor.answer([without], encoded, predictor.look_up([without]))
         value = f"{len(item.text)} characters" if part == "text" else ""
         yield _influence(part, part, value, prediction, list(out.probabilities.values()))

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from covla.errors import CovlaError
-from covla.files import draft_of
+from covla.files import write_aside
 from covla.model.runtime.network import Arrays
 
 log = logging.getLogger(__name__)
@@ -126,8 +126,6 @@ def read(path: Path) -> ov.Model:
 
 def save(network: ov.Model, path: Path) -> None:
     """Written aside and renamed, weights first, so that a reader never sees half a network."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(path, ".xml")
-    ov.save_model(network, draft, compress_to_fp16=False)
-    draft.with_suffix(".bin").replace(path.with_suffix(".bin"))
-    draft.replace(path)
+    with write_aside(path, ".xml") as draft:
+        ov.save_model(network, draft, compress_to_fp16=False)
+        draft.with_suffix(".bin").replace(path.with_suffix(".bin"))

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from covla.errors import CovlaError
-from covla.files import draft_of
+from covla.files import write_aside
 from covla.model.encoders import Encoders
 from covla.model.pooling import pool_posts
 from covla.posts.preprocessing import Prepared
@@ -80,10 +80,8 @@ def ensemble_vectors(
     more = lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
     seen = Pooled(text, [image, more], data.taught_from, len(taxonomy.names), data.groups)
     vectors = ensemble(seen, seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = draft_of(path)
-    save_file({"vectors": torch.from_numpy(vectors)}, draft, {"sha256": _checksum(vectors)})
-    draft.replace(path)
+    with write_aside(path) as draft:
+        save_file({"vectors": torch.from_numpy(vectors)}, draft, {"sha256": _checksum(vectors)})
     return vectors, name
 
 

@@ -127,7 +127,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(
 ) -> None:
     model = Predictor.load(exported[kind]["folder"], state)
     together = _logits(model, rows)
-    model.forget()
+    model.clear_cache()
     np.testing.assert_array_equal(_logits(model, rows[::-1])[::-1], together)
     for i in (0, 7, 40):
         np.testing.assert_array_equal(_logits(model, rows[i : i + 1])[0], together[i])

@@ -186,7 +186,7 @@ def test_equal_texts_and_pictures_are_encoded_once(
     again = [_good(result) for result in predictor.predict(many[:2])]
     assert counting.ran == 3  # a repost is not encoded again
     assert [a.answer() for a in again] == [a.answer() for a in answers[:2]]
-    predictor.forget()
+    predictor.clear_cache()
     assert [_good(a).answer() for a in predictor.predict(many[:2])] == [a.answer() for a in again]
     assert counting.ran == 6
 

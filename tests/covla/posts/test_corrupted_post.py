@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from covla.posts.corrupted_post import corrupt
+from covla.posts.corrupted_post import corrupt, corrupt_all
 from covla.posts.preprocessing import Prepared
 from covla.posts.synthetic import generate
 from covla.settings import Settings
@@ -29,3 +29,21 @@ def test_noise_changes_one_side_and_what_is_said_of_it(offline_settings: Setting
             changed[side] += getattr(noisy, lost) != getattr(item, lost)
             assert (f"{side}_missing" in noisy.flags) == (getattr(noisy, lost) == "")
     assert min(changed.values()) > 20
+
+
+def test_each_post_is_lent_what_the_next_one_has(offline_settings: Settings) -> None:
+    items = prepared_posts(12, offline_settings)
+    noisy = corrupt_all(items, "text", 1.0, 0, "other")
+    lenders = items[1:] + items[:1]
+    lent = [
+        (new.text, lender.text)
+        for item, new, lender in zip(items, noisy, lenders, strict=True)
+        if item.text and lender.text
+    ]
+    assert len(lent) > 6
+    assert all(new == lenders_text for new, lenders_text in lent)
+    # Without a kind each post has its own, which the seed decides.
+    free = corrupt_all(items, "image", 0.5, 0)
+    again = [corrupt(i, "image", 0.5, 0, o) for i, o in zip(items, lenders, strict=True)]
+    assert [item.image_hash for item in free] == [item.image_hash for item in again]
+    assert corrupt_all([], "text", 0.5, 0) == []

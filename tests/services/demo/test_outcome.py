@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from covla.errors import ServiceUnavailable
 from covla.kafka import clients, dead_letters
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from services.demo.outcome import Outcome
+from services.demo.outcome import Outcome, wait_for_group
 from tests.faults.wire import Wire, send
 
 pytestmark = pytest.mark.slow
@@ -41,3 +42,44 @@ def test_records_of_other_programs_are_passed_over(settings: Settings) -> None:
     assert (outcome.records, outcome.repeated) == (2, 1)
     assert {"modality": "image"} in outcome.alerts
     assert set(outcome.dead) == {place}
+
+
+def test_predictions_are_waited_for_while_their_worker_lives(settings: Settings) -> None:
+    topics = clients.ensure_topics(settings)
+    outcome = Outcome(settings)
+    asked = 0
+
+    def alive() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            send(settings, topics.predictions, [Wire(_prediction("a")), Wire(_prediction("b"))])
+
+    found = outcome.wait_for(["a", "b"], timeout=60, alive=alive)
+    assert set(found) == {"a", "b"}
+    asked_before = asked
+    outcome.wait_for(["a"], timeout=60, alive=alive)
+    assert asked == asked_before  # it is there: nobody is asked
+    with pytest.raises(ServiceUnavailable, match="1 of 2 posts have no prediction after 1 s.* c"):
+        outcome.wait_for(["a", "c"], timeout=1, alive=alive)
+
+    def dead() -> None:
+        raise ServiceUnavailable("the stream service ended")
+
+    with pytest.raises(ServiceUnavailable, match="ended"):
+        outcome.wait_for(["c"], timeout=60, alive=dead)
+    outcome.close()
+
+
+def test_a_group_is_waited_for_until_it_has_committed_all(settings: Settings) -> None:
+    topics = clients.ensure_topics(settings)
+    send(settings, topics.posts, [Wire(b"1"), Wire(b"2"), Wire(b"3")])
+    group = f"{settings.topic_prefix}.ingest"
+    read = clients.consumer(settings, topics.posts, group=group)
+    seen = 0
+    while seen < 3:
+        seen += sum(map(len, read.poll(timeout_ms=500).values()))
+    with pytest.raises(ServiceUnavailable, match="3 messages behind after 1 s"):
+        wait_for_group(settings, group, [topics.posts], timeout=1, alive=lambda: None)
+    wait_for_group(settings, group, [topics.posts], timeout=60, alive=read.commit)
+    read.close()

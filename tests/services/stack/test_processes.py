@@ -1,10 +1,12 @@
 """Processes are recorded, ended with all their descendants, and never confused with others."""
 
+import fcntl
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
@@ -90,8 +92,7 @@ def test_a_recycled_pid_is_never_killed(offline_settings: Settings) -> None:
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
         born = psutil.Process(stranger.pid).create_time()
         record = Process("old", stranger.pid, born - 100, "x", "2026-01-01T00:00:00Z", "x.log")
-        offline_settings.run.mkdir(parents=True)
-        processes._write(offline_settings.run / "old.json", record)
+        processes.record(offline_settings, record)
         assert not record.alive
         assert processes.stop(offline_settings, "old")
         assert stranger.poll() is None
@@ -138,3 +139,20 @@ def test_a_broken_record_is_named(offline_settings: Settings) -> None:
     (offline_settings.run / "kafka.json").write_text("{")
     with pytest.raises(CovlaError, match=r"kafka\.json is not a process record"):
         processes.records(offline_settings)
+
+
+def test_two_commands_never_start_the_same_thing_at_once(offline_settings: Settings) -> None:
+    folder = offline_settings.run
+    folder.mkdir(parents=True)
+
+    def hold() -> bool:
+        with processes.locked(folder):
+            return True
+
+    with (folder / ".lock").open("w") as held, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as a command of any earlier version does
+        waits = pool.submit(hold)
+        with pytest.raises(TimeoutError):
+            waits.result(timeout=0.3)
+        fcntl.flock(held, fcntl.LOCK_UN)
+        assert waits.result(timeout=10)

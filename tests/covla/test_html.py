@@ -1,0 +1,149 @@
+"""Pages for people: whatever a value holds is text, nothing is left out, and they fit a phone."""
+
+import base64
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import TemplateNotFound, UndefinedError
+
+from covla.html import csp_source, render
+
+ODD = "<script>alert(1)</script> & 'x'"
+SAFE = "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#39;x&#39;"
+LONG = "a" * 64
+
+CHECK = {"name": ODD, "passed": False, "challenger": 0.71234567, "champion": None, "limit": 0.69}
+GATE = {
+    "challenger": LONG,
+    "champion": None,
+    "passed": False,
+    "posts": 300,
+    "checks": [CHECK, CHECK | {"name": LONG, "passed": True, "champion": 0.5}],
+    "reasons": [ODD],
+}
+EXPECTED = {"column": "label", "expectation": ODD, "ok": False, "unexpected": 2, "examples": [LONG]}
+VALIDATION = {
+    "window": "2026-05-01T00:00:00Z/2026-05-02T00:00:00Z",
+    "success": False,
+    "rows": 40,
+    "quarantined": 2,
+    "passed_over": {"posts": 1, "labels": 2},
+    "expectations": [EXPECTED, EXPECTED | {"ok": True, "unexpected": 0, "observed": 0.5}],
+}
+TESTED = {"skipped": "", "drift": True, "p_value": 1.2e-7, "columns": ["lang", "image_embedding"]}
+DRIFT = {
+    "window": VALIDATION["window"],
+    "reference": LONG,
+    "drift": True,
+    "drift_modality": "image",
+    "modalities": {
+        "image": TESTED,
+        "agreement": TESTED | {"skipped": ODD, "p_value": None, "columns": []},
+    },
+    "untested": {"agreement": LONG},
+    "noise": [
+        {"measure": "blur", "low": 1.5, "high": 90, "reference_share": 0.012, "window_share": 1}
+    ],
+}
+PAGES: list[tuple[str, str, dict[str, Any], list[str]]] = [
+    (
+        "covla.evaluation",
+        "gate_report.html.j2",
+        GATE,
+        [
+            f"<title>Version {LONG} did not pass the gate against the floors</title>",
+            "2 checks on 300 posts, 1 failed.",
+            '<td class="number">0.7123</td><td class="number"></td><td class="number">0.6900</td>'
+            '<td class="no">not held</td>',
+            '<td class="number">0.5000</td>',
+            '<td class="yes">held</td>',
+        ],
+    ),
+    (
+        "features",
+        "validation.html.j2",
+        VALIDATION,
+        [
+            '<span class="no">failed</span>',
+            "40 posts, 2 of them quarantined.\nThe lake has 3 rows with a time that cannot be",
+            f'<td class="number">2</td><td>{LONG}</td>',
+            '<td class="yes">ok</td><td class="number"></td><td>0.5</td>',
+        ],
+    ),
+    (
+        "monitoring",
+        "drift.html.j2",
+        DRIFT,
+        [
+            "<h1>Drift: image</h1>",
+            f"compared with the training posts of model {LONG}",
+            "<td>image</td><td>drift</td><td>p = 1.2e-07</td><td>lang, image_embedding</td>",
+            "<td>agreement</td><td>not tested</td>",
+            "<h2>Not tested</h2>",
+            "<td>blur</td><td>1.5 to 90</td><td>1.2%</td><td>100.0%</td>",
+        ],
+    ),
+]
+each_page = pytest.mark.parametrize(("package", "template", "values", "said"), PAGES)
+
+
+@each_page
+def test_a_page_says_it_all_and_takes_no_value_for_markup(
+    package: str, template: str, values: dict[str, Any], said: list[str]
+) -> None:
+    page = render(package, template, **values)
+    assert [part for part in said if part not in page] == []
+    assert SAFE in page
+    assert "<script" not in page
+
+
+@each_page
+def test_a_value_that_is_missing_is_no_gap(
+    package: str, template: str, values: dict[str, Any], said: list[str]
+) -> None:
+    for name in values:
+        with pytest.raises(UndefinedError, match=name):
+            render(package, template, **{key: v for key, v in values.items() if key != name})
+
+
+def test_what_was_passed_over_is_said_only_where_something_was() -> None:
+    page = render("features", "validation.html.j2", **VALIDATION | {"passed_over": {"posts": 0}})
+    assert "The lake has" not in page
+    page = render("monitoring", "drift.html.j2", **DRIFT | {"untested": {}, "drift": False})
+    assert "<h2>Not tested</h2>" not in page
+    assert "<h1>No drift</h1>" in page
+
+
+def test_a_template_that_is_not_there_is_named() -> None:
+    with pytest.raises(TemplateNotFound, match=r"none\.html"):
+        render("features", "none.html")
+
+
+def test_a_block_is_allowed_by_its_hash_alone() -> None:
+    digest = base64.b64encode(hashlib.sha256("tür()".encode()).digest()).decode()
+    assert csp_source("tür()") == f"'sha256-{digest}'"
+
+
+@pytest.mark.slow
+@each_page
+def test_a_page_does_not_scroll_sideways_on_a_phone(
+    package: str, template: str, values: dict[str, Any], said: list[str], tmp_path: Path
+) -> None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("no Chromium on the PATH; `apt-get install chromium` brings one")
+    from playwright.sync_api import sync_playwright
+
+    path = tmp_path / "page.html"
+    path.write_text(f"<!doctype html>{render(package, template, **values)}", encoding="utf-8")
+    with sync_playwright() as run:
+        chromium = run.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        tab = chromium.new_page(viewport={"width": 390, "height": 844})
+        tab.goto(path.as_uri())
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390
+        boxes = tab.locator("div:has(> table)")
+        assert boxes.first.evaluate("box => box.scrollWidth > box.clientWidth")
+        chromium.close()
