@@ -25,7 +25,7 @@ lock: ## compile requirements.lock again: every supported Python, hashes, no ind
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras --group dev --universal --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url -o requirements.lock
 
-demo: install ## the whole story on real parts; POSTS=folder for your own posts
+demo: install ## the whole loop on real parts; POSTS=folder for your own posts
 	$(BIN)/covla demo $(if $(POSTS),--posts $(POSTS))
 
 lint: install

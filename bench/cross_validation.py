@@ -27,7 +27,7 @@ from covla.posts.taxonomy import load_taxonomy
 from covla.settings import get_settings
 from covla.training.augmentation import with_copies
 from covla.training.config import Plan
-from covla.training.dataset import Prepped, encode, prepare_posts
+from covla.training.dataset import PreparedDataset, encode, prepare_posts
 from covla.training.fit import TowerShape, fit
 from covla.training.progress import quiet
 from covla.training.recipe import Recipe
@@ -93,7 +93,7 @@ def main() -> None:
         # A post without a label that repeats a judged one teaches no fold that it is judged in.
         copied = {group for group, out in zip(groups, held, strict=True) if out}
         posts = [replace(r, split="holdout" if r.group in copied else "train") for r in data.posts]
-        part = Prepped(posts, data.prepared, data.labels, data.skipped)
+        part = PreparedDataset(posts, data.prepared, data.labels, data.skipped)
         for found, plan in zip(said, plans, strict=True):
             seeded = replace(plan, recipe=replace(plan.recipe, seed=fold))
             vectors = teacher_vectors(
@@ -102,8 +102,8 @@ def main() -> None:
             learns = with_copies(part, plan.recipe.noisy_copies)
             features = encode(learns, encoders, settings, lambda *_: None)
             fitted = fit(learns, seeded, taxonomy, shape, features=features, vectors=vectors)
-            assert fitted.held_logits is not None
-            found[fitted.held] = _calibrated(fitted.held_logits, data.labels[fitted.held])
+            assert fitted.holdout_logits is not None
+            found[fitted.held] = _calibrated(fitted.holdout_logits, data.labels[fitted.held])
     judged = folds >= 0
     labels, fold_of = data.labels[judged].numpy(), folds[judged].numpy()
     right = said[:, judged].argmax(2).numpy() == labels

@@ -38,7 +38,7 @@ from covla.model.encoders import pixels
 from covla.model.head import folder_towers
 from covla.model.runtime.backend import Backend
 from covla.model.runtime.openvino import has_bf16
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.training_post import TrainingPost
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
@@ -55,10 +55,10 @@ class Eager:
     def __init__(self, folder: Path, predictor: Predictor, posts: Sequence[SocialPost]) -> None:
         self.towers = folder_towers(folder).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.answer = predictor.engine.answer
-        self.config = predictor.engine.config
+        self.answer = predictor.head.answer
+        self.config = predictor.head.config
         self.labels = predictor.labels
-        ready = [item for item in map(predictor.prepare, posts) if isinstance(item, Prepared)]
+        ready = [item for item in map(predictor.prepare, posts) if isinstance(item, PreparedPost)]
         nothing = predictor.contexts(ready, [{} for _ in ready])
         self.contexts = {
             item.post.post_id: context for item, context in zip(ready, nothing, strict=True)

@@ -26,10 +26,10 @@ KEPT = ("posts", "labelled", "logit_difference", "equal_labels", "times_faster")
 
 def model_on(folder: Path, settings: Settings, precision: str) -> tuple[Predictor, float]:
     """The model, warmed up, and the seconds that took: on a GPU it is compiled meanwhile."""
-    engine = Backend("torch", precision)
+    backend = Backend("torch", precision)
     started = time.perf_counter()
-    head = HeadRunner.load(folder, device=settings.device, engine=engine)
-    encoders = folder_encoders(folder, settings, engine)
+    head = HeadRunner.load(folder, device=settings.device, backend=backend)
+    encoders = folder_encoders(folder, settings, backend)
     model = Predictor(precision, head, encoders, settings)
     model.warm_up()
     return model, round(time.perf_counter() - started, 1)

@@ -24,7 +24,7 @@ from covla.model.pooling import pool_posts
 from covla.model.towers import load_towers
 from covla.posts.corrupted_post import corrupt_all
 from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import get_settings
 from covla.training.dataset import prepare_posts
@@ -62,7 +62,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
 
-        def seen(items: list[Prepared], cache: Path) -> Any:
+        def seen(items: list[PreparedPost], cache: Path) -> Any:
             return pool_posts(
                 FeatureCache(cache, encoders.id).features(items, encoders.encode), widths
             )

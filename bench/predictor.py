@@ -16,11 +16,11 @@ from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
 from covla.model.hf import CovlaModel
 from covla.model.towers import load_towers
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.posts.synthetic import generate
 from covla.posts.taxonomy import load_taxonomy
-from covla.registry.model_folder import seal
+from covla.registry.model_folder import write_manifest
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
 
@@ -40,7 +40,7 @@ def untrained(folder: Path) -> Path:
     model.towers = towers
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    seal(folder)
+    write_manifest(folder)
     return folder
 
 
@@ -52,8 +52,8 @@ def posts(count: int) -> list[SocialPost]:
 
 def run(predictor: Predictor, items: list[SocialPost], rounds: int, *, quiet: bool) -> None:
     """Measure and print."""
-    prepared = [item for item in map(predictor.prepare, items) if isinstance(item, Prepared)]
-    engine = predictor.engine
+    prepared = [item for item in map(predictor.prepare, items) if isinstance(item, PreparedPost)]
+    engine = predictor.head
     contexts = [context_of(item, engine.config, {}) for item in prepared]
 
     def whole() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from covla.model.encoders import Encoded, Encoders
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from features.tables import POSTS
 
@@ -27,7 +27,7 @@ def author_hash(author_id: str | None, secret: bytes) -> str | None:
 
 
 def extract(
-    items: Sequence[Prepared],
+    items: Sequence[PreparedPost],
     encoders: Encoders,
     created_timestamp: datetime,
     *,
@@ -52,7 +52,7 @@ def extract(
 
 
 def _row(
-    item: Prepared,
+    item: PreparedPost,
     code: Encoded,
     image_uri: str | None,
     created: datetime,

@@ -30,11 +30,11 @@ log = logging.getLogger(__name__)
 GROUP = "ingest"
 BATCH = 256  # about two seconds of work: the group never waits long for this member
 POLL_MS = 200
-ONLINE_STORE_PATIENCE = 240.0  # seconds; below the group's max_poll_interval of 300
+ONLINE_STORE_RETRY_DEADLINE = 240.0  # seconds; below the group's max_poll_interval of 300
 
 
 @dataclass
-class Totals:
+class WorkerStats:
     """What a run did."""
 
     posts_ingested: int = 0
@@ -78,11 +78,11 @@ class Ingest:
         self.topics = clients.ensure_topics(settings)
         self.reader = Reader(settings, load_taxonomy(settings=settings))
         self.sink = Sink(settings, encoders or load_encoders("base", settings))
-        self.totals = Totals()
+        self.totals = WorkerStats()
         self.stop = threading.Event()
         self._metrics = metrics
 
-    def run(self, *, until_idle: float | None = None, maximum: int | None = None) -> Totals:
+    def run(self, *, until_idle: float | None = None, maximum: int | None = None) -> WorkerStats:
         """Consume until told to stop.
 
         Args:
@@ -203,7 +203,7 @@ class Ingest:
     def _write(self, items: Sequence[Post | Label]) -> None:
         posts = [item for item in items if isinstance(item, Post)]
         labels = [item for item in items if isinstance(item, Label)]
-        deadline = time.monotonic() + ONLINE_STORE_PATIENCE
+        deadline = time.monotonic() + ONLINE_STORE_RETRY_DEADLINE
         while True:
             try:
                 self.sink.write(posts, labels)

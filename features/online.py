@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from covla.posts.hashtag_prior import HashtagPrior
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.settings import Settings
 from features.definitions import HASHTAG, hashtag_window
 from features.feature_store import feature_store
@@ -24,7 +24,7 @@ class OnlineContext:
         self.oldest = hashtag_window(settings)
         self._lock = threading.Lock()  # Feast's stores keep one connection without guarding it
 
-    def priors(self, items: Sequence[Prepared]) -> list[Mapping[str, HashtagPrior] | None]:
+    def priors(self, items: Sequence[PreparedPost]) -> list[Mapping[str, HashtagPrior] | None]:
         """What is known of each post's hashtags, in order; None where the context is stale.
 
         Feast does not hold reads against the TTL (feast#3596), so the age is checked here, at
@@ -57,7 +57,7 @@ class OnlineContext:
         }
 
     def _of(
-        self, item: Prepared, known: dict[str, tuple[datetime, HashtagPrior]]
+        self, item: PreparedPost, known: dict[str, tuple[datetime, HashtagPrior]]
     ) -> Mapping[str, HashtagPrior] | None:
         found = {tag: known[tag] for tag in item.hashtags if tag in known}
         if any(_age(item.post.created_at, at) > self.oldest for at, _ in found.values()):

@@ -10,7 +10,7 @@ from covla.kafka.clients import Topics
 from covla.kafka.dead_letters import DeadLetter, Record
 from covla.kafka.records import content
 from covla.posts.image_store import DERIVATIVE_PIXELS, BlobStore
-from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.taxonomy import Taxonomy
 from covla.schemas.label import PostLabel, parse_label
 from covla.schemas.post import parse_post
@@ -25,7 +25,7 @@ class Post:
     """A post ready for the encoders; its picture lies in the blob store already."""
 
     record: Record
-    prepared: Prepared
+    prepared: PreparedPost
     image_uri: str | None
 
 

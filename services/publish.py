@@ -122,7 +122,7 @@ def publish(
     }
 
 
-def look_through(
+def validate_all(
     items: Iterable[FolderPost], settings: Settings, *, labels: bool, limit: int | None = None
 ) -> int:
     """Count the posts, at most `limit`, and check their labels before anything is sent.

@@ -32,7 +32,7 @@ def maker(current: Current) -> Make:
     """Explains with whoever serves now."""
     from covla.inference.explanation.explain import explain
     from covla.inference.predictor import Predictor
-    from covla.posts.preprocessing import Prepared
+    from covla.posts.preprocessing import PreparedPost
 
     def make(post: SocialPost, picture: bool) -> tuple[Explained, bytes]:
         model = current()
@@ -49,7 +49,7 @@ def maker(current: Current) -> Make:
         from covla.inference.explanation.rendering import draw
 
         item = model.prepare(post)
-        assert isinstance(item, Prepared)
+        assert isinstance(item, PreparedPost)
         return explained, draw(explained, item.text, item.image)
 
     return make

@@ -39,7 +39,7 @@ CLOSE_SECONDS = 10
 # A batch takes a second; ten minutes without a poll means that the worker hangs.
 MAX_POLL_INTERVAL_MS = 600_000
 # How long a broker may be away before the worker gives up.
-PATIENCE_SECONDS = 120.0
+RETRY_DEADLINE_SECONDS = 120.0
 
 log = logging.getLogger(__name__)
 Result = Prediction | DeadLetter | SetAside
@@ -51,7 +51,7 @@ def host_name() -> str:
 
 
 @dataclass
-class Done:
+class StreamStats:
     """What a worker did: committed posts by where they went."""
 
     predictions: int = 0
@@ -88,7 +88,7 @@ def run(
     metrics_port: int | None = None,
     wait: bool = False,
     say: Callable[[str], None],
-) -> Done:
+) -> StreamStats:
     """One worker in this process, until SIGTERM, SIGINT, or as `Worker.run` says.
 
     With `metrics_port` it answers Prometheus and health checks at `settings.host`. With `wait` it
@@ -150,7 +150,7 @@ class Worker:
         self.topics = clients.Topics.of(settings)
         self.group = group
         self.name = f"{settings.topic_prefix}.{group}.{name or host_name()}"
-        self.done = Done()
+        self.done = StreamStats()
         self.stop = threading.Event()
         self._current = current
         self._metrics = metrics
@@ -158,7 +158,7 @@ class Worker:
         self._first = 0.0
         self._failing = False
 
-    def run(self, *, until_idle: float | None = None, limit: int | None = None) -> Done:
+    def run(self, *, until_idle: float | None = None, limit: int | None = None) -> StreamStats:
         """Work until `stop` is set, until no post came for `until_idle` seconds, or until `limit`
         posts are done. A batch that has begun is committed first.
 
@@ -167,7 +167,8 @@ class Worker:
 
         Raises:
             Refused: another worker of this name took over.
-            ServiceUnavailable: no broker at the start, or nothing worked for PATIENCE_SECONDS.
+            ServiceUnavailable: no broker at the start, or nothing worked for
+                RETRY_DEADLINE_SECONDS.
         """
         clients.ensure_topics(self.settings)
         limit_bytes = clients.dead_letter_limit(self.settings)
@@ -191,9 +192,9 @@ class Worker:
                 self.done.restarts += 1
                 if failing_since is None or self.done.posts > before:
                     failing_since = time.monotonic()
-                if time.monotonic() - failing_since > PATIENCE_SECONDS:
+                if time.monotonic() - failing_since > RETRY_DEADLINE_SECONDS:
                     raise ServiceUnavailable(
-                        f"no post could be done for {PATIENCE_SECONDS:.0f} s: "
+                        f"no post could be done for {RETRY_DEADLINE_SECONDS:.0f} s: "
                         f"{str(error) or 'this machine is out of memory'}",
                         hint="What was not committed is done by the next worker",
                     ) from error

@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-class Verb(subprocess.CompletedProcess[str]):
+class Command(subprocess.CompletedProcess[str]):
     """A verb that ended."""
 
     @property
@@ -46,11 +46,13 @@ class Verb(subprocess.CompletedProcess[str]):
         return value
 
 
-RunVerb = Callable[..., Verb]
+RunCommand = Callable[..., Command]
 FreshState = Callable[[Path], Path]
 
 
-def _run_verb(settings: Settings, *args: object, timeout: float = 240, stdin: str = "") -> Verb:
+def _run_command(
+    settings: Settings, *args: object, timeout: float = 240, stdin: str = ""
+) -> Command:
     done = subprocess.run(
         [sys.executable, "-m", "covla.cli", *(str(arg) for arg in args)],
         env=settings.environment(),
@@ -60,16 +62,16 @@ def _run_verb(settings: Settings, *args: object, timeout: float = 240, stdin: st
         timeout=timeout,
         check=False,
     )
-    return Verb(done.args, done.returncode, done.stdout, done.stderr)
+    return Command(done.args, done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="session")
-def run_verb() -> RunVerb:
-    """`run_verb(settings, "ingest", "--json", timeout=..., stdin=...)`: `covla` in a child process.
+def run_command() -> RunCommand:
+    """`run_command(settings, "ingest", "--json", timeout=..., stdin=...)`: `covla` as a process.
 
     The answer has returncode, stdout, stderr and `json`, the parsed last line of stdout.
     """
-    return _run_verb
+    return _run_command
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +138,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("model")
     start = datetime(2026, 5, 1, tzinfo=UTC)
     write_folder(root / "posts", with_splits(generate(90, 1, start, start + timedelta(days=1))))
-    done = _run_verb(
+    done = _run_command(
         Settings(state=root / "state"),
         *("train", "--posts", root / "posts", "--out", root / "folder", "--preset", "tiny"),
         *("--teacher", "none", "--epochs", 1, "--pretrain-epochs", 0, "--seed", 1),

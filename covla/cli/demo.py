@@ -27,21 +27,21 @@ from covla.cli.output import result, say
 @click.option("--exit", "leave", is_flag=True, help="End instead of staying up.")
 @json_option
 def demo(posts: Path | None, preset: str, scale: float, leave: bool, as_json: bool) -> None:
-    """Tell the whole story on real parts, from posts on Kafka to a retrained champion.
+    """Show the whole loop on real parts, from posts on Kafka to a retrained champion.
 
     Posts are published, ingested into the feature store, validated and taught; a model is trained,
     promoted and served over REST and Kafka; then every picture changes, the drift is found and
     named, and Airflow retrains. Takes some minutes; stays up until Ctrl-C, which stops it all.
     """
     from covla.settings import get_settings
-    from services.demo.story import Story
+    from services.demo.run import Demo
     from services.demo.summary import show
     from services.stack import local
 
     settings = get_settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop is a stop, whoever asks
     try:
-        outcome = Story(settings, posts=posts, preset=preset, scale=scale).tell()
+        outcome = Demo(settings, posts=posts, preset=preset, scale=scale).run()
         if not as_json:
             show(outcome, local.pages(settings))
         if leave or as_json:

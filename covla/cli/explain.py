@@ -45,12 +45,12 @@ def explain(post: str, post_id: str | None, ref: str, out: Path, as_json: bool) 
     from covla.inference.explanation.explain import explain as explain_post
     from covla.inference.explanation.rendering import draw
     from covla.inference.predictor import Predictor
-    from covla.posts.preprocessing import Prepared
+    from covla.posts.preprocessing import PreparedPost
 
     predictor = Predictor.load(ref, settings)
     explained = explain_post(predictor, found)
     item = predictor.prepare(found)
-    assert isinstance(item, Prepared)
+    assert isinstance(item, PreparedPost)
     files = {
         "explanation.png": draw(explained, item.text, item.image),
         "explanation.json": explained.to_json(indent=True),

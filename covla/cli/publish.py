@@ -102,7 +102,7 @@ def publish(
     items: Iterable[FolderPost]
     reading = Reading()
     if folder is not None:
-        total = sender.look_through(
+        total = sender.validate_all(
             read_folder(folder, split=split, settings=settings, reading=reading),
             settings,
             labels=labels,

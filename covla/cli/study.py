@@ -65,9 +65,9 @@ def study(
         raise click.UsageError("give --posts and --out")
     from dataclasses import replace
 
-    from covla.evaluation.study.rows import Common
-    from covla.evaluation.study.run import Ask
+    from covla.evaluation.study.run import StudyConfig
     from covla.evaluation.study.run import study as run
+    from covla.evaluation.study.variants import SharedConfig
     from covla.settings import get_settings
     from covla.training.recipe import Recipe
     from covla.training.teachers.resolve import resolve
@@ -75,13 +75,13 @@ def study(
     changes = {"epochs": epochs, "pretrain_epochs": pretrain_epochs}
     recipe = replace(Recipe(), **{k: v for k, v in changes.items() if v is not None})
     all_of_it = not names
-    ask = Ask(
+    ask = StudyConfig(
         split, seeds, names,
         all_of_it if budgets is None else budgets, all_of_it if noise is None else noise,
         unlabelled,
     )  # fmt: skip
     settings = get_settings()
-    common = Common(preset, resolve(teacher, settings), recipe)
+    common = SharedConfig(preset, resolve(teacher, settings), recipe)
     with bars() as progress:
         done = run(posts, out, ask, common, settings, jobs=jobs, progress=progress)
     say(f"{done['folder']} {'was there' if done['there'] else 'is done'}: {done['rows']} rows")

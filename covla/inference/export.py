@@ -1,4 +1,4 @@
-"""A model made ready for another engine or precision: a new candidate with its own report of
+"""A model made ready for another backend or precision: a new candidate with its own report of
 parity, which serves only after the gate as any other."""
 
 import shutil
@@ -47,18 +47,18 @@ def export_posts(
 
 def export(
     ref: str,
-    engine: Backend,
+    backend: Backend,
     posts: Posts,
     settings: Settings,
     *,
     out: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
-    """Write a model folder that runs on `engine`, and compare its answers with the original's.
+    """Write a model folder that runs on `backend`, and compare its answers with the original's.
 
     Args:
         ref: the model: an alias, a version, or a folder; one that was trained, not exported.
-        engine: of the new folder.
+        backend: of the new folder.
         posts: see `export_posts`.
         settings: the registry, and where models and caches are.
         out: default: STATE/models/VERSION-ENGINE-PRECISION. The same export again is reused.
@@ -75,28 +75,28 @@ def export(
             f"{ref} is exported already ({about.get('engine')} {about.get('precision')})",
             hint=f"Export the model that it was made from: {str(about.get('from'))[:12]}",
         )
-    _check_here(engine)
-    about = _about(folder, engine, posts)
-    out = out or settings.models / f"{version}-{engine.name}-{engine.precision}"
+    _check_here(backend)
+    about = _about(folder, backend, posts)
+    out = out or settings.models / f"{version}-{backend.name}-{backend.precision}"
     if out.exists():
         return _existing(out, about)
     original = Predictor(
         version,
-        HeadRunner.load(folder, device="cpu", engine=Backend(), cache=settings.cache),
+        HeadRunner.load(folder, device="cpu", backend=Backend(), cache=settings.cache),
         folder_encoders(folder, settings, Backend()),
         settings,
     )
     left = shutil.ignore_patterns(model_folder.MANIFEST, "metrics.json")
     with folder_aside(out, out.with_name(f"{out.name}.work")) as draft:
         shutil.copytree(folder, draft, ignore=left)
-        if engine.in_folder:
+        if backend.in_folder:
             (draft / NETWORKS).mkdir()
-            write_networks(draft, engine, original, posts.calibration)
+            write_networks(draft, backend, original, posts.calibration)
         _dump(draft / FILE, about)
         exported = Predictor(
             "exported",
-            HeadRunner.load(draft, device=settings.device, engine=engine, cache=settings.cache),
-            folder_encoders(draft, settings, engine),
+            HeadRunner.load(draft, device=settings.device, backend=backend, cache=settings.cache),
+            folder_encoders(draft, settings, backend),
             settings,
         )
         exported.warm_up()
@@ -104,12 +104,12 @@ def export(
         found = parity.compare(exported, original, posts.judged, progress=progress)
         found["source"] = posts.source
         _describe(draft, about, found)
-        digest = model_folder.seal(draft)
+        digest = model_folder.write_manifest(draft)
     return _result(out, digest, about, found) | {"reused": False}
 
 
 def write_networks(
-    draft: Path, engine: Backend, original: Predictor, calibration: Sequence[TrainingPost]
+    draft: Path, backend: Backend, original: Predictor, calibration: Sequence[TrainingPost]
 ) -> None:
     """The networks of an exported model, into its folder.
 
@@ -121,22 +121,22 @@ def write_networks(
     towers = folder_towers(draft).eval()
     encoders = original.encoders
     items: dict[str, list[Arrays]] = {"text": [], "image": []}
-    if engine.precision == "int8":
+    if backend.precision == "int8":
         items = _calibration(original, calibration)
     for part, module in (("text", towers.text), ("image", towers.image)):
         transformer = module.spec["family"] != "timm"
         example, ragged = encoders.example(part), (0, 1) if part == "text" else ()
         path = draft / NETWORKS / part
-        if engine.name == "onnx":
+        if backend.name == "onnx":
             onnx.write(module, example, ragged, path.with_suffix(".onnx"))
-            if engine.precision == "int8":
+            if backend.precision == "int8":
                 quantize.onnx_int8(path.with_suffix(".onnx"), items[part], transformer=transformer)
         else:
             network = openvino.convert(module, example, ragged)
             network = quantize.openvino_int8(network, items[part], transformer=transformer)
             openvino.save(network, path.with_suffix(".xml"))
-    if engine.name == "onnx":
-        head = original.engine
+    if backend.name == "onnx":
+        head = original.head
         onnx.write(head.answer, head.example(), (0, 1), draft / NETWORKS / "head.onnx")
 
 
@@ -157,8 +157,8 @@ def _calibration(original: Predictor, posts: Sequence[TrainingPost]) -> dict[str
     return items
 
 
-def _check_here(engine: Backend) -> None:
-    if engine.name == "openvino" and engine.precision == "bf16":
+def _check_here(backend: Backend) -> None:
+    if backend.name == "openvino" and backend.precision == "bf16":
         from covla.model.runtime.openvino import has_bf16
 
         if not has_bf16():
@@ -168,9 +168,9 @@ def _check_here(engine: Backend) -> None:
             )
 
 
-def _about(folder: Path, engine: Backend, posts: Posts) -> dict[str, Any]:
-    about: dict[str, Any] = {**engine.as_dict(), "from": model_folder.digest(folder)}
-    if engine.precision == "int8":
+def _about(folder: Path, backend: Backend, posts: Posts) -> dict[str, Any]:
+    about: dict[str, Any] = {**backend.as_dict(), "from": model_folder.digest(folder)}
+    if backend.precision == "int8":
         about["calibrated_on"] = len(posts.calibration)
     return about
 

@@ -11,7 +11,7 @@ from covla.inference.cache import EncodedCache
 from covla.inference.latency import time_models
 from covla.inference.predictor import Predictor
 from covla.metrics import scores
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.training_post import TrainingPost
 
 CHUNK = 32
@@ -65,10 +65,12 @@ def compare(
     }
 
 
-def _logits(model: Predictor, prepared: Sequence[Prepared], priors: Sequence[Any]) -> list[Array]:
+def _logits(
+    model: Predictor, prepared: Sequence[PreparedPost], priors: Sequence[Any]
+) -> list[Array]:
     encoded = model.encode(prepared, EncodedCache())
-    outputs = model.engine.run(encoded, model.contexts(prepared, priors))
-    temperature = model.engine.config.softmax_temperature
+    outputs = model.head.run(encoded, model.contexts(prepared, priors))
+    temperature = model.head.config.softmax_temperature
     return [output.logits * temperature for output in outputs]
 
 
@@ -82,7 +84,7 @@ def _labelled(
     if not where:
         return {"labelled": 0}
     truth = np.array([model.labels.index(str(rows[i].label)) for i in where])
-    temperature = model.engine.config.softmax_temperature
+    temperature = model.head.config.softmax_temperature
     found = [
         scores(softmax(logits[where] / temperature, axis=1), truth, model.labels)
         for logits in (ours, theirs)

@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Literal
 
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.schemas.prediction import Flag, Prediction
 
 DECIMALS = 6
 
 
 def prediction(
-    item: Prepared,
+    item: PreparedPost,
     probabilities: dict[str, float],
     gate: float,
     *,
@@ -50,7 +50,7 @@ def prediction(
     )
 
 
-def _quality(item: Prepared) -> dict[str, float]:
+def _quality(item: PreparedPost) -> dict[str, float]:
     sides = (("text", item.text_quality), ("image", item.image_quality))
     return {
         f"{side}_{name}": round(value, DECIMALS)

@@ -22,7 +22,7 @@ from covla.model.head import HeadRunner
 from covla.model.runtime.backend import Backend, pick_device
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.image_store import BlobStore
-from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.probe import probe_post
 from covla.registry.registry import Registry
 from covla.schemas.post import SocialPost
@@ -33,7 +33,7 @@ from covla.times import now
 # What is known of a post's hashtags; None where it could not be looked up in time.
 Priors = Mapping[str, HashtagPrior] | None
 Result = Prediction | PostError
-ContextSource = Callable[[Sequence[Prepared]], Sequence[Priors]]
+ContextSource = Callable[[Sequence[PreparedPost]], Sequence[Priors]]
 
 CHUNK = 64  # posts that are encoded while the next ones are prepared
 INTERNAL = "internal"
@@ -56,15 +56,15 @@ class Predictor:
     def __init__(
         self,
         version: str,
-        engine: HeadRunner,
+        head: HeadRunner,
         encoders: Encoders,
         settings: Settings,
         context: ContextSource | None = None,
     ) -> None:
         self.version = version
-        self.labels: list[str] = engine.config.labels
+        self.labels: list[str] = head.config.labels
         self.encoders = encoders
-        self.engine = engine
+        self.head = head
         self._settings = settings
         self._context = context
         self._blobs = BlobStore(settings)
@@ -89,9 +89,11 @@ class Predictor:
             ServiceUnavailable: the registry does not answer.
         """
         version, folder = Registry(settings).resolve(ref)
-        engine = Backend.of(folder, pick_device(settings.device))
-        head = HeadRunner.load(folder, device=settings.device, engine=engine, cache=settings.cache)
-        return cls(version, head, shared_encoders(folder, engine, settings), settings, context)
+        backend = Backend.of(folder, pick_device(settings.device))
+        head = HeadRunner.load(
+            folder, device=settings.device, backend=backend, cache=settings.cache
+        )
+        return cls(version, head, shared_encoders(folder, backend, settings), settings, context)
 
     def clear_cache(self) -> None:
         """Forget the texts and pictures that were seen lately, as a measurement has to."""
@@ -116,7 +118,7 @@ class Predictor:
         started = time.perf_counter()
         chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
         # Two chunks ahead: what waits in memory is bounded whatever the length of `items`.
-        ahead: deque[list[Future[Prepared | PostError]]] = deque(map(self._submit, chunks[:2]))
+        ahead: deque[list[Future[PreparedPost | PostError]]] = deque(map(self._submit, chunks[:2]))
         results: list[Result] = []
         for position in range(len(chunks)):
             ready = [future.result() for future in ahead.popleft()]
@@ -125,10 +127,10 @@ class Predictor:
             results += self._chunk(ready, started)
         return results
 
-    def _submit(self, posts: Sequence[SocialPost]) -> "list[Future[Prepared | PostError]]":
+    def _submit(self, posts: Sequence[SocialPost]) -> "list[Future[PreparedPost | PostError]]":
         return [self._pool.submit(self.prepare, post) for post in posts]
 
-    def prepare(self, post: SocialPost) -> Prepared | PostError:
+    def prepare(self, post: SocialPost) -> PreparedPost | PostError:
         """Check, decode and measure one post; an error is returned, not raised.
 
         Raises:
@@ -163,14 +165,14 @@ class Predictor:
                 hint="The log has the first failure; restart where it lasts",
             ) from error
 
-    def _chunk(self, items: list[Prepared | PostError], started: float) -> list[Result]:
+    def _chunk(self, items: list[PreparedPost | PostError], started: float) -> list[Result]:
         good = [item for item in items if not isinstance(item, PostError)]
         answers = iter(self._isolated(good, started))
         if any(isinstance(item, PostError) and item.code == INTERNAL for item in items):
             self.check()
         return [item if isinstance(item, PostError) else next(answers) for item in items]
 
-    def _isolated(self, prepared: list[Prepared], started: float) -> Sequence[Result]:
+    def _isolated(self, prepared: list[PreparedPost], started: float) -> Sequence[Result]:
         """All at once; when that fails, each alone, so that only the bad one is an error."""
         if not prepared:
             return []
@@ -192,7 +194,7 @@ class Predictor:
             for item, result in zip(prepared, results, strict=True)
         ]
 
-    def _alone(self, item: Prepared, started: float) -> Result:
+    def _alone(self, item: PreparedPost, started: float) -> Result:
         try:
             encoded = self.encode([item], self._cache)
             return self.answer([item], encoded, self.look_up([item]), started=started)[0]
@@ -201,9 +203,9 @@ class Predictor:
         except Exception as error:  # noqa: BLE001  # this post's, as `_isolated` makes sure
             return _internal(item.post, error)
 
-    def look_up(self, prepared: Sequence[Prepared]) -> Sequence[Priors]:
+    def look_up(self, prepared: Sequence[PreparedPost]) -> Sequence[Priors]:
         """What is known of the posts' hashtags; None where it could not be looked up in time."""
-        if self._context is None or "hashtags" not in self.engine.config.context_nodes:
+        if self._context is None or "hashtags" not in self.head.config.context_nodes:
             return [{} for _ in prepared]
         try:
             return self._context(prepared)
@@ -212,13 +214,13 @@ class Predictor:
             log.warning("no context: %s", error)
             return [None for _ in prepared]
 
-    def contexts(self, prepared: Sequence[Prepared], priors: Sequence[Priors]) -> list[Context]:
+    def contexts(self, prepared: Sequence[PreparedPost], priors: Sequence[Priors]) -> list[Context]:
         """The context nodes of encoded posts."""
         pairs = zip(prepared, priors, strict=True)
-        return [context_of(item, self.engine.config, prior) for item, prior in pairs]
+        return [context_of(item, self.head.config, prior) for item, prior in pairs]
 
     def encode(
-        self, prepared: Sequence[Prepared], cache: EncodedCache | None = None
+        self, prepared: Sequence[PreparedPost], cache: EncodedCache | None = None
     ) -> list[Encoded]:
         """The posts after the towers; equal texts and equal pictures run once."""
         cache = EncodedCache() if cache is None else cache
@@ -251,7 +253,7 @@ class Predictor:
 
     def answer(
         self,
-        prepared: Sequence[Prepared],
+        prepared: Sequence[PreparedPost],
         encoded: Sequence[Encoded],
         priors: Sequence[Priors],
         *,
@@ -263,7 +265,7 @@ class Predictor:
         what passed since.
         """
         started = time.perf_counter() if started is None else started
-        outputs = self.engine.run(encoded, self.contexts(prepared, priors))
+        outputs = self.head.run(encoded, self.contexts(prepared, priors))
         at, latency = now(), round((time.perf_counter() - started) * 1000, 3)
         answers = []
         for item, output, prior in zip(prepared, outputs, priors, strict=True):

@@ -16,24 +16,24 @@ _sharing = threading.Lock()
 _shared: WeakValueDictionary[tuple[str, Path], Encoders] = WeakValueDictionary()
 
 
-def shared_encoders(folder: Path, engine: Backend, settings: Settings) -> Encoders:
+def shared_encoders(folder: Path, backend: Backend, settings: Settings) -> Encoders:
     """The towers of a model folder. Versions of one process with equal towers share them."""
-    key = (_towers_digest(folder, engine), settings.cache)
+    key = (_towers_digest(folder, backend), settings.cache)
     with _sharing:
         encoders = _shared.get(key)
         if encoders is None:
-            encoders = _shared[key] = folder_encoders(folder, settings, engine)
+            encoders = _shared[key] = folder_encoders(folder, settings, backend)
         return encoders
 
 
-def _towers_digest(folder: Path, engine: Backend) -> str:
+def _towers_digest(folder: Path, backend: Backend) -> str:
     total = hashlib.sha256((folder / "tokenizer.json").read_bytes())
-    total.update(f"{engine}".encode())
+    total.update(f"{backend}".encode())
     with safe_open(folder / "model.safetensors", framework="pt") as file:
         for name in sorted(file.keys()):
             if name.startswith("towers."):
                 total.update(name.encode() + file.get_tensor(name).numpy().tobytes())
-    if engine.in_folder:
-        for path in tower_files(folder / NETWORKS, engine):
+    if backend.in_folder:
+        for path in tower_files(folder / NETWORKS, backend):
             total.update(path.read_bytes())
     return total.hexdigest()

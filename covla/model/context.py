@@ -13,7 +13,7 @@ from covla.model.configuration import HASHTAGS, CovlaConfig
 from covla.posts.hashtag_prior import HashtagPrior
 
 if TYPE_CHECKING:
-    from covla.posts.preprocessing import Prepared
+    from covla.posts.preprocessing import PreparedPost
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _circle(share: float) -> list[float]:
 
 
 def context_of(
-    prepared: "Prepared", config: CovlaConfig, priors: Mapping[str, HashtagPrior] | None = None
+    prepared: "PreparedPost", config: CovlaConfig, priors: Mapping[str, HashtagPrior] | None = None
 ) -> Context:
     """Context of one post.
 

@@ -2,7 +2,7 @@
 
 On a CPU the towers run on OpenVINO in f32: the same numbers as torch at several times the speed.
 Each post runs alone, as many at a time as there are cores, without padding. On a GPU they run on
-torch in batches of fixed shapes. An exported model may name another engine or precision. Whatever
+torch in batches of fixed shapes. An exported model may name another backend or precision. Whatever
 it is, the answer for a post does not depend on its neighbours.
 """
 
@@ -70,7 +70,7 @@ class Encoders:
         *,
         cache: Path | None = None,
         device: str = "auto",
-        engine: Backend | str = "auto",
+        backend: Backend | str = "auto",
         networks: Path | None = None,
     ) -> None:
         """
@@ -78,22 +78,22 @@ class Encoders:
             towers, tokenizer: what is run.
             cache: where networks that were converted are kept.
             device: cpu, cuda, or auto: a GPU where there is one.
-            engine: by name (f32), or with its precision; "auto" is torch on a GPU, else OpenVINO.
+            backend: by name (f32), or with its precision; "auto" is torch on a GPU, else OpenVINO.
             networks: the folder of an exported model's networks, for engines that read them there.
         """
         device = pick_device(device)
-        if isinstance(engine, str):
-            engine = Backend.default(device) if engine == "auto" else Backend(engine)
-        self.engine = engine
-        self.device = device if engine.name == "torch" else "cpu"
+        if isinstance(backend, str):
+            backend = Backend.default(device) if backend == "auto" else Backend(backend)
+        self.backend = backend
+        self.device = device if backend.name == "torch" else "cpu"
         known = Described.of(towers) if isinstance(towers, Towers) else towers
         weights = known.weights
-        self.id = weights + engine.mark
-        if networks is not None and engine.in_folder:
+        self.id = weights + backend.mark
+        if networks is not None and backend.in_folder:
             total = hashlib.sha256()
-            for path in tower_files(networks, engine):
+            for path in tower_files(networks, backend):
                 total.update(path.read_bytes())
-            self.id = f"{weights}-{engine.name}-{engine.precision}-{total.hexdigest()[:8]}"
+            self.id = f"{weights}-{backend.name}-{backend.precision}-{total.hexdigest()[:8]}"
         self.tokenizer = tokenizer
         self.text_width = known.text_width
         self.image_width = known.image_width
@@ -102,7 +102,7 @@ class Encoders:
         self._lock = threading.Lock()
         kept = cache / "openvino" / weights if cache else None
         self._load, self._kept = known.load, kept
-        self._folder = networks if engine.in_folder else None
+        self._folder = networks if backend.in_folder else None
         self._networks: dict[str, Network] = {}
         if self._folder is not None:
             for part in ("text", "image"):  # what cannot be read is named now
@@ -118,7 +118,7 @@ class Encoders:
 
     def _open(self, part: str) -> Network:
         text, folder, kept = part == "text", self._folder, self._kept
-        ending = ".onnx" if self.engine.name == "onnx" else ".xml"
+        ending = ".onnx" if self.backend.name == "onnx" else ".xml"
 
         def tower() -> nn.Module:
             towers = self._load().eval()
@@ -126,7 +126,7 @@ class Encoders:
 
         return open_network(
             tower,
-            self.engine,
+            self.backend,
             example=self.example(part),
             ragged=(0, 1) if text else (),
             pads=(self.tokenizer.pad_token_id or 0, 0) if text else (),

@@ -110,11 +110,11 @@ def folder_towers(folder: Path) -> Towers:
     return towers
 
 
-def folder_encoders(folder: Path, settings: "Settings", engine: Backend | None = None) -> Encoders:
+def folder_encoders(folder: Path, settings: "Settings", backend: Backend | None = None) -> Encoders:
     """The towers that a model folder carries, ready to run.
 
     Raises:
-        CovlaError: they do not fit, or the folder's engine has no such network.
+        CovlaError: they do not fit, or the folder's backend has no such network.
     """
     config = load_config(folder)
     towers: Towers | Described
@@ -130,7 +130,7 @@ def folder_encoders(folder: Path, settings: "Settings", engine: Backend | None =
         AutoTokenizer.from_pretrained(folder, local_files_only=True),
         cache=settings.cache,
         device=settings.device,
-        engine=engine or Backend.of(folder, pick_device(settings.device)),
+        backend=backend or Backend.of(folder, pick_device(settings.device)),
         networks=folder / NETWORKS,
     )
 
@@ -143,7 +143,7 @@ class HeadRunner:
         model: Covla,
         *,
         device: str = "auto",
-        engine: Backend | None = None,
+        backend: Backend | None = None,
         cache: Path | None = None,
         network: Path | None = None,
     ) -> None:
@@ -151,13 +151,13 @@ class HeadRunner:
         Args:
             model: without towers.
             device: cpu, cuda, or auto: a GPU where there is one.
-            engine: the towers'; the head itself is always f32.
+            backend: the towers'; the head itself is always f32.
             cache: where the converted network is kept.
-            network: the exported head, for an engine that reads it.
+            network: the exported head, for an backend that reads it.
         """
         device = pick_device(device)
         self.config: CovlaConfig = model.config
-        name = engine.name if engine else Backend.default(device).name
+        name = backend.name if backend else Backend.default(device).name
         self.device = device if name == "torch" else "cpu"
         self.answer = Answer(model).eval().to(self.device)
         self._lock = threading.Lock()
@@ -178,7 +178,7 @@ class HeadRunner:
         folder: Path,
         *,
         device: str = "auto",
-        engine: Backend | None = None,
+        backend: Backend | None = None,
         cache: Path | None = None,
     ) -> "HeadRunner":
         """The head in a model folder; the towers' weights are not read.
@@ -190,9 +190,9 @@ class HeadRunner:
         config.with_towers = False
         model = Covla(config)
         _load(model, folder, towers=False)
-        engine = engine or Backend.of(folder, pick_device(device))
+        backend = backend or Backend.of(folder, pick_device(device))
         network = folder / NETWORKS / "head.onnx"
-        return cls(model, device=device, engine=engine, cache=cache, network=network)
+        return cls(model, device=device, backend=backend, cache=cache, network=network)
 
     def _id(self) -> str:
         """Hash of configuration and weights: two equal heads share a converted network."""

@@ -19,7 +19,7 @@ Expert = Literal["text", "image", "both"]
 EXPERTS: tuple[Expert, ...] = ("text", "image", "both")
 
 
-def roots(values: Tensor) -> Tensor:
+def signed_sqrt(values: Tensor) -> Tensor:
     """... x d to signed square roots at length 1, so that no single channel decides a distance
     (Hellinger kernel; Arandjelovic and Zisserman 2012). Zeros stay zeros."""
     return F.normalize(values.sign() * values.abs().sqrt(), dim=-1)
@@ -65,7 +65,7 @@ class LabelNodes(nn.Module):
 
     def of_pooled(self, text: Tensor, image: Tensor, has_text: Tensor, has_image: Tensor) -> Tensor:
         """As `forward`, of B x d_T of length 1, B x d_V, and presence B."""
-        image = roots(image)
+        image = signed_sqrt(image)
         near = squared_distance(text, self.text), squared_distance(image, self.image)
         apart = torch.stack([*near, (near[0] + near[1]) / 2])  # 3 x B x m
         kernel = torch.exp(-self.inverse_width[:, None, None] * apart)

@@ -5,14 +5,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from covla.posts import corruptions, quality
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.schemas.prediction import Flag
 from covla.words import visible
 
 
 def corrupt(
-    item: Prepared, side: str, level: float, seed: int, other: Prepared, kind: str | None = None
-) -> Prepared:
+    item: PreparedPost,
+    side: str,
+    level: float,
+    seed: int,
+    other: PreparedPost,
+    kind: str | None = None,
+) -> PreparedPost:
     """`item` with a noisy text or image, of `kind`; else which kind follows from its id.
 
     Quality, language, hashtags and hashes are those of the noisy post. A post keeps its only
@@ -55,8 +60,8 @@ def corrupt(
 
 
 def corrupt_all(
-    items: Sequence[Prepared], side: str, level: float, seed: int, kind: str | None = None
-) -> list[Prepared]:
+    items: Sequence[PreparedPost], side: str, level: float, seed: int, kind: str | None = None
+) -> list[PreparedPost]:
     """`corrupt` of each post; to noise of kind "other" the next one lends its text or image, to
     the last the first."""
     others = [*items[1:], *items[:1]]

@@ -18,7 +18,7 @@ from covla.words import visible
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedPost:
     """What is known of a post before a network sees it."""
 
     post: SocialPost
@@ -42,7 +42,7 @@ def _image_bytes(post: SocialPost, blobs: BlobStore) -> bytes | None:
     return decode_base64(post.image.data or "")
 
 
-def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> Prepared:
+def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> PreparedPost:
     """Decode, measure and hash one post.
 
     Raises:
@@ -69,7 +69,7 @@ def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> Prepared:
     with content_errors("image", "unreadable_image", "cannot be measured"):
         image_quality = quality.image_quality(image) if image is not None else {}
     with content_errors("text", "unreadable_text", "cannot be measured"):
-        return Prepared(
+        return PreparedPost(
             post=post,
             text=text,
             image=image,
@@ -86,9 +86,9 @@ def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> Prepared:
 
 def prepare_all(
     posts: list[SocialPost], settings: Settings, blobs: BlobStore
-) -> list[Prepared | PostError]:
+) -> list[PreparedPost | PostError]:
     """One result or one error per post, in order: a bad post never fails its neighbours."""
-    results: list[Prepared | PostError] = []
+    results: list[PreparedPost | PostError] = []
     for post in posts:
         try:
             results.append(prepare(post, settings, blobs))

@@ -25,7 +25,7 @@ def _sums(folder: Path) -> dict[str, str]:
     return sums
 
 
-def seal(folder: Path, *, allowed: frozenset[str] = _ALLOWED) -> str:
+def write_manifest(folder: Path, *, allowed: frozenset[str] = _ALLOWED) -> str:
     """Write the manifest, last. Returns the digest of the whole folder.
 
     Args:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from covla.posts.corrupted_post import corrupt
 from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS, rng_for
-from covla.posts.preprocessing import Prepared
-from covla.training.dataset import Prepped
+from covla.posts.preprocessing import PreparedPost
+from covla.training.dataset import PreparedDataset
 
 SEED = 1  # the same copies for every seed of training: they are encoded once
 LEVELS = (0.1, 0.5)
@@ -17,13 +17,13 @@ KINDS = {
 }
 
 
-def with_copies(data: Prepped, number: int) -> Prepped:
+def with_copies(data: PreparedDataset, number: int) -> PreparedDataset:
     """`data` with `number` noisy copies of every post that trains, of `LIMIT` posts at most.
 
     Copies turn about between the sides; kind and level are drawn from post id and number, the
     other post of kind "other" is the one after it. A post keeps its only side as it is.
     """
-    learns = [i for i, yes in enumerate(data.learns.tolist()) if yes]
+    learns = [i for i, yes in enumerate(data.train_mask.tolist()) if yes]
     learns = sorted(learns, key=lambda i: int(data.labels[i]) < 0)[:LIMIT]
     copies, origin = [], []
     for place, i in enumerate(learns):
@@ -36,7 +36,7 @@ def with_copies(data: Prepped, number: int) -> Prepped:
     return replace(data, copies=copies, origin=origin)
 
 
-def noisy(item: Prepared, other: Prepared, number: int) -> Prepared:
+def noisy(item: PreparedPost, other: PreparedPost, number: int) -> PreparedPost:
     """Copy `number` of a post; the post itself where it cannot be made noisy."""
     draw = rng_for(SEED, item.post.post_id, number)
     side = ("text", "image")[number % 2]

@@ -14,7 +14,7 @@ from covla.model.context import context_of
 from covla.model.encoders import Encoders, pixels
 from covla.model.modeling import Covla
 from covla.posts.image_store import BlobStore
-from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
@@ -44,27 +44,27 @@ class Example:
 
 
 @dataclass
-class Prepped:
+class PreparedDataset:
     """Posts that can be used, what is known of each, their label indices (-1: none) and how many
     posts could not be used. `copies` are noisy ones of posts that train, with the index of each
     one's post; they have its label and its teacher."""
 
     posts: list[TrainingPost]
-    prepared: list[Prepared]
+    prepared: list[PreparedPost]
     labels: Tensor
     skipped: int
-    copies: list[Prepared] = field(default_factory=list)
+    copies: list[PreparedPost] = field(default_factory=list)
     origin: list[int] = field(default_factory=list)
 
     @property
-    def learns(self) -> Tensor:
+    def train_mask(self) -> Tensor:
         """n, true for posts that train (holdout posts never do)."""
         return torch.tensor([row.split == "train" for row in self.posts])
 
     @property
-    def taught_from(self) -> Tensor:
+    def teacher_labels(self) -> Tensor:
         """n label indices, -1 where a teacher may not learn the label."""
-        return torch.where(self.learns, self.labels, -1)
+        return torch.where(self.train_mask, self.labels, -1)
 
     @property
     def groups(self) -> Tensor:
@@ -73,23 +73,23 @@ class Prepped:
         found = [names.setdefault(row.group or row.post_id, len(names)) for row in self.posts]
         return torch.tensor(found)
 
-    def all_rows(self) -> "Prepped":
+    def all_rows(self) -> "PreparedDataset":
         """The posts, and the copies as posts after them; no copies beside them."""
-        return Prepped(
+        return PreparedDataset(
             [*self.posts, *(self.posts[i] for i in self.origin)],
             [*self.prepared, *self.copies],
             torch.cat([self.labels, self.labels[self.origin]]),
             self.skipped,
         )
 
-    def without_copies(self) -> "Prepped":
+    def without_copies(self) -> "PreparedDataset":
         """The posts alone."""
         return replace(self, copies=[], origin=[])
 
 
 def prepare_posts(
     posts: list[TrainingPost], taxonomy: Taxonomy, settings: Settings, progress: Progress
-) -> Prepped:
+) -> PreparedDataset:
     """Decode and measure every post; a post whose picture is broken is left out and counted.
 
     Raises:
@@ -108,10 +108,12 @@ def prepare_posts(
     if not kept:
         raise CovlaError("none of the posts can be used", hint="Look at one with `covla predict`")
     labels = torch.tensor([-1 if r.label is None else taxonomy.check(r.label) for r in kept])
-    return Prepped(kept, prepared, labels, len(posts) - len(kept))
+    return PreparedDataset(kept, prepared, labels, len(posts) - len(kept))
 
 
-def encode(data: Prepped, encoders: Encoders, settings: Settings, progress: Progress) -> Any:
+def encode(
+    data: PreparedDataset, encoders: Encoders, settings: Settings, progress: Progress
+) -> Any:
     """Tokens and regions of every post and then of every copy, from the cache or the towers."""
     cache = FeatureCache(settings.cache / "features", encoders.id)
     items = data.prepared + data.copies
@@ -134,7 +136,7 @@ def set_context_statistics(model: Covla, nodes: Array, mask: np.ndarray[Any, Any
 
 
 def make_examples(
-    data: Prepped,
+    data: PreparedDataset,
     config: CovlaConfig,
     vectors: Array | None,
     features: list[tuple[Tensor | None, Tensor | None]] | None,

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from covla.model.pooling import pool_posts
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
-from covla.training.dataset import Prepped
+from covla.training.dataset import PreparedDataset
 
 
 def write_reference(
     path: Path,
-    data: Prepped,
+    data: PreparedDataset,
     features: list[tuple[Tensor | None, Tensor | None]] | None,
     rows: list[int],
     *,

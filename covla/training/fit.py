@@ -19,8 +19,14 @@ from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.posts.taxonomy import Taxonomy
 from covla.training.collate import answers
 from covla.training.config import Plan
-from covla.training.dataset import Example, Prepped, Progress, make_examples, set_context_statistics
-from covla.training.kernel_ridge import support_of
+from covla.training.dataset import (
+    Example,
+    PreparedDataset,
+    Progress,
+    make_examples,
+    set_context_statistics,
+)
+from covla.training.kernel_ridge import anchors_of
 from covla.training.label_nodes import fit_label_nodes
 from covla.training.pca import Features, Reduction
 from covla.training.recipe import Recipe
@@ -63,11 +69,11 @@ class Fitted:
     model: CovlaModel
     examples: list[Example]
     held: list[int]
-    held_logits: Tensor | None
+    holdout_logits: Tensor | None
 
 
 def fit(
-    data: Prepped,
+    data: PreparedDataset,
     plan: Plan,
     taxonomy: Taxonomy,
     shape: TowerShape,
@@ -99,7 +105,9 @@ def fit(
     """
     torch.manual_seed(plan.recipe.seed)
     width = 0 if vectors is None else vectors.shape[1]
-    support = support_of(data.taught_from >= 0, plan.recipe.seed, data.learns & (data.labels < 0))
+    support = anchors_of(
+        data.teacher_labels >= 0, plan.recipe.seed, data.train_mask & (data.labels < 0)
+    )
     config = configure(
         plan, taxonomy, shape,
         languages=_languages(data), teacher_width=width, with_towers=features is None,
@@ -116,7 +124,7 @@ def fit(
         if model.label_nodes is not None:
             text, image = pool_posts(features, (shape.text_width, shape.image_width))
             origin = torch.tensor([*range(len(data.posts)), *data.origin])
-            given = text, image, rows.taught_from, support, origin, rows.groups
+            given = text, image, rows.teacher_labels, support, origin, rows.groups
             label_logits = list(fit_label_nodes(model.label_nodes, *given))
         reduction = reduction or Reduction()
         reduction.fit(model.image, features, rows)
@@ -126,18 +134,20 @@ def fit(
     examples = make_examples(rows, config, vectors, features, tokenizer)
     for example, each in zip(examples, label_logits, strict=True):
         example.label_logits = each
-    learns = [example for example, yes in zip(examples, rows.learns.tolist(), strict=True) if yes]
+    learns = [
+        example for example, yes in zip(examples, rows.train_mask.tolist(), strict=True) if yes
+    ]
     set_context_statistics(
         model,
         torch.stack([example.context for example in learns]).numpy(),
         torch.stack([example.context_mask for example in learns]).numpy(),
     )
-    share = int(data.learns.sum()) / len(learns)
+    share = int(data.train_mask.sum()) / len(learns)
     _stages(model, learns, plan.recipe, share, device, work, progress, callbacks or [])
     _check_numbers(model)
     if model.towers is not None:
         model.towers.image.to(memory_format=torch.contiguous_format)
-    held = torch.nonzero(~data.learns & (data.labels >= 0)).flatten().tolist()
+    held = torch.nonzero(~data.train_mask & (data.labels >= 0)).flatten().tolist()
     if not held:
         return Fitted(model, examples, held, None)
     logits, _ = answers(model, [examples[i] for i in held])
@@ -183,9 +193,9 @@ def configure(
     )
 
 
-def _languages(data: Prepped) -> list[str]:
+def _languages(data: PreparedDataset) -> list[str]:
     """Languages of at least one in a hundred training posts."""
-    seen = [item.lang for item, yes in zip(data.prepared, data.learns, strict=True) if yes]
+    seen = [item.lang for item, yes in zip(data.prepared, data.train_mask, strict=True) if yes]
     common = {code for code in set(seen) if seen.count(code) * 100 >= len(seen)}
     return sorted(common) or ["en"]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SUPPORT = 4000  # labelled posts that a classifier is made of: its cost grows with their cube
-FILL = 1600
+MIN_ANCHORS = 1600
 WIDTHS = (1.0, 2.0, 3.0)  # inverse width of the kernel, over the mean squared distance
 RIDGES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 SCALES = np.geomspace(0.25, 32, 43)  # from ridge scores to logits
@@ -61,9 +61,9 @@ def groups_together(groups: Tensor) -> list[Tensor]:
     return [part.sort().values for part in parts if len(part) > 1]
 
 
-def support_of(labelled: Tensor, seed: int, others: Tensor | None = None) -> Tensor:
+def anchors_of(labelled: Tensor, seed: int, others: Tensor | None = None) -> Tensor:
     """Indices of the posts to use: all that are `labelled` (n), or a draw of `SUPPORT` of them; and
-    a draw of `others` (n), as many as are missing to `FILL`."""
+    a draw of `others` (n), as many as are missing to `MIN_ANCHORS`."""
 
     def draw(usable: Tensor, number: int) -> Tensor:
         found = torch.nonzero(usable).flatten()
@@ -71,9 +71,9 @@ def support_of(labelled: Tensor, seed: int, others: Tensor | None = None) -> Ten
         return found[order[:number]].sort().values
 
     chosen = draw(labelled, SUPPORT)
-    if others is None or len(chosen) >= FILL:
+    if others is None or len(chosen) >= MIN_ANCHORS:
         return chosen
-    return torch.cat([chosen, draw(others, FILL - len(chosen))])
+    return torch.cat([chosen, draw(others, MIN_ANCHORS - len(chosen))])
 
 
 def best_scale(scores: Tensor, labels: Tensor) -> tuple[float, float]:

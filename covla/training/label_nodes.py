@@ -5,7 +5,7 @@ import hashlib
 import torch
 from torch import Tensor
 
-from covla.model.label_nodes import LabelNodes, roots, squared_distance
+from covla.model.label_nodes import LabelNodes, signed_sqrt, squared_distance
 from covla.training.kernel_ridge import best_scale, fit_kernel_ridge
 
 # Models of a study that differ elsewhere have the same nodes, and fitting them is half of the work.
@@ -44,7 +44,7 @@ def fit_label_nodes(
         given.update(tensor.contiguous().numpy().tobytes())
     key = given.hexdigest()
     if key not in _LATELY:
-        said = _fit_twice(nodes, text, roots(image), labels, support, origin, groups)
+        said = _fit_twice(nodes, text, signed_sqrt(image), labels, support, origin, groups)
         while len(_LATELY) >= KEPT:
             del _LATELY[next(iter(_LATELY))]
         _LATELY[key] = {name: each.clone() for name, each in nodes.named_buffers()}, said

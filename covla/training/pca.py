@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from covla.model.projection import Projection
-from covla.training.dataset import Prepped
+from covla.training.dataset import PreparedDataset
 from covla.training.feature_cache import Hashed
 
 Features = list[tuple[Tensor | None, Tensor | None]]
@@ -23,7 +23,7 @@ class Reduction:
         self._regions: dict[str, dict[str, Tensor]] = {}
 
     @torch.no_grad()
-    def fit(self, image: Projection, features: Features, data: Prepped) -> None:
+    def fit(self, image: Projection, features: Features, data: PreparedDataset) -> None:
         """Fit the components of `image` to the regions of the posts that train; none have any: it
         stays as it is.
 
@@ -33,7 +33,7 @@ class Reduction:
         """
         if not image.components:
             return
-        learns = [i for i, yes in enumerate(data.learns.tolist()) if yes]
+        learns = [i for i, yes in enumerate(data.train_mask.tolist()) if yes]
         key = _digest("\n".join(data.prepared[i].image_hash for i in learns).encode())
         if key not in self._components:
             training = (features[i][1] for i in learns)

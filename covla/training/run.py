@@ -26,7 +26,7 @@ from covla.registry import model_folder
 from covla.settings import Settings
 from covla.training.augmentation import with_copies
 from covla.training.config import Plan
-from covla.training.dataset import Prepped, Progress, encode, prepare_posts
+from covla.training.dataset import PreparedDataset, Progress, encode, prepare_posts
 from covla.training.drift_reference import write_reference
 from covla.training.fit import Fitted, TowerShape, fit
 from covla.training.progress import quiet
@@ -46,7 +46,7 @@ def train(
     progress: Progress = lambda name, done, total: None,
     callbacks: list[Any] | None = None,
 ) -> dict[str, Any]:
-    """Train and seal a model folder at `out`; returns what it is and how good on the holdout.
+    """Train a model folder at `out`, its manifest last; returns what it is and how good.
 
     While it runs, all is kept in `out`.work. With `resume`, a run that was cut off goes on there
     and ends with the same weights. A folder that the same plan made of the same posts is there to
@@ -90,8 +90,8 @@ def train(
     )  # fmt: skip
     model = fitted.model
     metrics = _measure(fitted, data, taxonomy)
-    learns = torch.nonzero(data.learns).flatten().tolist()
-    story = (about or {}) | {
+    learns = torch.nonzero(data.train_mask).flatten().tolist()
+    about_run = (about or {}) | {
         "preset": plan.preset,
         "arch": plan.arch,
         "teacher": plan.teacher.name,
@@ -100,37 +100,37 @@ def train(
         "overrides": plan.overrides,
         "plan": digest,
         "posts": len(learns),
-        "labelled": int((data.taught_from >= 0).sum()),
+        "labelled": int((data.teacher_labels >= 0).sum()),
         "holdout": len(fitted.held),
         "skipped": data.skipped,
         **repeats(data.posts),
     }
     with folder_aside(out, work / "model") as draft:
         _write(model, towers, tokenizer, draft)
-        for name, value in (("metrics.json", metrics), ("training.json", story)):
+        for name, value in (("metrics.json", metrics), ("training.json", about_run)):
             (draft / name).write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
         write_reference(draft / "reference.parquet", data, features, learns)
         write_contents(draft, [data.posts[i] for i in learns])
-        sealed = model_folder.seal(draft)
+        sealed = model_folder.write_manifest(draft)
     shutil.rmtree(work)
     seconds = round(time.monotonic() - started, 1)
-    return _result(out, sealed, metrics, story) | {"seconds": seconds, "reused": False}
+    return _result(out, sealed, metrics, about_run) | {"seconds": seconds, "reused": False}
 
 
 def _existing(out: Path, digest: str) -> dict[str, Any]:
     sealed = model_folder.verify(out)
-    story = read_object(out / "training.json")
-    if story.get("plan") != digest:
+    about_run = read_object(out / "training.json")
+    if about_run.get("plan") != digest:
         raise CovlaError(
             f"{out} holds a model of other posts or another plan",
             hint="Give another --out, or delete the folder",
         )
     metrics = read_object(out / "metrics.json")
-    return _result(out, sealed, metrics, story) | {"seconds": 0.0, "reused": True}
+    return _result(out, sealed, metrics, about_run) | {"seconds": 0.0, "reused": True}
 
 
 def _result(
-    out: Path, sealed: str, metrics: dict[str, Any], story: dict[str, Any]
+    out: Path, sealed: str, metrics: dict[str, Any], about_run: dict[str, Any]
 ) -> dict[str, Any]:
     shown = (
         "preset", "arch", "teacher", "seed", "posts", "labelled", "holdout", "skipped", "groups",
@@ -141,7 +141,7 @@ def _result(
         "digest": sealed,
         "accuracy": metrics.get("accuracy"),
         "macro_f1": metrics.get("macro_f1"),
-    } | {name: story[name] for name in shown if name in story}
+    } | {name: about_run[name] for name in shown if name in about_run}
 
 
 def _open_work(work: Path, digest: str, *, resume: bool) -> None:
@@ -159,23 +159,23 @@ def _open_work(work: Path, digest: str, *, resume: bool) -> None:
     note.write_text(digest)
 
 
-def _towers(plan: Plan, data: Prepped) -> tuple[Towers, Any]:
+def _towers(plan: Plan, data: PreparedDataset) -> tuple[Towers, Any]:
     if plan.preset == "tiny":
         from covla.training.tiny import tiny_towers
 
-        learns = data.learns.tolist()
+        learns = data.train_mask.tolist()
         texts = [item.text for item, yes in zip(data.prepared, learns, strict=True) if yes]
         return tiny_towers(texts, plan.recipe.seed)
     return load_towers(plan.preset)
 
 
-def _measure(fitted: Fitted, data: Prepped, taxonomy: Taxonomy) -> dict[str, Any]:
+def _measure(fitted: Fitted, data: PreparedDataset, taxonomy: Taxonomy) -> dict[str, Any]:
     """Scores on the holdout, at the temperature that was fitted there; {} without a holdout."""
-    if fitted.held_logits is None:
+    if fitted.holdout_logits is None:
         return {}
     labels = data.labels[fitted.held].numpy().astype(np.int64)
     kinds = [data.posts[i].pair_type for i in fitted.held]
-    said = fitted.model.probabilities(fitted.held_logits).numpy()
+    said = fitted.model.probabilities(fitted.holdout_logits).numpy()
     return scores(said, labels, taxonomy.names, kinds)
 
 

@@ -1,1 +1,1 @@
-"""`covla demo`: the whole story on real parts, from posts on Kafka to a retrained champion."""
+"""`covla demo`: the whole loop on real parts, from posts on Kafka to a retrained champion."""

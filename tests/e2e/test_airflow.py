@@ -12,7 +12,7 @@ from covla.registry.registry import Registry
 from covla.settings import Settings
 from services.stack import airflow, ports, processes
 from services.stack.airflow_api import AirflowClient
-from tests.conftest import FreshState, RunVerb
+from tests.conftest import FreshState, RunCommand
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -68,13 +68,13 @@ def test_an_unknown_dag_is_named(client: AirflowClient) -> None:
 
 
 def test_validated_posts_end_in_a_champion(
-    settings: Settings, client: AirflowClient, run_verb: RunVerb
+    settings: Settings, client: AirflowClient, run_command: RunCommand
 ) -> None:
     end = datetime.now(UTC) - timedelta(minutes=5)
     window = f"{(end - timedelta(hours=3)).isoformat()}/{end.isoformat()}"
-    sent = run_verb(settings, "publish", "--synthetic", 330, "--window", window, "--json")
+    sent = run_command(settings, "publish", "--synthetic", 330, "--window", window, "--json")
     assert sent.json["posts_published"] == 330
-    taken = run_verb(settings, "ingest", "--until-idle", 3, "--json")
+    taken = run_command(settings, "ingest", "--until-idle", 3, "--json")
     assert taken.json["posts_ingested"] == 330, taken.stderr
 
     conf = {"window": window, "train_window": window, "gate_window": window}

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from covla.settings import Settings
-from tests.conftest import RunVerb
+from tests.conftest import RunCommand
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1600)]
 
@@ -37,10 +37,10 @@ def processes_of(state: Path) -> list[psutil.Process]:
     return found
 
 
-def test_the_demo_tells_the_whole_story(run_verb: RunVerb, tmp_path: Path) -> None:
+def test_the_demo_shows_the_whole_loop(run_command: RunCommand, tmp_path: Path) -> None:
     settings = Settings(state=tmp_path, kafka_port=KAFKA_PORT)
-    # Fewer posts than `make demo`, the same story.
-    done = run_verb(settings, "demo", "--exit", "--json", "--scale", 0.5, timeout=1500)
+    # Fewer posts than `make demo`, the same demo.
+    done = run_command(settings, "demo", "--exit", "--json", "--scale", 0.5, timeout=1500)
     assert done.returncode == 0, done.stderr[-3000:]
     told = done.json
     assert set(told) == FIELDS

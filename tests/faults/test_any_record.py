@@ -21,8 +21,8 @@ from covla.kafka import set_aside as aside
 from covla.model.encoders import Encoders
 from covla.posts.synthetic.generate import generate
 from covla.settings import Settings
-from features.ingest import Ingest, Totals
-from services.stream import Done, Worker
+from features.ingest import Ingest, WorkerStats
+from services.stream import StreamStats, Worker
 from tests.faults.wire import CODECS, NotUtf8, Place, Wire, read, send, uncommitted
 
 pytestmark = pytest.mark.slow
@@ -36,11 +36,11 @@ def predictor(model_folder: Path, kafka: Settings) -> Predictor:
     return Predictor.load(str(model_folder), kafka)
 
 
-def _ingest(settings: Settings, encoders: Encoders) -> Totals:
+def _ingest(settings: Settings, encoders: Encoders) -> WorkerStats:
     return Ingest(settings, encoders).run(until_idle=1)
 
 
-def _stream(settings: Settings, model: Any) -> Done:
+def _stream(settings: Settings, model: Any) -> StreamStats:
     return Worker(settings, lambda: model).run(until_idle=1)
 
 
@@ -72,7 +72,7 @@ def _lake(settings: Settings) -> list[Place]:
 
 def _both_pass(
     settings: Settings, encoders: Encoders, model: Any, posts: list[Wire], labels: list[Wire]
-) -> tuple[Totals, Done]:
+) -> tuple[WorkerStats, StreamStats]:
     """Run ingest and a stream worker, and hold what each has to hold."""
     topics = clients.ensure_topics(settings)
     sent = send(settings, topics.posts, posts)

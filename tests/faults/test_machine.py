@@ -62,7 +62,7 @@ def test_a_stream_whose_engine_breaks_commits_nothing_and_ends_with_3(
     error: Exception,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream, "PATIENCE_SECONDS", 12.0)
+    monkeypatch.setattr(stream, "RETRY_DEADLINE_SECONDS", 12.0)
     ids = _send(settings, 200)
     topics = clients.Topics.of(settings)
     with fused(predictor.encoders, 1, error) as fuse:
@@ -171,7 +171,7 @@ def test_ingest_waits_for_a_full_valkey_and_ends_with_3(
     settings: Settings, encoders: Encoders, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings.model_copy(update={"online_store": "redis", "redis_url": valkey})
-    monkeypatch.setattr(ingest_module, "ONLINE_STORE_PATIENCE", 2.0)
+    monkeypatch.setattr(ingest_module, "ONLINE_STORE_RETRY_DEADLINE", 2.0)
     ids = _send(settings, 40)
     topics = clients.Topics.of(settings)
     store = redis.Redis(port=int(valkey.split(":")[1]))
@@ -183,7 +183,7 @@ def test_ingest_waits_for_a_full_valkey_and_ends_with_3(
     assert failure.value.exit_code == 3
     assert uncommitted(settings, "ingest", topics.posts) == 40
     assert _letters(settings) == 0
-    monkeypatch.setattr(ingest_module, "ONLINE_STORE_PATIENCE", 60.0)
+    monkeypatch.setattr(ingest_module, "ONLINE_STORE_RETRY_DEADLINE", 60.0)
     threading.Timer(2, store.config_set, ("maxmemory", 0)).start()
     totals = Ingest(settings, encoders).run(until_idle=1)  # it waits until there is room
     assert (totals.posts_ingested, totals.dead_letters) == (len(ids), 0)
@@ -192,7 +192,7 @@ def test_ingest_waits_for_a_full_valkey_and_ends_with_3(
 def test_ingest_whose_disk_is_full_ends_with_3(
     settings: Settings, encoders: Encoders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest_module, "ONLINE_STORE_PATIENCE", 1.0)
+    monkeypatch.setattr(ingest_module, "ONLINE_STORE_RETRY_DEADLINE", 1.0)
     _send(settings, 10)
 
     def full(*_: Any, **__: Any) -> None:

@@ -13,7 +13,7 @@ from covla.time_range import TimeRange
 from features.expectations import validate
 from features.lake import Lake
 from features.training_set import training_set
-from tests.conftest import RunVerb
+from tests.conftest import RunCommand
 from tests.features.old_rows import post_row, put
 from tests.features.posts import make_label, make_post, store
 
@@ -77,9 +77,9 @@ def test_a_few_bad_rows_are_put_aside_and_many_fail_the_window(
 
 
 def test_the_verb_ends_with_4_when_the_window_is_empty(
-    offline_settings: Settings, run_verb: RunVerb
+    offline_settings: Settings, run_command: RunCommand
 ) -> None:
-    done = run_verb(offline_settings, "validate", "--window", DAY, "--json")
+    done = run_command(offline_settings, "validate", "--window", DAY, "--json")
     assert done.returncode == 4
     assert done.json["success"] is False
     assert done.json["rows"] == 0

@@ -7,7 +7,7 @@ import pytest
 
 from bench.drift import p_values
 from covla.kafka.clients import Topics, consumer
-from covla.registry.model_folder import seal
+from covla.registry.model_folder import write_manifest
 from covla.schemas.alert import Alert
 from covla.settings import Settings
 from features.lake import Lake
@@ -37,7 +37,7 @@ def model(tmp_path: Path) -> Path:
     folder = tmp_path / "models" / "one"
     folder.mkdir(parents=True)
     rows(600, 0).to_parquet(folder / "reference.parquet")
-    seal(folder)
+    write_manifest(folder)
     return folder
 
 
@@ -54,14 +54,14 @@ def test_evidently_runs_the_tests_of_the_benchmark():
     assert found == pytest.approx(p_values(comparison))
 
 
-def test_drift_twice_gives_the_same_and_names_the_image(offline_settings, model, run_verb):
+def test_drift_twice_gives_the_same_and_names_the_image(offline_settings, model, run_command):
     into_lake(offline_settings, shifted(rows(120, 1), "image", 0.8))
     command = ("drift", "--window", WINDOW, "--reference", model, "--json", "--no-alert")
-    first = run_verb(offline_settings, *command, timeout=120)
+    first = run_command(offline_settings, *command, timeout=120)
     assert first.returncode == 0, first.stderr
     assert first.json["drift_modality"] == "image"
     assert first.json["modalities"]["agreement"]["skipped"]  # not the `base` encoders
-    again = run_verb(offline_settings, *command, "--fail-on-drift", timeout=120)
+    again = run_command(offline_settings, *command, "--fail-on-drift", timeout=120)
     assert again.returncode == 4
     assert again.stdout == first.stdout
     page = Path(first.json["report"]).read_text()
@@ -90,10 +90,10 @@ def _opens_in_chromium(page: Path) -> None:
         chromium.close()
 
 
-def test_an_alert_is_on_the_topic_once_the_verb_ends(settings, model, run_verb):
+def test_an_alert_is_on_the_topic_once_the_verb_ends(settings, model, run_command):
     into_lake(settings, shifted(rows(120, 1), "text", 0.8))
     command = ("drift", "--window", WINDOW, "--reference", model, "--json")
-    done = run_verb(settings, *command, timeout=120)
+    done = run_command(settings, *command, timeout=120)
     assert done.returncode == 0, done.stderr
     reader = consumer(settings, Topics.of(settings).alerts, group=None, consumer_timeout_ms=20_000)
     record = next(reader)
@@ -104,21 +104,21 @@ def test_an_alert_is_on_the_topic_once_the_verb_ends(settings, model, run_verb):
     assert alert.scores["text"] == done.json["scores"]["text"]
 
 
-def test_what_is_missing_is_said_in_one_line(offline_settings, model, run_verb, tmp_path):
+def test_what_is_missing_is_said_in_one_line(offline_settings, model, run_command, tmp_path):
     command = ("drift", "--window", WINDOW)
-    alone = run_verb(offline_settings, *command, "--reference", model, "--alert")
+    alone = run_command(offline_settings, *command, "--reference", model, "--alert")
     assert alone.returncode == 3
     assert "no Kafka broker" in alone.stderr
-    empty = run_verb(offline_settings, *command, "--reference", model)
+    empty = run_command(offline_settings, *command, "--reference", model)
     assert empty.returncode == 2
     assert "the lake has no post" in empty.stderr
     into_lake(offline_settings, rows(20, 1))
-    few = run_verb(offline_settings, *command, "--reference", model)
+    few = run_command(offline_settings, *command, "--reference", model)
     assert few.returncode == 2
     assert "window: 20 posts are too few" in few.stderr
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "config.json").write_text("{}")
-    seal(tmp_path / "bare")
-    without = run_verb(offline_settings, *command, "--reference", tmp_path / "bare")
+    write_manifest(tmp_path / "bare")
+    without = run_command(offline_settings, *command, "--reference", tmp_path / "bare")
     assert without.returncode == 2
     assert "has no reference.parquet" in without.stderr

@@ -31,24 +31,24 @@ def fed(settings: Settings, echo: Any) -> Settings:
     return settings
 
 
-def test_ls_and_show(fed: Settings, run_verb: Callable[..., Any]) -> None:
-    listed = run_verb(fed, "dlq", "ls", "--json").json
+def test_ls_and_show(fed: Settings, run_command: Callable[..., Any]) -> None:
+    listed = run_command(fed, "dlq", "ls", "--json").json
     assert listed["total"] == 3
     assert {row["class"] for row in listed["dead_letters"]} == {"not_json", "unreadable_image"}
     one = next(row for row in listed["dead_letters"] if row["key"] == "b")
     assert one["source"].startswith(f"{fed.topic_prefix}.posts:")
-    shown = run_verb(fed, "dlq", "show", one["id"], "--json").json
+    shown = run_command(fed, "dlq", "show", one["id"], "--json").json
     assert base64.b64decode(shown["value_base64"]) == b"\xff{not utf-8"
-    table = run_verb(fed, "dlq", "ls", "--class", "unreadable_image")
+    table = run_command(fed, "dlq", "ls", "--class", "unreadable_image")
     assert "unreadable_image" in table.stdout
     assert "not_json" not in table.stdout
-    missing = run_verb(fed, "dlq", "show", "9:9")
+    missing = run_command(fed, "dlq", "show", "9:9")
     assert missing.returncode == 2
     assert missing.stderr.count("\n") == 1
 
 
 def test_replay_sends_the_original_bytes_once(
-    fed: Settings, echo: Any, run_verb: Callable[..., Any]
+    fed: Settings, echo: Any, run_command: Callable[..., Any]
 ) -> None:
     topics = clients.Topics.of(fed)
     # A second service that reads the topic refuses the same record: one identity, two letters.
@@ -60,11 +60,13 @@ def test_replay_sends_the_original_bytes_once(
     client.send(topics.dead_letters, key=again.key, value=again.value, headers=again.headers())
     client.close()
 
-    dry = run_verb(fed, "dlq", "replay", "--class", "unreadable_image", "--dry-run", "--json").json
+    dry = run_command(
+        fed, "dlq", "replay", "--class", "unreadable_image", "--dry-run", "--json"
+    ).json
     assert dry == {"replayable": 1, "replayed": 0}
-    first = run_verb(fed, "dlq", "replay", "--class", "unreadable_image", "--json").json
+    first = run_command(fed, "dlq", "replay", "--class", "unreadable_image", "--json").json
     assert first == {"replayable": 1, "replayed": 1}
-    second = run_verb(fed, "dlq", "replay", "--class", "unreadable_image", "--json").json
+    second = run_command(fed, "dlq", "replay", "--class", "unreadable_image", "--json").json
     assert second == {"replayable": 0, "replayed": 0}
 
     # The cause is not mended yet: it comes back as a new dead letter that counts its replays.
@@ -86,7 +88,7 @@ def test_limit_takes_the_oldest(fed: Settings) -> None:
 
 
 def test_what_is_not_ours_and_what_has_no_value_is_not_replayed(
-    fed: Settings, run_verb: Callable[..., Any]
+    fed: Settings, run_command: Callable[..., Any]
 ) -> None:
     topics = clients.Topics.of(fed)
     large = dead_letters.make(
@@ -99,14 +101,14 @@ def test_what_is_not_ours_and_what_has_no_value_is_not_replayed(
     key, headers = large.message_key, large.headers()
     client.send(topics.dead_letters, key=key, headers=headers).get(timeout=20)
     client.close()
-    listed = run_verb(fed, "dlq", "ls", "--json").json
+    listed = run_command(fed, "dlq", "ls", "--json").json
     assert listed["total"] == 4
     row = next(row for row in listed["dead_letters"] if row["class"] == "too_large")
     assert row["bytes"] == large.left_out
-    shown = run_verb(fed, "dlq", "show", row["id"], "--json").json
+    shown = run_command(fed, "dlq", "show", row["id"], "--json").json
     assert shown["left_out"]
     assert shown["value"] is None
-    dry = run_verb(fed, "dlq", "replay", "--dry-run", "--json").json
+    dry = run_command(fed, "dlq", "replay", "--dry-run", "--json").json
     assert dry == {"replayable": 3, "replayed": 0}
 
 

@@ -58,8 +58,8 @@ def test_restamp_spreads_the_posts_over_the_window_in_order():
 
 
 @pytest.mark.slow
-def test_every_synthetic_post_and_label_arrives_once(settings, run_verb):
-    done = run_verb(
+def test_every_synthetic_post_and_label_arrives_once(settings, run_command):
+    done = run_command(
         settings, "publish", "--synthetic", 300, "--seed", 5, "--window", WINDOW, "--json"
     )
     assert done.returncode == 0, done.stderr
@@ -86,7 +86,7 @@ def test_every_synthetic_post_and_label_arrives_once(settings, run_verb):
 
 
 @pytest.mark.slow
-def test_a_folder_is_published_by_split_limit_and_new_times(settings, run_verb, tmp_path):
+def test_a_folder_is_published_by_split_limit_and_new_times(settings, run_command, tmp_path):
     folder = text_folder(
         tmp_path / "posts",
         line("a", label="transport", split="train"),
@@ -94,7 +94,7 @@ def test_a_folder_is_published_by_split_limit_and_new_times(settings, run_verb, 
         line("c", split="train"),
         line("d", label="home", split="train"),
     )
-    done = run_verb(
+    done = run_command(
         settings, "publish", folder, "--split", "train", "--limit", 2, "--restamp", WINDOW, "--json"
     )
     assert done.returncode == 0, done.stderr
@@ -107,17 +107,17 @@ def test_a_folder_is_published_by_split_limit_and_new_times(settings, run_verb, 
     }
     assert len(read_topic(settings, topics.labels, 1)) == 1
 
-    quiet = run_verb(settings, "publish", folder, "--no-labels", "--json")
+    quiet = run_command(settings, "publish", folder, "--no-labels", "--json")
     assert (quiet.json["posts_published"], quiet.json["labels_published"]) == (4, 0)
     assert len(read_topic(settings, topics.labels, 1)) == 1
 
 
 @pytest.mark.slow
-def test_a_bad_line_is_left_out_and_counted(settings, run_verb, tmp_path):
+def test_a_bad_line_is_left_out_and_counted(settings, run_command, tmp_path):
     same = line("a", label="home")
     bad = line("b", created_at="0001-01-01"), b'{"post_id": "c", oops'
     folder = text_folder(tmp_path / "posts", *bad, same, line("d"), same)
-    done = run_verb(settings, "publish", folder, "--json")
+    done = run_command(settings, "publish", folder, "--json")
     assert done.returncode == 0, done.stderr
     assert (done.json["posts_published"], done.json["labels_published"]) == (2, 1)
     assert (done.json["unusable_lines"], done.json["repeated_lines"]) == (2, 1)
@@ -127,7 +127,7 @@ def test_a_bad_line_is_left_out_and_counted(settings, run_verb, tmp_path):
 
 @pytest.mark.slow
 def test_a_folder_that_is_mostly_bad_or_contradicts_itself_sends_nothing(
-    settings, run_verb, tmp_path
+    settings, run_command, tmp_path
 ):
     bad_lines = {
         "line 2: message": b'{"post_id": "b", oops',
@@ -140,7 +140,7 @@ def test_a_folder_that_is_mostly_bad_or_contradicts_itself_sends_nothing(
         # Of the first three kinds, two lines of three; one label is enough.
         more = line("c", image="no-such.jpg") if number < 3 else line("c")
         folder = text_folder(tmp_path / f"posts-{number}", line("a"), bad, more)
-        done = run_verb(settings, "publish", folder, "--json")
+        done = run_command(settings, "publish", folder, "--json")
         assert done.returncode == 2
         assert named in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
@@ -150,11 +150,11 @@ def test_a_folder_that_is_mostly_bad_or_contradicts_itself_sends_nothing(
 
 
 @pytest.mark.slow
-def test_without_a_broker_it_ends_with_3_and_one_line(offline_settings, run_verb, tmp_path):
+def test_without_a_broker_it_ends_with_3_and_one_line(offline_settings, run_command, tmp_path):
     arguments = ("publish", "--synthetic", 3, "--window", WINDOW, "--json")
-    unknown = run_verb(offline_settings, *arguments)
+    unknown = run_command(offline_settings, *arguments)
     dead = Settings(state=tmp_path, kafka_bootstrap="127.0.0.1:1")
-    silent = run_verb(dead, *arguments)
+    silent = run_command(dead, *arguments)
     for done in (unknown, silent):
         assert done.returncode == 3
         assert len(done.stderr.strip().splitlines()) == 1
@@ -179,10 +179,10 @@ def test_options_that_do_not_go_together_are_refused(arguments):
 
 
 @pytest.mark.slow
-def test_synthesize_writes_the_posts_that_publish_sends(offline_settings, run_verb, tmp_path):
+def test_synthesize_writes_the_posts_that_publish_sends(offline_settings, run_command, tmp_path):
     out = tmp_path / "made"
     arguments = ("synthesize", out, "--posts", 200, "--seed", 3, "--window", WINDOW, "--json")
-    done = run_verb(offline_settings, *arguments, "--unlabelled", 0.5)
+    done = run_command(offline_settings, *arguments, "--unlabelled", 0.5)
     assert done.returncode == 0, done.stderr
     assert sum(done.json["splits"].values()) == 200
     assert set(done.json["splits"]) == {"train", "val", "test", "unlabelled"}
@@ -194,6 +194,6 @@ def test_synthesize_writes_the_posts_that_publish_sends(offline_settings, run_ve
         assert read.label == (None if read.split == "unlabelled" else item.label)
     assert done.json["splits"]["unlabelled"] == pytest.approx(100, abs=25)
 
-    again = run_verb(offline_settings, *arguments)
+    again = run_command(offline_settings, *arguments)
     assert again.returncode == 2
     assert "Name a new folder" in again.stderr

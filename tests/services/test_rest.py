@@ -157,27 +157,27 @@ def test_a_large_body_is_refused_before_it_is_read(server: "subprocess.Popen[str
 
 
 def test_down_ends_a_service_in_the_foreground(
-    server: "subprocess.Popen[str]", state: Settings, run_verb: Any
+    server: "subprocess.Popen[str]", state: Settings, run_command: Any
 ) -> None:
     _address(server)
-    assert run_verb(state, "status", "--json").json["rest"]["healthy"]
+    assert run_command(state, "status", "--json").json["rest"]["healthy"]
     # As a shell does: until its parent has taken note, an ended process still counts as there.
     reaper = threading.Thread(target=server.wait, args=(60,))
     reaper.start()
-    assert run_verb(state, "down", "--json").json["stopped"] == ["rest"]
+    assert run_command(state, "down", "--json").json["stopped"] == ["rest"]
     reaper.join(timeout=60)
     assert server.returncode == 0
 
 
-def test_a_taken_port_is_one_line(state: Settings, model_folder: Path, run_verb: Any) -> None:
+def test_a_taken_port_is_one_line(state: Settings, model_folder: Path, run_command: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        done = run_verb(state, "serve", "--model", model_folder, "--port", port)
+        done = run_command(state, "serve", "--model", model_folder, "--port", port)
     assert done.returncode == 2
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr.splitlines()[-1]
 
 
-def test_without_a_champion_the_error_says_what_to_do(tmp_path: Path, run_verb: Any) -> None:
-    done = run_verb(Settings(state=tmp_path), "serve", "--port", 0)
+def test_without_a_champion_the_error_says_what_to_do(tmp_path: Path, run_command: Any) -> None:
+    done = run_command(Settings(state=tmp_path), "serve", "--port", 0)
     assert done.returncode == 2
     assert "there is no champion yet" in done.stderr.splitlines()[-1]

@@ -174,7 +174,7 @@ def rest(warm: Settings, model_folder: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_rest_and_stream_give_the_same_answers_bit_for_bit(
-    warm: Settings, rest: str, model_folder: Path, run_verb: Any
+    warm: Settings, rest: str, model_folder: Path, run_command: Any
 ) -> None:
     posts = _synthetic(60)
     text_only = posts[0].model_copy(update={"post_id": "text-only", "image": None})
@@ -183,7 +183,7 @@ def test_rest_and_stream_give_the_same_answers_bit_for_bit(
     assert text_only.text
     assert image_only.image
     _send(warm, {post.post_id: post.to_json() for post in posts})
-    done = run_verb(warm, "stream", "--model", model_folder, "--until-idle", 2, "--json").json
+    done = run_command(warm, "stream", "--model", model_folder, "--until-idle", 2, "--json").json
     assert (done["predictions"], done["dead_letters"]) == (len(posts), 0)
     assert done["posts_per_second"] > 0
     records = _read(warm, clients.Topics.of(warm).predictions, len(posts))

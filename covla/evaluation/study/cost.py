@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from covla.evaluation.study.inputs import Inputs
-from covla.evaluation.study.rows import Common, Row
+from covla.evaluation.study.variants import SharedConfig, Variant
 from covla.model.context import context_of
 from covla.model.encoders import Encoded, Encoders
 from covla.model.head import HeadRunner
@@ -41,7 +41,7 @@ def _size(module: torch.nn.Module) -> int:
 
 
 def costs(
-    rows: list[Row], common: Common, inputs: Inputs, encoders: Encoders
+    rows: list[Variant], common: SharedConfig, inputs: Inputs, encoders: Encoders
 ) -> list[dict[str, Any]]:
     """One record per architecture among the fitted rows with the study's towers.
 

@@ -9,18 +9,18 @@ from typing import Any
 from torch import Tensor
 
 from covla.evaluation.study.posts import StudyPosts, with_unlabelled
-from covla.evaluation.study.rows import Row
-from covla.evaluation.study.teaching import Teaching
+from covla.evaluation.study.study_teacher import StudyTeacher
+from covla.evaluation.study.variants import Variant
 from covla.model.encoders import Encoders, pixels
 from covla.model.towers import TINY_IMAGE, load_towers
 from covla.posts.corrupted_post import corrupt_all
 from covla.posts.corruptions import IMAGE_KINDS, LEVELS, TEXT_KINDS
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.augmentation import with_copies
-from covla.training.dataset import Prepped, Progress, encode, prepare_posts
+from covla.training.dataset import PreparedDataset, Progress, encode, prepare_posts
 from covla.training.feature_cache import IMAGE, FeatureCache
 from covla.training.fit import TowerShape
 from covla.training.pca import Features, Reduction
@@ -50,18 +50,18 @@ class Inputs:
     (folder, encoder id), asked in turn. Pictures are left out, but for `tiny`, whose towers train.
     """
 
-    train: Prepped
-    judged: Prepped
+    train: PreparedDataset
+    judged: PreparedDataset
     shape: TowerShape
     taxonomy: Taxonomy
     caches: list[tuple[Path, str]]
     digest: str
     unlabelled: int | None = None
     device: str = "auto"
-    noisy: dict[str, list[Prepared]] = field(default_factory=dict)
+    noisy: dict[str, list[PreparedPost]] = field(default_factory=dict)
 
     @property
-    def usual(self) -> Prepped:
+    def usual(self) -> PreparedDataset:
         """The training posts of rows that do not ask for every post."""
         return with_unlabelled(self.train, self.unlabelled)
 
@@ -78,7 +78,7 @@ class Inputs:
         own = {"_open", "reduction"}
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
-    def features(self, items: Sequence[Prepared]) -> Features:
+    def features(self, items: Sequence[PreparedPost]) -> Features:
         """Tokens and regions per post, mapped from the caches' files."""
 
         def find(prefix: str, key: str) -> Tensor | None:
@@ -92,7 +92,7 @@ class Inputs:
 
 def gather(
     posts: StudyPosts,
-    rows: list[Row],
+    rows: list[Variant],
     preset: str,
     taxonomy: Taxonomy,
     settings: Settings,
@@ -103,7 +103,7 @@ def gather(
     copies: int,
     unlabelled: int | None,
     progress: Progress,
-) -> tuple[Inputs, Encoders, Teaching]:
+) -> tuple[Inputs, Encoders, StudyTeacher]:
     """Prepare and encode every post, and the noisy ones of every kind and level, once.
 
     Args:
@@ -122,7 +122,7 @@ def gather(
     encode(both, encoders, settings, progress)
     judged_ids = {row.post_id for row in posts.judged}
     is_judged = [row.post_id in judged_ids for row in both.posts]
-    teaching = Teaching.of(teacher, both, is_judged, encoders, taxonomy, settings, progress)
+    teaching = StudyTeacher.of(teacher, both, is_judged, encoders, taxonomy, settings, progress)
     train = _part(both, [not last for last in is_judged])
     copied = with_copies(with_unlabelled(train, unlabelled), copies)
     encode(copied, encoders, settings, progress)
@@ -144,15 +144,15 @@ def gather(
     return inputs, encoders, teaching
 
 
-def _part(data: Prepped, chosen: list[bool]) -> Prepped:
+def _part(data: PreparedDataset, chosen: list[bool]) -> PreparedDataset:
     rows = [i for i, yes in enumerate(chosen) if yes]
-    return Prepped(
+    return PreparedDataset(
         [data.posts[i] for i in rows], [data.prepared[i] for i in rows], data.labels[rows],
         data.skipped,
     )  # fmt: skip
 
 
-def light(item: Prepared, side: int | None = None) -> Prepared:
+def light(item: PreparedPost, side: int | None = None) -> PreparedPost:
     """Without the picture, or with `side` x `side` pixels of it, as a tower of that size sees it;
     hashes and measures stay those of the whole."""
     image = None
@@ -167,11 +167,11 @@ def _light_post(row: TrainingPost) -> TrainingPost:
 
 
 def _noisy(
-    items: list[Prepared],
+    items: list[PreparedPost],
     encoders: Encoders,
     caches: list[tuple[Path, str]],
     progress: Progress,
-) -> dict[str, list[Prepared]]:
+) -> dict[str, list[PreparedPost]]:
     """Per condition the noisy posts without pictures; what no cache has is encoded now."""
     clean, noisy = (FeatureCache(folder, encoder) for folder, encoder in caches)
     result = {}
@@ -183,7 +183,7 @@ def _noisy(
     return result
 
 
-def _unknown(item: Prepared, clean: FeatureCache) -> Prepared:
+def _unknown(item: PreparedPost, clean: FeatureCache) -> PreparedPost:
     """`item` with the modalities alone that `clean` does not have."""
     if item.text_hash and clean.get(f"t.{item.text_hash}") is not None:
         item = replace(item, text="", text_hash="")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from covla.evaluation.study.inputs import Inputs
-from covla.evaluation.study.rows import Common, Row
+from covla.evaluation.study.variants import SharedConfig, Variant
 
 Array = np.ndarray[Any, Any]
 
@@ -39,10 +39,10 @@ class _Inline(Executor):
         return done
 
 
-_INPUTS: list[tuple[Inputs, Common]] = []
+_INPUTS: list[tuple[Inputs, SharedConfig]] = []
 
 
-def _start(inputs: Inputs, common: Common) -> None:
+def _start(inputs: Inputs, common: SharedConfig) -> None:
     torch.set_num_threads(1)
     _INPUTS[:] = [(inputs, common)]
     parent = multiprocessing.parent_process()
@@ -56,8 +56,8 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _work(row: Row, seed: int, vectors: Array | None, path: Path) -> Path:
-    from covla.evaluation.study.fit_row import fit_row
+def _work(row: Variant, seed: int, vectors: Array | None, path: Path) -> Path:
+    from covla.evaluation.study.fit_variant import fit_row
 
     inputs, common = _INPUTS[0]
     fit_row(row, common, seed, inputs, vectors).save(path)
@@ -66,8 +66,8 @@ def _work(row: Row, seed: int, vectors: Array | None, path: Path) -> Path:
 
 @contextmanager
 def pool(
-    jobs: int, inputs: Inputs, common: Common
-) -> Iterator[Callable[[Row, int, Array | None, Path], "Future[Path]"]]:
+    jobs: int, inputs: Inputs, common: SharedConfig
+) -> Iterator[Callable[[Variant, int, Array | None, Path], "Future[Path]"]]:
     """A function (row, seed, teacher vectors, path) that has the row fitted and saved at `path`.
 
     With one job it runs at once, in this process. When the block is left by an error, what has

@@ -12,7 +12,7 @@ from covla.posts.splits import grouped, hold_out, repeats, without_copies
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.dataset import Prepped
+from covla.training.dataset import PreparedDataset
 
 TRAIN = "train"
 CALIBRATE = 0.1  # of split train, where the folder has no other split to calibrate on
@@ -119,7 +119,7 @@ def _digest(*parts: list[TrainingPost]) -> str:
     return total.hexdigest()
 
 
-def with_unlabelled(data: Prepped, number: int | None) -> Prepped:
+def with_unlabelled(data: PreparedDataset, number: int | None) -> PreparedDataset:
     """`data` with the first `number` of the posts that came without a label, which are last, and
     their copies. None: all."""
     keep = int((data.labels >= 0).sum()) + (len(data.posts) if number is None else number)
@@ -132,7 +132,7 @@ def with_unlabelled(data: Prepped, number: int | None) -> Prepped:
     )  # fmt: skip
 
 
-def with_share(data: Prepped, share: float, seed: int) -> Prepped:
+def with_share(data: PreparedDataset, share: float, seed: int) -> PreparedDataset:
     """`data` with `share` of the labels that train, at least one of each; the rest lose theirs.
 
     Drawn per label from `seed` and the group by content, so that copies are known together: what a
@@ -140,7 +140,7 @@ def with_share(data: Prepped, share: float, seed: int) -> Prepped:
     """
     if share >= 1:
         return data
-    learns = data.learns.tolist()
+    learns = data.train_mask.tolist()
     rows = [i for i, yes in enumerate(learns) if yes and data.labels[i] >= 0]
     names = [row.group or row.post_id for row in data.posts]
     rows.sort(key=lambda i: hashlib.sha256(f"{seed}\0{names[i]}".encode()).digest())

@@ -13,11 +13,11 @@ import psutil
 from covla.errors import CovlaError
 from covla.evaluation.study.cost import costs
 from covla.evaluation.study.inputs import Inputs
-from covla.evaluation.study.outcome import Outcome
 from covla.evaluation.study.plots import draw
-from covla.evaluation.study.rows import Common, Row
+from covla.evaluation.study.run_result import RunResult
 from covla.evaluation.study.summary import Summary
 from covla.evaluation.study.tables import tables
+from covla.evaluation.study.variants import SharedConfig, Variant
 from covla.files import read_json, read_object
 from covla.model.encoders import Encoders
 from covla.registry import model_folder
@@ -84,14 +84,14 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 
 def write_result(
     folder: Path,
-    rows: list[Row],
-    outcomes: dict[str, list[Outcome]],
+    rows: list[Variant],
+    outcomes: dict[str, list[RunResult]],
     inputs: Inputs,
     encoders: Encoders,
-    common: Common,
+    common: SharedConfig,
     about: dict[str, Any],
 ) -> dict[str, Any]:
-    """results.json, about.json, details.json, cost.json, tables.md and plots/, then the seal.
+    """results.json, about.json, details.json, cost.json, tables.md and plots/, then the manifest.
 
     No text and no picture of a post is in it.
     """
@@ -116,7 +116,7 @@ def write_result(
     text = "\n\n".join(f"## {title}\n\n{body}" for title, body in parts.items())
     (folder / "tables.md").write_text(f"# Study of {about['date']}\n\n{text}\n")
     draw(folder / "plots", found, details, cost)
-    model_folder.seal(folder, allowed=ALLOWED)
+    model_folder.write_manifest(folder, allowed=ALLOWED)
     return _found(folder, about)
 
 

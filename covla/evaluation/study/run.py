@@ -18,13 +18,13 @@ from filelock import FileLock, Timeout
 import covla
 from covla.errors import CovlaError
 from covla.evaluation.study.inputs import CONDITIONS, Inputs, gather
-from covla.evaluation.study.outcome import Outcome
 from covla.evaluation.study.pool import pool
 from covla.evaluation.study.posts import StudyPosts, read_posts, with_share
 from covla.evaluation.study.result import about_machine, existing, write_result
-from covla.evaluation.study.rows import Common, Row, choose, with_budgets
-from covla.evaluation.study.teaching import Teaching
+from covla.evaluation.study.run_result import RunResult
+from covla.evaluation.study.study_teacher import StudyTeacher
 from covla.evaluation.study.untrained import ensemble_teacher, label_nodes_alone, zero_shot
+from covla.evaluation.study.variants import SharedConfig, Variant, choose, with_budgets
 from covla.files import folder_aside
 from covla.model.encoders import Encoders
 from covla.posts.taxonomy import Taxonomy, load_taxonomy
@@ -38,7 +38,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Ask:
+class StudyConfig:
     """What is to be studied: the rows by name or kind (none: all but `tiny`), how many seeds, and
     whether the label budgets and the noise levels are wanted."""
 
@@ -53,8 +53,8 @@ class Ask:
 def study(
     folder: Path,
     out: Path,
-    ask: Ask,
-    common: Common,
+    ask: StudyConfig,
+    common: SharedConfig,
     settings: Settings,
     *,
     jobs: int = 0,
@@ -100,8 +100,8 @@ def study(
             inputs, encoders = runner.inputs, runner.encoders
             about = about_machine() | {
                 "posts_folder": folder.name, "asked": asked, "n": len(inputs.judged.posts),
-                "train": int((inputs.train.taught_from >= 0).sum()),
-                "calibration": int((~inputs.train.learns & (inputs.train.labels >= 0)).sum()),
+                "train": int((inputs.train.teacher_labels >= 0).sum()),
+                "calibration": int((~inputs.train.train_mask & (inputs.train.labels >= 0)).sum()),
                 "unlabelled": int((inputs.usual.labels < 0).sum()),
                 "unlabelled_in_all": int((inputs.train.labels < 0).sum()),
                 "skipped": inputs.train.skipped, **posts.counts, "encoder_id": encoders.id,
@@ -121,13 +121,13 @@ class Runner:
 
     inputs: Inputs
     encoders: Encoders
-    teaching: Teaching
+    teaching: StudyTeacher
 
     def __init__(
         self,
-        rows: list[Row],
-        ask: Ask,
-        common: Common,
+        rows: list[Variant],
+        ask: StudyConfig,
+        common: SharedConfig,
         posts: StudyPosts,
         taxonomy: Taxonomy,
         settings: Settings,
@@ -140,7 +140,7 @@ class Runner:
         self.reused = 0
         self._vectors: dict[tuple[float, int], Array | None] = {}
 
-    def run(self, jobs: int) -> dict[str, list[Outcome]]:
+    def run(self, jobs: int) -> dict[str, list[RunResult]]:
         """Outcomes by row name, one per seed (one alone for rows without chance)."""
         paths = {
             (row.name, seed): self._path(row, seed)
@@ -165,12 +165,14 @@ class Runner:
         )  # fmt: skip
         self._run_all(tasks, paths, jobs)
         return {
-            row.name: [Outcome.load(path) for (name, _), path in paths.items() if name == row.name]
+            row.name: [
+                RunResult.load(path) for (name, _), path in paths.items() if name == row.name
+            ]
             for row in self.rows
         }
 
     def _run_all(
-        self, tasks: list[tuple[Row, int]], paths: dict[tuple[str, int], Path], jobs: int
+        self, tasks: list[tuple[Variant, int]], paths: dict[tuple[str, int], Path], jobs: int
     ) -> None:
         done, total = self.reused, len(paths)
         self.progress("rows", done, total)
@@ -198,14 +200,14 @@ class Runner:
             for future in as_completed(list(waiting)):
                 collect([future])
 
-    def _untrained(self, row: Row, seed: int) -> Outcome:
+    def _untrained(self, row: Variant, seed: int) -> RunResult:
         if row.teacher:
             return ensemble_teacher(self.inputs, self.teaching, seed)
         if row.name == "label-nodes":
             return label_nodes_alone(self.inputs, seed)
         return zero_shot(self.inputs, self.encoders, self.taxonomy, self.settings)
 
-    def _teach(self, row: Row, seed: int) -> Array | None:
+    def _teach(self, row: Variant, seed: int) -> Array | None:
         """The teacher's vectors for this seed, taught from the labels of this budget alone."""
         if not row.teacher:
             return None
@@ -215,7 +217,7 @@ class Runner:
             self._vectors[key] = self.teaching.vectors(data, seed)
         return self._vectors[key]
 
-    def _path(self, row: Row, seed: int) -> Path:
+    def _path(self, row: Variant, seed: int) -> Path:
         conditions = CONDITIONS if self.ask.noise and row.noisy else ()
         plan = row.plan(self.common, seed)
         about = [

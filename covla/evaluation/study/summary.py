@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from covla.evaluation.study.outcome import Outcome
-from covla.evaluation.study.rows import Row
+from covla.evaluation.study.run_result import RunResult
 from covla.evaluation.study.statistics import Bootstrap, difference, spread
+from covla.evaluation.study.variants import Variant
 from covla.metrics import calibration_bins, ece, scores
 
 Array = np.ndarray[Any, Any]
@@ -27,8 +27,8 @@ class Summary:
 
     def __init__(
         self,
-        rows: list[Row],
-        outcomes: dict[str, list[Outcome]],
+        rows: list[Variant],
+        outcomes: dict[str, list[RunResult]],
         truth: Array,
         pair_types: list[str | None],
         labels: list[str],
@@ -70,7 +70,7 @@ class Summary:
         ours, theirs = self._resampled(name, condition), self._resampled(other, condition)
         return {"row": other} | {key: difference(ours[key], theirs[key]) for key in ours}
 
-    def _record(self, row: Row) -> Record:
+    def _record(self, row: Variant) -> Record:
         runs = self.outcomes[row.name]
         each = [
             scores(run.probabilities(), self.truth, self.labels, self.pair_types) for run in runs
@@ -100,7 +100,7 @@ class Summary:
             record["against_tiny"] = self._against(row.name, "tiny")
         return record
 
-    def _strongest_at(self, row: Row) -> str | None:
+    def _strongest_at(self, row: Variant) -> str | None:
         """The best plain baseline with as few labels; zero-shot needs none."""
         baselines = {r.name for r in self.rows if r.kind == "baseline"}
         rivals = [
@@ -112,7 +112,7 @@ class Summary:
         by_accuracy = {name: float(self._resampled(name)["accuracy"][0]) for name in rivals}
         return max(by_accuracy, key=lambda name: by_accuracy[name]) if rivals else None
 
-    def _noisy(self, row: Row) -> list[Record]:
+    def _noisy(self, row: Variant) -> list[Record]:
         runs = self.outcomes[row.name]
         records = []
         for k, condition in enumerate(runs[0].conditions):
@@ -137,7 +137,7 @@ class Summary:
             records.append(record)
         return records
 
-    def _under_noise(self, row: Row) -> Record:
+    def _under_noise(self, row: Variant) -> Record:
         """Mean accuracy over the kinds of noise at `SHOWN_LEVEL`; an ablation against CoVLA."""
         level = f" {SHOWN_LEVEL:.0%}"
         conditions = self.outcomes[row.name][0].conditions

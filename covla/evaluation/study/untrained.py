@@ -7,18 +7,18 @@ import numpy as np
 import torch
 
 from covla.evaluation.study.inputs import Inputs
-from covla.evaluation.study.outcome import Outcome
-from covla.evaluation.study.teaching import Teaching
+from covla.evaluation.study.run_result import RunResult
+from covla.evaluation.study.study_teacher import StudyTeacher
 from covla.inference.text_image_similarity import Agreement
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
 from covla.model.pooling import pool_posts
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
-from covla.training.dataset import Prepped
-from covla.training.kernel_ridge import support_of
+from covla.training.dataset import PreparedDataset
+from covla.training.kernel_ridge import anchors_of
 from covla.training.label_nodes import fit_label_nodes
 from covla.training.temperature import fit_temperature
 
@@ -40,14 +40,14 @@ def _temperature(inputs: Inputs, logits: Array) -> float:
     return fit_temperature(torch.from_numpy(logits), inputs.train.labels[held]) if held else 1.0
 
 
-def _held(data: Prepped) -> list[int]:
-    rows: list[int] = torch.nonzero(~data.learns & (data.labels >= 0)).flatten().tolist()
+def _held(data: PreparedDataset) -> list[int]:
+    rows: list[int] = torch.nonzero(~data.train_mask & (data.labels >= 0)).flatten().tolist()
     return rows
 
 
 def zero_shot(
     inputs: Inputs, encoders: Encoders, taxonomy: Taxonomy, settings: Settings
-) -> Outcome:
+) -> RunResult:
     """Sum of the cosines of a post's text and of its picture to each label's description.
 
     The picture comes into the text space by its ImageNet classes (ConSE, see
@@ -60,7 +60,7 @@ def zero_shot(
     labels = np.stack([row.text_embedding for row in encoded if row.text_embedding is not None])
     widths = (encoders.text_width, encoders.image_width)
 
-    def ask(items: list[Prepared]) -> Array:
+    def ask(items: list[PreparedPost]) -> Array:
         text, image = (side.double().numpy() for side in pool_posts(inputs.features(items), widths))
         there = np.array([[bool(item.text_hash), bool(item.image_hash)] for item in items])
         lifted = agreement.lift(image)
@@ -75,7 +75,7 @@ def zero_shot(
     return outcome
 
 
-def ensemble_teacher(inputs: Inputs, teaching: Teaching, seed: int) -> Outcome:
+def ensemble_teacher(inputs: Inputs, teaching: StudyTeacher, seed: int) -> RunResult:
     """What the ensemble says of the judged posts."""
     started = time.process_time()
     said = teaching.says(inputs.train, seed)
@@ -85,11 +85,11 @@ def ensemble_teacher(inputs: Inputs, teaching: Teaching, seed: int) -> Outcome:
     return outcome
 
 
-def label_nodes_alone(inputs: Inputs, seed: int) -> Outcome:
+def label_nodes_alone(inputs: Inputs, seed: int) -> RunResult:
     """The product of what CoVLA's label nodes say, without the rest of CoVLA."""
     started = time.process_time()
     data, shape = inputs.usual, inputs.shape
-    support = support_of(data.taught_from >= 0, seed, data.learns & (data.labels < 0))
+    support = anchors_of(data.teacher_labels >= 0, seed, data.train_mask & (data.labels < 0))
     config = CovlaConfig(
         text_width=shape.text_width, image_width=shape.image_width,
         labels=inputs.taxonomy.names, support=len(support),
@@ -102,7 +102,7 @@ def label_nodes_alone(inputs: Inputs, seed: int) -> Outcome:
         for side in zip(*(pool_posts(inputs.features(part), widths) for part in parts), strict=True)
     )
     labels = torch.full((len(text),), -1)
-    labels[: len(data.posts)] = data.taught_from
+    labels[: len(data.posts)] = data.teacher_labels
     # Only the groups of what it is fitted to matter; no other row is in one of them.
     groups = torch.cat([data.groups, torch.arange(len(data.posts), len(text))])
     nodes = LabelNodes(config)
@@ -115,12 +115,12 @@ def label_nodes_alone(inputs: Inputs, seed: int) -> Outcome:
     return outcome
 
 
-def _add_noise(outcome: Outcome, inputs: Inputs, logits: list[Array]) -> None:
+def _add_noise(outcome: RunResult, inputs: Inputs, logits: list[Array]) -> None:
     if logits:
         outcome.conditions = list(inputs.noisy)
         outcome.noisy_logits = np.stack(logits)
         outcome.noisy_gate = np.full(outcome.noisy_logits.shape[:2], np.nan, np.float32)
 
 
-def _without_gate(logits: Array) -> Outcome:
-    return Outcome(logits, np.full(len(logits), np.nan, np.float32), 1.0, 0, 0.0)
+def _without_gate(logits: Array) -> RunResult:
+    return RunResult(logits, np.full(len(logits), np.nan, np.float32), 1.0, 0, 0.0)

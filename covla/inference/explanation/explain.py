@@ -16,7 +16,7 @@ from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
 from covla.model.label_nodes import EXPERTS
 from covla.model.output import CovlaOutput
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.schemas.explanation import Attention, Explained, Explanation, Gate, Influence, LabelNode
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
@@ -70,9 +70,9 @@ def _forward(
     predictor: Predictor, encoded: Encoded, context: Context, prediction: Prediction
 ) -> CovlaOutput:
     """The whole output on torch, held against the prediction of the backend."""
-    out = predictor.engine.forward_with_attention(encoded, context)
+    out = predictor.head.forward_with_attention(encoded, context)
     assert out.logits is not None
-    temperature = predictor.engine.config.softmax_temperature
+    temperature = predictor.head.config.softmax_temperature
     shares = (out.logits / temperature).softmax(-1)[0].float().cpu().numpy()
     off = float(np.abs(shares - np.array(list(prediction.probabilities.values()))).max())
     if not off <= TOLERANCE:
@@ -102,9 +102,9 @@ def _label_nodes(predictor: Predictor, out: CovlaOutput) -> list[LabelNode]:
 
 
 def _attention(
-    predictor: Predictor, item: Prepared, out: CovlaOutput, notes: list[str]
+    predictor: Predictor, item: PreparedPost, out: CovlaOutput, notes: list[str]
 ) -> Attention | None:
-    config = predictor.engine.config
+    config = predictor.head.config
     if out.attention is None:
         notes.append(
             f"This model has no attention: it pools the regions (alignment {config.alignment!r})."
@@ -123,7 +123,7 @@ def _attention(
 
 
 def _gate(predictor: Predictor, prediction: Prediction, notes: list[str]) -> Gate:
-    fusion = predictor.engine.config.fusion
+    fusion = predictor.head.config.fusion
     learned = fusion in _GATED
     if not learned:
         notes.append(f"This model has no gate (fusion {fusion!r}): the shares are not learned.")
@@ -133,7 +133,7 @@ def _gate(predictor: Predictor, prediction: Prediction, notes: list[str]) -> Gat
 
 def _sides(
     predictor: Predictor,
-    item: Prepared,
+    item: PreparedPost,
     cache: EncodedCache,
     prediction: Prediction,
     notes: list[str],
@@ -161,12 +161,12 @@ _HIDDEN: dict[str, dict[str, object]] = {"text": {"text": ""}, "image": {"image"
 
 def _nodes(
     predictor: Predictor,
-    item: Prepared,
+    item: PreparedPost,
     encoded: Encoded,
     context: Context,
     prediction: Prediction,
 ) -> list[Influence]:
-    layout = Layout.of(predictor.engine.config)
+    layout = Layout.of(predictor.head.config)
     names = {node: (name, value) for node, name, value in _names(layout, item)}
     known = [node for node in names if context.mask[node]]
     masks = []
@@ -174,14 +174,14 @@ def _nodes(
         mask = context.mask.copy()
         mask[node] = False
         masks.append(Context(context.nodes, mask))
-    outputs = predictor.engine.run([encoded] * len(masks), masks)
+    outputs = predictor.head.run([encoded] * len(masks), masks)
     return [
         _influence("context", *names[node], prediction, [float(p) for p in output.probabilities])
         for node, output in zip(known, outputs, strict=True)
     ]
 
 
-def _names(layout: Layout, item: Prepared) -> Iterator[tuple[int, str, str]]:
+def _names(layout: Layout, item: PreparedPost) -> Iterator[tuple[int, str, str]]:
     """Each node's place, its name, and what it held."""
     at = item.post.created_at.astimezone(UTC)
     held = {"hour": f"{at:%H:%M} UTC", "weekday": f"{at:%A}", "lang": item.lang}

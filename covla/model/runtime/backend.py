@@ -40,7 +40,7 @@ class Backend:
 
     def __post_init__(self) -> None:
         if self.name not in PRECISIONS:
-            raise CovlaError(f"engine: {self.name!r} is not one of {', '.join(PRECISIONS)}")
+            raise CovlaError(f"backend: {self.name!r} is not one of {', '.join(PRECISIONS)}")
         allowed = PRECISIONS[self.name]
         if self.precision not in allowed:
             raise CovlaError(
@@ -49,7 +49,7 @@ class Backend:
 
     @property
     def mark(self) -> str:
-        """Told apart from f32 in the identity of encoders: empty for f32, whatever the engine."""
+        """Told apart from f32 in the identity of encoders: empty for f32, whatever the backend."""
         return "" if self.precision == "f32" else f"-{self.name}-{self.precision}"
 
     @property
@@ -59,12 +59,12 @@ class Backend:
 
     @classmethod
     def default(cls, device: str) -> "Backend":
-        """The engine of a folder that names none, on `device` ("cpu" or "cuda")."""
+        """The backend of a folder that names none, on `device` ("cpu" or "cuda")."""
         return cls("torch" if device == "cuda" else "openvino")
 
     @classmethod
     def of(cls, folder: Path, device: str) -> "Backend":
-        """The engine of a model folder.
+        """The backend of a model folder.
 
         Raises:
             CovlaError: its engine.json says nothing that can be run.
@@ -76,7 +76,7 @@ class Backend:
             said = read_object(path)
             return cls(said["engine"], said["precision"])
         except (KeyError, TypeError) as error:
-            raise CovlaError(f"{path} does not say engine and precision: {error!r}") from error
+            raise CovlaError(f"{path} does not say backend and precision: {error!r}") from error
 
     def as_dict(self) -> dict[str, str]:
         """Plain data, for JSON."""
@@ -84,13 +84,13 @@ class Backend:
         return {"engine": said["name"], "precision": said["precision"]}
 
 
-def tower_files(networks: Path, engine: Backend) -> list[Path]:
+def tower_files(networks: Path, backend: Backend) -> list[Path]:
     """The files of an exported model's towers: those that differ where their answers do.
 
     Raises:
         CovlaError: one is missing.
     """
-    endings = (".onnx",) if engine.name == "onnx" else (".xml", ".bin")
+    endings = (".onnx",) if backend.name == "onnx" else (".xml", ".bin")
     files = [networks / f"{part}{ending}" for part in ("text", "image") for ending in endings]
     for path in files:
         if not path.is_file():
@@ -119,7 +119,7 @@ def pick_device(wanted: str) -> str:
 
 def open_network(
     module: "Callable[[], nn.Module] | None",
-    engine: Backend,
+    backend: Backend,
     *,
     example: Arrays,
     ragged: Sequence[int] = (),
@@ -134,7 +134,7 @@ def open_network(
     Args:
         module: gives its weights, in torch; asked only where a network has to be made of them.
             None where `file` has them.
-        engine: what runs it.
+        backend: what runs it.
         example: one item, to trace with; every text in it is longer than one token.
         ragged: which inputs have a second axis of any length, such as tokens.
         pads: what those are filled up with where items run in batches.
@@ -146,7 +146,7 @@ def open_network(
     Raises:
         CovlaError: `file` cannot be read.
     """
-    if engine.name == "torch":
+    if backend.name == "torch":
         from covla.model.runtime.torch import TorchNetwork
 
         assert module is not None
@@ -156,9 +156,9 @@ def open_network(
             pads=pads,
             ragged_output=ragged_output,
             device=device,
-            precision=engine.precision,
+            precision=backend.precision,
         )
-    if engine.name == "onnx":
+    if backend.name == "onnx":
         from covla.model.runtime.onnx import OnnxNetwork
 
         assert file is not None
@@ -170,4 +170,4 @@ def open_network(
     else:
         assert module is not None
         network = converted(module, example, ragged, cached)
-    return OpenVinoNetwork(network, bf16=engine.precision == "bf16")
+    return OpenVinoNetwork(network, bf16=backend.precision == "bf16")

@@ -12,7 +12,7 @@ from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.dataset import Progress, prepare_posts
 from covla.training.progress import quiet
-from covla.training.teachers.embeddings import ask_about
+from covla.training.teachers.embeddings import embed_dataset
 from covla.training.teachers.resolve import Teacher
 from covla.training.teachers.vectors import check_teacher, ensemble_vectors
 
@@ -57,6 +57,6 @@ def teach(
         vectors, name = ensemble_vectors(data, encoders, taxonomy, settings, seed, progress)
     else:
         data = prepare_posts(posts, taxonomy, settings, progress)
-        vectors, name = ask_about(data, teacher, settings, batch=batch, progress=progress)
+        vectors, name = embed_dataset(data, teacher, settings, batch=batch, progress=progress)
     answers = zip(data.posts, vectors, strict=True)
     return {row.post_id: said for row, said in answers if not np.isnan(said).all()}, name

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 from transformers import BatchFeature
 
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.settings import Settings
 from covla.training.teachers.pretrained import load_pretrained
 from covla.training.teachers.prompt import picture
@@ -37,7 +37,7 @@ class DualEncoder:
             int(config.projection_dim if clip else config.vision_config.hidden_size),
         )
 
-    def read(self, items: Sequence[Prepared]) -> Array:
+    def read(self, items: Sequence[PreparedPost]) -> Array:
         """n x d. All of `items` have the same modalities."""
         sides = [np.full((len(items), width), np.nan, np.float32) for width in self.widths]
         if items[0].text:

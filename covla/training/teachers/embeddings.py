@@ -11,10 +11,10 @@ import torch
 
 from covla.errors import CovlaError
 from covla.model.runtime.backend import pick_device
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.dataset import Prepped, Progress
+from covla.training.dataset import PreparedDataset, Progress
 from covla.training.feature_cache import SHARD
 from covla.training.teachers import self_teacher
 from covla.training.teachers.cache import VectorCache
@@ -46,7 +46,7 @@ def load(teacher: Teacher, settings: Settings) -> Reader:
 
 
 def _questions(
-    teacher: Teacher, posts: Sequence[TrainingPost], prepared: Sequence[Prepared]
+    teacher: Teacher, posts: Sequence[TrainingPost], prepared: Sequence[PreparedPost]
 ) -> list[tuple[str, Any] | None]:
     if teacher.kind == "self":
         return list(self_teacher.asked(teacher, posts, prepared))
@@ -58,14 +58,14 @@ def _questions(
 
 def _alike(item: Any) -> tuple[bool, bool, int]:
     """Batches have one set of modalities, and texts of like length: little padding."""
-    post: Prepared = item[0] if isinstance(item, tuple) else item
+    post: PreparedPost = item[0] if isinstance(item, tuple) else item
     return post.image is None, not post.text, len(post.text)
 
 
 def ask(
     teacher: Teacher,
     posts: Sequence[TrainingPost],
-    prepared: Sequence[Prepared],
+    prepared: Sequence[PreparedPost],
     settings: Settings,
     *,
     batch: int | None = None,
@@ -109,8 +109,8 @@ def ask(
     return vectors
 
 
-def ask_about(
-    data: Prepped,
+def embed_dataset(
+    data: PreparedDataset,
     teacher: Teacher,
     settings: Settings,
     *,

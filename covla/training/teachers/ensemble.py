@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from covla.model.encoders import Encoded, Encoders
-from covla.model.label_nodes import roots, squared_distance
+from covla.model.label_nodes import signed_sqrt, squared_distance
 from covla.model.towers import LITE2, ImageTower, load_lite, load_towers
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.settings import Settings
 from covla.training.feature_cache import FeatureCache
-from covla.training.kernel_ridge import best_scale, fit_kernel_ridge, support_of
+from covla.training.kernel_ridge import anchors_of, best_scale, fit_kernel_ridge
 
 # Of the vectors: raise it with any change, here or in kernel_ridge.py, that gives other ones.
 VERSION = 1
@@ -54,7 +54,7 @@ def expert(features: Tensor, labels: Tensor, groups: Tensor, classes: int, seed:
         features: n x d, rows of length 1 or zero. labels: n, -1 for none. groups: n.
     """
     there = features.abs().sum(1) > 0
-    support = support_of(there & (labels >= 0), seed)
+    support = anchors_of(there & (labels >= 0), seed)
     said = torch.zeros(len(features), classes)
     if len(set(labels[support].tolist())) < 2:
         return said
@@ -69,7 +69,7 @@ def expert(features: Tensor, labels: Tensor, groups: Tensor, classes: int, seed:
 
 def ensemble(pooled: Pooled, seed: int) -> Array:
     """Log-probabilities of the experts' product, n x C, calibrated on the posts left out."""
-    image = torch.cat([roots(side) for side in pooled.images], 1)
+    image = torch.cat([signed_sqrt(side) for side in pooled.images], 1)
     text = F.normalize(pooled.text, dim=-1)
     both = torch.cat([text, image], 1)
     both[(text.abs().sum(1) == 0) | (image.abs().sum(1) == 0)] = 0
@@ -83,7 +83,9 @@ def ensemble(pooled: Pooled, seed: int) -> Array:
     return np.asarray((scale * said).log_softmax(-1).numpy(), np.float32)
 
 
-def lite2(prepared: list[Prepared], settings: Settings, progress: Callable[[int], None]) -> Tensor:
+def lite2(
+    prepared: list[PreparedPost], settings: Settings, progress: Callable[[int], None]
+) -> Tensor:
     """Pooled EfficientNet-Lite2 embedding per post, n x 1408; zeros without image."""
     towers, tokenizer = load_towers("base")
     towers.image = ImageTower(LITE2)

@@ -11,10 +11,10 @@ from typing import Any
 from PIL import Image as Pillow
 
 from covla.posts.image_decoding import decode_image
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.settings import Settings
 
-QUESTION = (
+PROMPT = (
     "This is a post on social media. In what kind of place was it made? "
     "Go by the words, the scene and the objects."
 )
@@ -27,11 +27,11 @@ ONE_TILE = ("do_image_splitting", "crop_to_patches", "do_pan_and_scan")
 
 def reading_id() -> str:
     """Hash of all that is fixed in how a post is read (16 hex digits)."""
-    about = [QUESTION, QUOTE, IMAGE_SIDE, TEXT_CHARACTERS, ONE_TILE, "masked mean, last layer"]
+    about = [PROMPT, QUOTE, IMAGE_SIDE, TEXT_CHARACTERS, ONE_TILE, "masked mean, last layer"]
     return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
 
 
-def picture(item: Prepared, settings: Settings) -> Pillow.Image | None:
+def picture(item: PreparedPost, settings: Settings) -> Pillow.Image | None:
     """The post's own picture at most IMAGE_SIDE pixels long; None without one."""
     if item.image_bytes is None:
         return None if item.image is None else Pillow.fromarray(item.image)
@@ -53,4 +53,4 @@ def plain(text: str, control: re.Pattern[str] | None) -> str:
 
 def question(text: str) -> str:
     """What is asked about a post with this text ("" for none)."""
-    return f"{QUESTION}\n{QUOTE.format(text=text)}" if text else QUESTION
+    return f"{PROMPT}\n{QUOTE.format(text=text)}" if text else PROMPT

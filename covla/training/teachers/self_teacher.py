@@ -15,14 +15,14 @@ from covla.model.context import Context, context_of
 from covla.model.encoders import Encoded
 from covla.model.head import HeadRunner, folder_encoders, load_config
 from covla.model.runtime.backend import Backend
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.feature_cache import FeatureCache
 from covla.training.teachers.resolve import Teacher
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
-Asked = tuple[Prepared, Context]
+Asked = tuple[PreparedPost, Context]
 
 
 class SelfTeacher:
@@ -30,7 +30,7 @@ class SelfTeacher:
 
     def __init__(self, teacher: Teacher, settings: Settings) -> None:
         folder = Path(teacher.source)
-        self.engine = HeadRunner.load(folder, device=settings.device, engine=Backend("torch"))
+        self.head = HeadRunner.load(folder, device=settings.device, backend=Backend("torch"))
         self.encoders = folder_encoders(folder, settings)
         self.features = FeatureCache(settings.cache / "features", self.encoders.id)
 
@@ -41,19 +41,17 @@ class SelfTeacher:
         rows = []
         for (tokens, regions), (_, context) in zip(found, items, strict=True):
             sides = [None if part is None else part.float().numpy() for part in (tokens, regions)]
-            out = self.engine.forward_with_attention(
-                Encoded(sides[0], None, sides[1], None), context
-            )
+            out = self.head.forward_with_attention(Encoded(sides[0], None, sides[1], None), context)
             assert out.logits is not None
             assert out.h_f is not None
-            calibrated = out.logits / self.engine.config.softmax_temperature
+            calibrated = out.logits / self.head.config.softmax_temperature
             row = [calibrated.log_softmax(-1)[0], out.h_f[0]]
             rows.append(np.concatenate([part.float().cpu().numpy() for part in row]))
         return np.stack(rows)
 
 
 def asked(
-    teacher: Teacher, posts: Sequence[TrainingPost], prepared: Sequence[Prepared]
+    teacher: Teacher, posts: Sequence[TrainingPost], prepared: Sequence[PreparedPost]
 ) -> list[tuple[str, Asked] | None]:
     """Per post, what the model is asked and the key of its answer; None where it is silent."""
     config = load_config(Path(teacher.source))

@@ -14,11 +14,11 @@ from covla.errors import CovlaError
 from covla.files import write_aside
 from covla.model.encoders import Encoders
 from covla.model.pooling import pool_posts
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.dataset import Prepped, Progress, encode
+from covla.training.dataset import PreparedDataset, Progress, encode
 from covla.training.teachers.embeddings import ask, counter
 from covla.training.teachers.ensemble import VERSION, Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher
@@ -46,7 +46,7 @@ def standardise(vectors: Array, known: np.ndarray[Any, Any]) -> Array:
 
 def ensemble_id(
     posts: list[TrainingPost],
-    prepared: list[Prepared],
+    prepared: list[PreparedPost],
     encoder: str,
     labels: list[str],
     seed: int,
@@ -61,7 +61,7 @@ def ensemble_id(
 
 
 def ensemble_vectors(
-    data: Prepped,
+    data: PreparedDataset,
     encoders: Encoders,
     taxonomy: Taxonomy,
     settings: Settings,
@@ -78,7 +78,7 @@ def ensemble_vectors(
     features = encode(data.without_copies(), encoders, settings, progress)
     text, image = pool_posts(features, (encoders.text_width, encoders.image_width))
     more = lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
-    seen = Pooled(text, [image, more], data.taught_from, len(taxonomy.names), data.groups)
+    seen = Pooled(text, [image, more], data.teacher_labels, len(taxonomy.names), data.groups)
     vectors = ensemble(seen, seed)
     with write_aside(path) as draft:
         save_file({"vectors": torch.from_numpy(vectors)}, draft, {"sha256": _checksum(vectors)})
@@ -143,7 +143,7 @@ def check_teacher(teacher: Teacher, posts: Sequence[TrainingPost]) -> None:
 
 def teacher_vectors(
     teacher: Teacher,
-    data: Prepped,
+    data: PreparedDataset,
     encoders: Encoders,
     taxonomy: Taxonomy,
     settings: Settings,
@@ -164,7 +164,7 @@ def teacher_vectors(
     check_teacher(teacher, data.posts)
     own = [_own(teacher, row) for row in data.posts]
     came = [row.teacher is not None for row in data.posts]
-    learns = data.learns.numpy()
+    learns = data.train_mask.numpy()
     if teacher.kind == "ensemble":
         if any(came) and all(v is not None for v, c in zip(own, came, strict=True) if c):
             vectors = _filled(own)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from covla.errors import CovlaError
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.settings import Settings
 from covla.training.teachers import prompt
 from covla.training.teachers.pretrained import load_pretrained
@@ -40,7 +40,7 @@ class VisionLanguage:
         pictures = self.processor.image_processor
         self.one_tile = {name: False for name in prompt.ONE_TILE if hasattr(pictures, name)}
 
-    def prompt(self, item: Prepared) -> str:
+    def prompt(self, item: PreparedPost) -> str:
         """What the model reads of a post, with the place of the picture."""
         asked = prompt.question(prompt.plain(item.text, self.control))
         if getattr(self.processor, "chat_template", None):
@@ -55,7 +55,7 @@ class VisionLanguage:
             return asked
         return f"{self.processor.image_token}\n{asked}"
 
-    def read(self, items: Sequence[Prepared]) -> Array:
+    def read(self, items: Sequence[PreparedPost]) -> Array:
         """n x d. All of `items` have a picture, or none has.
 
         Raises:

@@ -19,7 +19,7 @@ from covla.settings import Settings
 from features.feature_store import feature_store
 from features.ingest import Ingest
 from features.online import post_features
-from tests.conftest import RunVerb
+from tests.conftest import RunCommand
 from tests.features.posts import make_label, make_post, store
 from tests.features.test_ingest import DAY, send
 
@@ -27,22 +27,22 @@ pytestmark = pytest.mark.slow
 
 
 def test_get_training_set_and_rebuild(
-    offline_settings: Settings, encoders: Encoders, run_verb: RunVerb, tmp_path: Path
+    offline_settings: Settings, encoders: Encoders, run_command: RunCommand, tmp_path: Path
 ) -> None:
     store(offline_settings, encoders, [make_post(1), make_post(2)], [make_label("p2")])
     feature_store.cache_clear()  # its files go below
     out = tmp_path / "set.parquet"
-    done = run_verb(
+    done = run_command(
         offline_settings, "features", "training-set", "--window", DAY, "--out", out, "--json"
     )
     assert (done.json["rows"], done.json["labelled"]) == (2, 1)
     assert pd.read_parquet(out)["label"].tolist() == [None, "restaurant_cafe"]
 
     shutil.rmtree(offline_settings.state / "feast")
-    lost = run_verb(offline_settings, "features", "get", "p2", "--json")
+    lost = run_command(offline_settings, "features", "get", "p2", "--json")
     assert lost.returncode == 2
     assert "rebuild" in lost.stderr
-    assert run_verb(offline_settings, "features", "rebuild", "--json").json["post_content"] == 2
+    assert run_command(offline_settings, "features", "rebuild", "--json").json["post_content"] == 2
     assert post_features(offline_settings, "p2")["label"] == "restaurant_cafe"
 
 
@@ -96,9 +96,9 @@ def test_ingest_waits_for_an_online_store_that_is_away(
 
 
 def test_an_ingest_without_a_broker_ends_with_3(
-    offline_settings: Settings, run_verb: RunVerb
+    offline_settings: Settings, run_command: RunCommand
 ) -> None:
-    done = run_verb(offline_settings, "ingest", "--until-idle", 1, "--json")
+    done = run_command(offline_settings, "ingest", "--until-idle", 1, "--json")
     assert done.returncode == 3
     assert "covla up" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -30,39 +30,39 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_bad_candidate_is_blocked_forced_through_and_seen_as_forced(
-    tiny_folder: Path, folder: Path, offline_settings: Settings, run_verb: Callable[..., Any]
+    tiny_folder: Path, folder: Path, offline_settings: Settings, run_command: Callable[..., Any]
 ) -> None:
     asked = ("promote", tiny_folder, "--posts", folder, "--json")
-    blocked = run_verb(offline_settings, *asked)
+    blocked = run_command(offline_settings, *asked)
     assert blocked.returncode == 4, blocked.stderr
     assert (blocked.json["promoted"], blocked.json["version"]) == (False, "1")
     assert "floor: accuracy" in blocked.stderr
     assert Path(blocked.json["report"]).is_file()
 
-    refused = run_verb(offline_settings, "predict", stdin="{}")
+    refused = run_command(offline_settings, "predict", stdin="{}")
     assert refused.returncode == 2
     assert "there is no champion yet" in refused.stderr
 
-    forced = run_verb(offline_settings, *asked, "--force")
+    forced = run_command(offline_settings, *asked, "--force")
     assert forced.returncode == 0, forced.stderr
     assert (forced.json["promoted"], forced.json["forced"]) == (True, True)
-    (release,) = run_verb(offline_settings, "releases", "--json").json["releases"]
+    (release,) = run_command(offline_settings, "releases", "--json").json["releases"]
     assert (release["aliases"], release["gate"], release["forced"]) == (
         ["champion"], "failed", "true",
     )  # fmt: skip
-    assert "champion" in run_verb(offline_settings, "releases").stdout
-    back = run_verb(offline_settings, "rollback", "--json")
+    assert "champion" in run_command(offline_settings, "releases").stdout
+    back = run_command(offline_settings, "rollback", "--json")
     assert back.returncode == 4
     assert "no previous version" in back.stderr
 
 
 def test_predict_answers_every_line_in_order(
-    tiny_folder: Path, folder: Path, offline_settings: Settings, run_verb: Callable[..., Any]
+    tiny_folder: Path, folder: Path, offline_settings: Settings, run_command: Callable[..., Any]
 ) -> None:
     good = '{"post_id": "a", "created_at": "2026-03-01T10:00:00Z", "text": "At the beach"}'
     url = good.replace('"a"', '"b"')[:-1] + ', "image": {"uri": "https://example.org/x.png"}}'
     lines = [good, "not json", "", url, "x" * 1_000_002, good.replace('"a"', '"c"'), good]
-    done = run_verb(
+    done = run_command(
         offline_settings, "predict", "--model", tiny_folder, stdin="\n".join(lines) + "\n"
     )
     assert done.returncode == 0, done.stderr
@@ -75,18 +75,18 @@ def test_predict_answers_every_line_in_order(
     (said,) = done.stderr.splitlines()  # and no library's words
     assert "3 predicted, 3 refused" in said
 
-    most = run_verb(
+    most = run_command(
         offline_settings, "predict", "--model", tiny_folder, stdin="\n".join(lines[:6]) + "\n"
     )
     assert most.returncode == 2
     assert len(most.stdout.splitlines()) == 5
     assert "3 of 5 posts could not be predicted; the first is line 2: message" in most.stderr
 
-    none = run_verb(offline_settings, "predict", "--model", tiny_folder, stdin="{}\n")
+    none = run_command(offline_settings, "predict", "--model", tiny_folder, stdin="{}\n")
     assert none.returncode == 2
     assert json.loads(none.stdout)["field"] == "post_id"
 
-    split = run_verb(
+    split = run_command(
         offline_settings, "predict", "--model", tiny_folder, "--posts", folder, "--json"
     )
     assert split.json["predicted"] == 60
@@ -97,7 +97,7 @@ def test_the_readmes_line_predicts_the_lines_of_a_folder(
     tiny_folder: Path,
     folder: Path,
     offline_settings: Settings,
-    run_verb: Callable[..., Any],
+    run_command: Callable[..., Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -109,7 +109,7 @@ def test_the_readmes_line_predicts_the_lines_of_a_folder(
     ]
     lines = (folder / "posts.jsonl").read_bytes() + b"\n".join(bad)
     monkeypatch.chdir(tmp_path / "posts")
-    done = run_verb(
+    done = run_command(
         offline_settings, "predict", "--model", tiny_folder, "--json", stdin=lines.decode()
     )
     assert done.returncode == 0, done.stderr
@@ -118,13 +118,13 @@ def test_the_readmes_line_predicts_the_lines_of_a_folder(
     assert [answer["code"] for answer in answers[60:]] == [
         "missing_file", "missing_file", "outside_folder", "outside_folder",
     ]  # fmt: skip
-    of_folder = run_verb(
+    of_folder = run_command(
         offline_settings, "predict", "--model", tiny_folder, "--posts", tmp_path / "posts"
     )
     for line, same in zip(answers, map(json.loads, of_folder.stdout.splitlines()), strict=False):
         assert line["probabilities"] == same["probabilities"]
 
     monkeypatch.chdir(tmp_path)  # where the pictures are not
-    lost = run_verb(offline_settings, "predict", "--model", tiny_folder, stdin=lines.decode())
+    lost = run_command(offline_settings, "predict", "--model", tiny_folder, stdin=lines.decode())
     assert lost.returncode == 2
     assert "could not be predicted; the first is line 1: image: cannot read" in lost.stderr

@@ -23,7 +23,7 @@ from covla.model.head import HeadRunner
 from covla.model.runtime.backend import Backend
 from covla.model.runtime.openvino import has_bf16
 from covla.posts.folder import FolderPost, write_folder
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.synthetic import generate
 from covla.posts.training_post import TrainingPost
 from covla.registry import model_folder
@@ -58,8 +58,8 @@ def exported(tiny_folder: Path, given: Posts, state: Settings) -> dict[Backend, 
 
 
 def _logits(model: Predictor, rows: list[TrainingPost]) -> np.ndarray[Any, Any]:
-    ready = [item for row in rows if isinstance(item := model.prepare(row.post), Prepared)]
-    outputs = model.engine.run(model.encode(ready), model.contexts(ready, [{} for _ in ready]))
+    ready = [item for row in rows if isinstance(item := model.prepare(row.post), PreparedPost)]
+    outputs = model.head.run(model.encode(ready), model.contexts(ready, [{} for _ in ready]))
     return np.stack([output.logits for output in outputs])
 
 
@@ -83,7 +83,7 @@ def test_an_exported_folder_answers_and_says_how_near(
         assert model.encoders.id != original.encoders.id
     report = json.loads((folder / "parity.json").read_text())
     apart = np.abs(_logits(model, rows[20:]) - _logits(original, rows[20:]))
-    apart *= model.engine.config.softmax_temperature
+    apart *= model.head.config.softmax_temperature
     assert report["logit_difference"]["max"] == pytest.approx(apart.max(), abs=1e-5)
     assert report["logit_difference"]["max"] < 1
     assert report["labelled"] == report["posts"] == 44
@@ -159,7 +159,7 @@ def test_it_is_a_candidate_that_the_gate_judges(
     assert serves == (version if done["promoted"] else first["version"])
     row = next(row for row in Registry(state).releases() if row["version"] == version)
     assert row["gate"] in ("passed", "failed")
-    assert Predictor.load(version, state).engine.config.labels  # fetched, verified, loaded
+    assert Predictor.load(version, state).head.config.labels  # fetched, verified, loaded
 
 
 def test_an_exported_folder_is_not_exported_again(
@@ -174,7 +174,7 @@ def _changed(folder: Path, tmp_path: Path, change: Callable[[Path], object]) -> 
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     change(copy)
-    model_folder.seal(copy)
+    model_folder.write_manifest(copy)
     return copy
 
 

@@ -19,7 +19,7 @@ from covla.model.runtime.network import Arrays
 from covla.model.runtime.torch import LENGTHS, bucket
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.image_store import BlobStore
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.synthetic import generate
 from covla.schemas.post import Image, SocialPost
 from covla.schemas.prediction import Prediction
@@ -61,7 +61,7 @@ def _with(
     predictor: Predictor, settings: Settings, source: ContextSource | None = None
 ) -> Predictor:
     """The same networks with other settings or context."""
-    return Predictor("v", predictor.engine, predictor.encoders, settings, source)
+    return Predictor("v", predictor.head, predictor.encoders, settings, source)
 
 
 def _good(result: Prediction | PostError) -> Prediction:
@@ -196,7 +196,7 @@ def test_a_post_that_breaks_the_network_does_not_break_its_neighbours(
 ) -> None:
     real: Callable[..., object] = predictor.encoders.encode
 
-    def encode(items: Sequence[Prepared]) -> object:
+    def encode(items: Sequence[PreparedPost]) -> object:
         if any(item.text == "boom" for item in items):
             raise RuntimeError("a network that does not like this text")
         return real(items)
@@ -211,7 +211,7 @@ def test_a_post_that_breaks_the_network_does_not_break_its_neighbours(
 def test_context_is_used_and_its_absence_is_flagged(predictor: Predictor, state: Settings) -> None:
     known = HashtagPrior([1.0] + [0.0] * 10, 50.0)
 
-    def source(prepared: Sequence[Prepared]) -> list[dict[str, HashtagPrior] | None]:
+    def source(prepared: Sequence[PreparedPost]) -> list[dict[str, HashtagPrior] | None]:
         return [{"pizza": known} if "#pizza" in item.text else None for item in prepared]
 
     with_context = _with(predictor, state, source)
@@ -223,7 +223,7 @@ def test_context_is_used_and_its_absence_is_flagged(predictor: Predictor, state:
     assert "stale_context" in _good(stale).flags
     assert _good(tagged).probabilities != _good(bare).probabilities
 
-    def away(prepared: Sequence[Prepared]) -> list[dict[str, HashtagPrior] | None]:
+    def away(prepared: Sequence[PreparedPost]) -> list[dict[str, HashtagPrior] | None]:
         raise ServiceUnavailable("the online store does not answer")
 
     (answer, _) = _with(predictor, state, away).predict(items)

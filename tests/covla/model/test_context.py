@@ -8,7 +8,7 @@ from covla.model.configuration import CONTEXT_NODES, CovlaConfig
 from covla.model.context import Layout, context_of
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.image_store import BlobStore
-from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
@@ -22,7 +22,7 @@ CONFIG = CovlaConfig(
 )
 
 
-def prepared(tmp_path: Path, text: str) -> Prepared:
+def prepared(tmp_path: Path, text: str) -> PreparedPost:
     settings = Settings(state=tmp_path)
     at = datetime(2026, 5, 4, 6, 0, tzinfo=UTC)  # a Monday, a quarter of the day
     post = SocialPost(post_id="p", created_at=at, text=text, lang="en")

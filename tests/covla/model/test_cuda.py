@@ -82,8 +82,8 @@ def test_no_row_sees_its_neighbours(ids: list[tuple[Any, ...]]) -> None:
 def test_by_default_a_gpu_runs_torch_in_f32_as_a_cpu_does(
     encoders: Encoders, items: list[Item]
 ) -> None:
-    assert (encoders.device, encoders.engine) == ("cuda", Backend("torch"))
-    truth = Encoders(*tiny_towers(TEXTS, 0), device="cpu", engine="torch").encode(items)
+    assert (encoders.device, encoders.backend) == ("cuda", Backend("torch"))
+    truth = Encoders(*tiny_towers(TEXTS, 0), device="cpu", backend="torch").encode(items)
     for a, b in zip(truth, encoders.encode(items), strict=True):
         for of_cpu, of_gpu in ((a.tokens, b.tokens), (a.regions, b.regions)):
             assert (of_cpu is None) == (of_gpu is None)
@@ -92,7 +92,7 @@ def test_by_default_a_gpu_runs_torch_in_f32_as_a_cpu_does(
 
 
 def test_bf16_is_near_and_not_equal(encoders: Encoders, items: list[Item]) -> None:
-    short = Encoders(*tiny_towers(TEXTS, 0), device="cuda", engine=Backend("torch", "bf16"))
+    short = Encoders(*tiny_towers(TEXTS, 0), device="cuda", backend=Backend("torch", "bf16"))
     pairs = zip(encoders.encode(items), short.encode(items), strict=True)
     distances = [_far(b.regions, a.regions) for a, b in pairs if a.regions is not None]
     assert 0 < max(distances) < 0.05
@@ -132,7 +132,7 @@ def test_the_head_answers_as_on_a_cpu(encoders: Encoders, items: list[Item]) -> 
     )
     encoded = encoders.encode(items)
     contexts = [nothing] * len(encoded)
-    truth = HeadRunner(model, device="cpu", engine=Backend("torch")).run(encoded, contexts)
+    truth = HeadRunner(model, device="cpu", backend=Backend("torch")).run(encoded, contexts)
     said = HeadRunner(model, device="cuda").run(encoded, contexts)
     for a, b in zip(truth, said, strict=True):
         np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-4)

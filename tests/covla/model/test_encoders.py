@@ -38,11 +38,13 @@ def items() -> list[Item]:
 
 @pytest.fixture(scope="module")
 def openvino(tmp_path_factory: pytest.TempPathFactory) -> Encoders:
-    return Encoders(*load_towers("base"), cache=tmp_path_factory.mktemp("cache"), engine="openvino")
+    return Encoders(
+        *load_towers("base"), cache=tmp_path_factory.mktemp("cache"), backend="openvino"
+    )
 
 
 def test_openvino_gives_the_answers_of_torch(openvino: Encoders, items: list[Item]) -> None:
-    reference = Encoders(*load_towers("base"), engine="torch", device="cpu")
+    reference = Encoders(*load_towers("base"), backend="torch", device="cpu")
     assert reference.id == openvino.id
     for ours, theirs in zip(openvino.encode(items), reference.encode(items), strict=True):
         for name in ("tokens", "text_embedding", "regions", "image_embedding"):
@@ -79,10 +81,10 @@ def test_shapes_and_missing_modalities(openvino: Encoders, items: list[Item]) ->
 def test_the_compiled_networks_are_kept(
     openvino: Encoders, items: list[Item], tmp_path: Path
 ) -> None:
-    first = Encoders(*load_towers("base"), cache=tmp_path, engine="openvino")
+    first = Encoders(*load_towers("base"), cache=tmp_path, backend="openvino")
     a = first.encode(items)[0]
     assert len(list((tmp_path / "openvino").glob("*.xml"))) == 2
-    again = Encoders(*load_towers("base"), cache=tmp_path, engine="openvino")
+    again = Encoders(*load_towers("base"), cache=tmp_path, backend="openvino")
     b = again.encode(items)[0]
     assert a.tokens is not None
     assert b.tokens is not None
@@ -131,12 +133,12 @@ def test_a_local_clip_folder_runs(tmp_path: Path, items: list[Item]) -> None:
         size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}
     ).save_pretrained(tmp_path)
     towers, tokenizer = load_towers(str(tmp_path))
-    encoders = Encoders(towers, tokenizer, engine="torch", device="cpu")
+    encoders = Encoders(towers, tokenizer, backend="torch", device="cpu")
     whole = encoders.encode(items)[0]
     assert whole.regions is not None
     assert whole.regions.shape == (16, 48)  # patches alone: CLS is dropped
     assert whole.tokens is not None
     assert whole.tokens.shape[1] == 32
-    fast = Encoders(*load_towers(str(tmp_path)), engine="openvino").encode(items)[0]
+    fast = Encoders(*load_towers(str(tmp_path)), backend="openvino").encode(items)[0]
     assert fast.regions is not None
     np.testing.assert_allclose(fast.regions, whole.regions, atol=2e-3, rtol=1e-3)

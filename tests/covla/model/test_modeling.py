@@ -12,7 +12,7 @@ from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
 from covla.model.head import HeadRunner
 from covla.model.hf import CovlaModel
-from covla.model.label_nodes import roots
+from covla.model.label_nodes import signed_sqrt
 from covla.model.towers import tiny
 
 BASE = {
@@ -35,7 +35,7 @@ def make(seed: int = 0, **overrides: object) -> CovlaModel:
     model = CovlaModel(config).eval()
     if model.label_nodes is not None:
         model.label_nodes.text.copy_(F.normalize(torch.randn(config.support, 12), dim=-1))
-        model.label_nodes.image.copy_(roots(torch.randn(config.support, 20)))
+        model.label_nodes.image.copy_(signed_sqrt(torch.randn(config.support, 20)))
         model.label_nodes.weights.normal_()
     return model
 

@@ -1,12 +1,12 @@
 from datetime import UTC, datetime
 
 from covla.posts.corrupted_post import corrupt, corrupt_all
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.synthetic import generate
 from covla.settings import Settings
 
 
-def prepared_posts(n: int, settings: Settings) -> list[Prepared]:
+def prepared_posts(n: int, settings: Settings) -> list[PreparedPost]:
     from covla.posts.image_store import BlobStore
     from covla.posts.preprocessing import prepare
 

@@ -79,6 +79,7 @@ def holds(rows: list[TrainingPost], settings: Settings) -> None:
     assert all(len(one) == 1 for one in sides.values())
 
 
+@pytest.mark.slow
 def test_a_folders_holdout_shares_no_content_with_what_trains(
     tmp_path: Path, settings: Settings
 ) -> None:
@@ -106,6 +107,7 @@ def test_posts_without_a_label_repeat_no_held_out_one_either(
     holds(rows, settings)
 
 
+@pytest.mark.slow
 def test_a_study_judges_and_calibrates_on_other_content_than_it_learns_from(
     tmp_path: Path, settings: Settings
 ) -> None:

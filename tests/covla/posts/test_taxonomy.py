@@ -55,6 +55,7 @@ def test_what_is_wrong_is_one_line_that_names_the_file(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_the_command_line_ends_with_two_and_one_line(tmp_path: Path) -> None:
     (tmp_path / "labels.yaml").write_bytes(GOOD.encode("utf-16"))
     settings = {"COVLA_STATE": str(tmp_path), "COVLA_LABELS": str(tmp_path / "labels.yaml")}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from covla.errors import CovlaError
-from covla.registry.model_folder import digest, seal, verify
+from covla.registry.model_folder import digest, verify, write_manifest
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "sub").mkdir()
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     (tmp_path / "sub" / "config.json").write_text("{}")
-    seal(tmp_path)
+    write_manifest(tmp_path)
     return tmp_path
 
 
@@ -45,7 +45,7 @@ def test_missing_and_extra_files_are_named(folder: Path) -> None:
 def test_a_pickle_is_not_sealed(folder: Path) -> None:
     (folder / "model.pkl").write_bytes(b"")
     with pytest.raises(CovlaError, match=r"model\.pkl"):
-        seal(folder)
+        write_manifest(folder)
 
 
 def test_the_same_files_have_the_same_digest(
@@ -55,7 +55,7 @@ def test_the_same_files_have_the_same_digest(
     (other / "sub").mkdir()
     (other / "model.safetensors").write_bytes(b"weights")
     (other / "sub" / "config.json").write_text("{}")
-    assert seal(other) == digest(folder)
+    assert write_manifest(other) == digest(folder)
 
 
 @pytest.mark.parametrize(

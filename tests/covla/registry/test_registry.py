@@ -12,7 +12,7 @@ import pytest
 from covla.errors import CovlaError, Refused, ServiceUnavailable
 from covla.registry import mlflow_client
 from covla.registry.artifacts import flatten
-from covla.registry.model_folder import seal
+from covla.registry.model_folder import write_manifest
 from covla.registry.registry import Registry
 from covla.settings import Settings
 
@@ -51,7 +51,7 @@ def make_folder(tmp_path: Path) -> MakeFolder:
         (folder / "metrics.json").write_text(f'{{"accuracy": {accuracy}, "macro_f1": 0.4}}')
         (folder / "training.json").write_text('{"preset": "tiny", "seed": 3, "window": "a/b"}')
         (folder / "config.json").write_text("{}")
-        seal(folder)
+        write_manifest(folder)
         return folder
 
     return make
@@ -127,7 +127,7 @@ def test_a_manifest_that_was_rewritten_with_its_files_is_refused(
     version = registry.register(make_folder())
     stored = _artifact(settings, "config.json")
     stored.write_text('{"other": 1}')
-    seal(stored.parent)
+    write_manifest(stored.parent)
     with pytest.raises(CovlaError, match="not the registered one"):
         registry.resolve(version)
 

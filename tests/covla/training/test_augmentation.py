@@ -2,23 +2,23 @@ from dataclasses import replace
 
 import torch
 
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.augmentation import with_copies
-from covla.training.dataset import Prepped
+from covla.training.dataset import PreparedDataset
 from tests.covla.posts.test_corrupted_post import prepared_posts
 
 
-def prepped(items: list[Prepared], held: int = 0) -> Prepped:
+def prepped(items: list[PreparedPost], held: int = 0) -> PreparedDataset:
     posts = [
         TrainingPost(item.post, "home", "holdout" if i < held else "train")
         for i, item in enumerate(items)
     ]
-    return Prepped(posts, items, torch.zeros(len(items), dtype=torch.long), 0)
+    return PreparedDataset(posts, items, torch.zeros(len(items), dtype=torch.long), 0)
 
 
-def both_sides(settings: Settings) -> list[Prepared]:
+def both_sides(settings: Settings) -> list[PreparedPost]:
     return [p for p in prepared_posts(40, settings) if p.text and p.image is not None][:20]
 
 
@@ -46,7 +46,7 @@ def test_copies_are_posts_with_their_posts_label_that_no_teacher_learns_from(
     assert len(rows.posts) == 40
     assert rows.labels.tolist() == [0] * 40
     assert not rows.copies
-    assert (data.taught_from >= 0).sum() == 20
+    assert (data.teacher_labels >= 0).sum() == 20
     assert with_copies(prepped([]), 2).copies == []
 
 

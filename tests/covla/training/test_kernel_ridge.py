@@ -1,7 +1,7 @@
 import torch
 from torch.nn import functional as F
 
-from covla.training.kernel_ridge import SCALES, best_scale, fit_kernel_ridge, support_of
+from covla.training.kernel_ridge import SCALES, anchors_of, best_scale, fit_kernel_ridge
 
 
 def points(n: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,7 +86,7 @@ def test_a_scale_that_is_too_sure_of_wrong_answers_is_not_chosen() -> None:
 
 def test_support_is_every_usable_post_up_to_a_number() -> None:
     usable = torch.tensor([True, False, True, True])
-    assert support_of(usable, 0).tolist() == [0, 2, 3]
+    assert anchors_of(usable, 0).tolist() == [0, 2, 3]
     many = torch.ones(5000, dtype=torch.bool)
-    assert len(set(support_of(many, 0).tolist())) == 4000
-    assert support_of(many, 0).tolist() != support_of(many, 1).tolist()
+    assert len(set(anchors_of(many, 0).tolist())) == 4000
+    assert anchors_of(many, 0).tolist() != anchors_of(many, 1).tolist()

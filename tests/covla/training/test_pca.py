@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from covla.model.projection import Projection
-from covla.training.dataset import Prepped
+from covla.training.dataset import PreparedDataset
 from covla.training.pca import Reduction
 
 WIDE, KEPT = 12, 4
 
 
-def posts(n: int = 8, seed: int = 0) -> tuple[Any, Prepped]:
+def posts(n: int = 8, seed: int = 0) -> tuple[Any, PreparedDataset]:
     """Features and posts; the last two are held out, post 1 has no picture."""
     torch.manual_seed(seed)
     features = [(torch.randn(3, 5).half(), torch.randn(7, WIDE).half()) for _ in range(n)]
@@ -22,7 +22,7 @@ def posts(n: int = 8, seed: int = 0) -> tuple[Any, Prepped]:
         for i in range(n)
     ]
     rows = [SimpleNamespace(split="train" if i < n - 2 else "holdout") for i in range(n)]
-    return features, Prepped(rows, items, torch.zeros(n, dtype=torch.long), 0)  # type: ignore[arg-type]
+    return features, PreparedDataset(rows, items, torch.zeros(n, dtype=torch.long), 0)  # type: ignore[arg-type]
 
 
 def new() -> Projection:

@@ -96,22 +96,22 @@ def test_the_same_posts_and_seed_give_the_same_bytes_also_after_a_cut(
 
 
 @pytest.mark.slow
-def test_the_verbs_train_and_evaluate(folder: Path, tmp_path: Path, run_verb: Any) -> None:
+def test_the_verbs_train_and_evaluate(folder: Path, tmp_path: Path, run_command: Any) -> None:
     settings = Settings(state=tmp_path / "state")
     out = tmp_path / "model"
     # As a newcomer types it: `base`, the ensemble, noisy copies, and nothing cached.
-    trained = run_verb(settings, "train", "--posts", folder, "--out", out, "--json")
+    trained = run_command(settings, "train", "--posts", folder, "--out", out, "--json")
     assert trained.returncode == 0, trained.stderr
     assert {"folder", "digest", "accuracy", "seconds"} <= set(trained.json)
     assert (trained.json["preset"], trained.json["teacher"]) == ("base", "ensemble")
     assert trained.json["accuracy"] >= 0.6
-    scored = run_verb(
+    scored = run_command(
         settings, "evaluate", "--posts", folder, "--split", "val", "--model", out, "--json"
     )
     assert scored.returncode == 0, scored.stderr
     assert scored.json["accuracy"] == pytest.approx(trained.json["accuracy"])
     assert scored.json["n"] == trained.json["holdout"]
-    text = run_verb(
+    text = run_command(
         settings, "evaluate", "--posts", folder, "--split", "val", "--model", out,
         "--modality", "text", "--json",
     )  # fmt: skip
@@ -120,17 +120,17 @@ def test_the_verbs_train_and_evaluate(folder: Path, tmp_path: Path, run_verb: An
 
 @pytest.mark.slow
 def test_a_teacher_speaks_of_every_post_and_is_asked_once(
-    folder: Path, state: Path, run_verb: Any
+    folder: Path, state: Path, run_command: Any
 ) -> None:
     settings = Settings(state=state)
-    first = run_verb(settings, "teach", "--posts", folder, "--unlabelled", "all", "--json")
+    first = run_command(settings, "teach", "--posts", folder, "--unlabelled", "all", "--json")
     assert first.returncode == 0, first.stderr
     rows = from_folder(folder, "train", settings, unlabelled=None)
     assert first.json["vectors"] == len(rows)
-    again = run_verb(settings, "teach", "--posts", folder, "--unlabelled", "all", "--json")
+    again = run_command(settings, "teach", "--posts", folder, "--unlabelled", "all", "--json")
     assert again.json["teacher_id"] == first.json["teacher_id"]
     assert len(list((settings.cache / "teacher").iterdir())) == 1
-    posts_and_window = run_verb(settings, "teach", "--json")
+    posts_and_window = run_command(settings, "teach", "--json")
     assert posts_and_window.returncode == 2
     assert "give one of --posts and --window" in posts_and_window.stderr
 
@@ -212,12 +212,12 @@ def test_a_model_is_trained_where_the_settings_say_and_answers_alike_everywhere(
     before = torch.cuda.max_memory_allocated()
     train(posts, SHORT, tmp_path / "model", load_taxonomy(), settings[device])
     assert (torch.cuda.max_memory_allocated() > before) == (device == "cuda")
-    engine = Backend("torch")
+    backend = Backend("torch")
     on_gpu, on_cpu = (
         Predictor(
             name,
-            HeadRunner.load(tmp_path / "model", device=name, engine=engine),
-            folder_encoders(tmp_path / "model", settings[name], engine),
+            HeadRunner.load(tmp_path / "model", device=name, backend=backend),
+            folder_encoders(tmp_path / "model", settings[name], backend),
             settings[name],
         ).predict([row.post for row in posts])
         for name in ("cuda", "cpu")

@@ -39,6 +39,7 @@ def test_a_no_is_a_result_whatever_the_command_says_beside_it(
     assert result == {"passed": False, "exit_code": 4}
 
 
+@pytest.mark.slow
 def test_too_few_posts_skip_the_task_with_the_commands_reason(tmp_path: Path) -> None:
     hour = "2026-05-01T00:00:00Z/2026-05-01T01:00:00Z"
     with pytest.MonkeyPatch.context() as patch:

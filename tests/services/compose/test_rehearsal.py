@@ -13,7 +13,7 @@ import yaml
 
 from covla.settings import Settings
 from services.compose import images, network
-from tests.conftest import RunVerb, Verb
+from tests.conftest import Command, RunCommand
 from tests.rehearsed import ROOT, needs_namespaces, rehearsal, secrets
 
 slow = pytest.mark.slow
@@ -38,7 +38,7 @@ def keep(folder: Path, **services: dict[str, Any]) -> None:
     (folder / "docker-compose.yml").write_text(yaml.safe_dump({"services": kept}))
 
 
-def up(settings: Settings, folder: Path, *options: str, path: str | None = None) -> Verb:
+def up(settings: Settings, folder: Path, *options: str, path: str | None = None) -> Command:
     environment = settings.environment() | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "covla.cli", "up", *(options or ("--like-compose",))],
@@ -49,7 +49,7 @@ def up(settings: Settings, folder: Path, *options: str, path: str | None = None)
         timeout=60,
         check=False,
     )
-    return Verb(done.args, done.returncode, done.stdout, done.stderr)
+    return Command(done.args, done.returncode, done.stdout, done.stderr)
 
 
 @needs_namespaces
@@ -100,8 +100,8 @@ def test_a_folder_without_the_file_and_a_machine_without_the_programs(
 
 
 @needs_namespaces
-def test_nothing_to_enter(run_verb: RunVerb, offline_settings: Settings) -> None:
-    done = run_verb(offline_settings, "exec", "ingest", "true")
+def test_nothing_to_enter(run_command: RunCommand, offline_settings: Settings) -> None:
+    done = run_command(offline_settings, "exec", "ingest", "true")
     assert done.returncode == 3
     assert "no container runs. Start them with `covla up --like-compose`" in done.stderr
 

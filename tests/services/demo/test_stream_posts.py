@@ -1,4 +1,4 @@
-"""The acts of the demo share no content."""
+"""The phases of the demo share no content."""
 
 import base64
 import io
@@ -18,30 +18,32 @@ from covla.posts.synthetic import generate
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from features.source import HELD_OUT
-from services.demo.stream_posts import Act, from_folder, synthetic, windows
+from services.demo.stream_posts import Phase, from_folder, synthetic, windows
+
+pytestmark = pytest.mark.slow
 
 WEEK = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 8, tzinfo=UTC)
 
 
-def share_nothing(acts: dict[str, Act], settings: Settings) -> None:
-    rows = [(name, item) for name, act in acts.items() for item in act.posts]
+def share_nothing(phases: dict[str, Phase], settings: Settings) -> None:
+    rows = [(name, item) for name, phase in phases.items() for item in phase.posts]
     groups = groups_of(contents_of((item.post for _, item in rows), settings))
     of: dict[str, set[str]] = {}
     for (name, _), group in zip(rows, groups, strict=True):
         of.setdefault(group, set()).add(name)
     assert all(len(names) == 1 for names in of.values())
     assert len({item.post.post_id for _, item in rows}) == len(rows)
-    for act in acts.values():
-        assert all(act.window.start <= i.post.created_at < act.window.end for i in act.posts)
+    for phase in phases.values():
+        assert all(phase.window.start <= i.post.created_at < phase.window.end for i in phase.posts)
 
 
-def test_synthetic_acts_share_no_content(tmp_path: Path) -> None:
+def test_synthetic_phases_share_no_content(tmp_path: Path) -> None:
     settings = Settings(state=tmp_path)
-    acts = synthetic(windows(settings)[0], 7, 0.5, settings)
-    assert {name: len(act.posts) for name, act in acts.items()} == {
+    phases = synthetic(windows(settings)[0], 7, 0.5, settings)
+    assert {name: len(phase.posts) for name, phase in phases.items()} == {
         "history": 260, "live": 80, "drifted": 110, "after": 80,
     }  # fmt: skip
-    share_nothing(acts, settings)
+    share_nothing(phases, settings)
 
 
 def test_demos_of_one_state_come_after_each_other_and_are_numbered(tmp_path: Path) -> None:
@@ -73,16 +75,16 @@ def folder_of(folder: Path, val: int, *, repost: bool = False) -> Path:
     return folder
 
 
-def test_acts_of_a_folder_share_no_content_and_no_twin(tmp_path: Path) -> None:
+def test_phases_of_a_folder_share_no_content_and_no_twin(tmp_path: Path) -> None:
     settings = Settings(state=tmp_path / "state")
     folder = folder_of(tmp_path / "posts", 320, repost=True)
-    acts = from_folder(windows(settings)[0], folder, settings)
-    share_nothing(acts, settings)
-    assert all(len(act.posts) > 70 for act in acts.values())
+    phases = from_folder(windows(settings)[0], folder, settings)
+    share_nothing(phases, settings)
+    assert all(len(phase.posts) > 70 for phase in phases.values())
     # As they were before the filter, which hides a twin from any hash.
     origin = {item.post.post_id: item.post for item in read_folder(folder, settings=settings)}
     names = [(name, i.post.post_id.removesuffix("~filtered"))
-             for name, act in acts.items() for i in act.posts]  # fmt: skip
+             for name, phase in phases.items() for i in phase.posts]  # fmt: skip
     assert len({post_id for _, post_id in names}) == len(names)
     groups = groups_of(contents_of((origin[post_id] for _, post_id in names), settings))
     acts_of: dict[str, set[str]] = {}
@@ -90,9 +92,9 @@ def test_acts_of_a_folder_share_no_content_and_no_twin(tmp_path: Path) -> None:
         acts_of.setdefault(group, set()).add(name)
     assert all(len(found) == 1 for found in acts_of.values())
     # And what comes after the drift is filtered.
-    for name, act in acts.items():
-        filtered = [i for i in act.posts if i.post.post_id.endswith("~filtered")]
-        assert len(filtered) == (len(act.posts) if name in {"drifted", "after"} else 0)
+    for name, phase in phases.items():
+        filtered = [i for i in phase.posts if i.post.post_id.endswith("~filtered")]
+        assert len(filtered) == (len(phase.posts) if name in {"drifted", "after"} else 0)
         for item in filtered:
             image, before = item.post.image, origin[item.post.post_id.removesuffix("~filtered")]
             assert (image is None) == (before.image is None)
@@ -110,7 +112,7 @@ def test_a_folder_with_too_few_posts_is_refused_at_once(tmp_path: Path) -> None:
         from_folder(windows(settings)[0], folder_of(tmp_path / "few", 90), settings)
 
 
-def test_posts_whose_image_cannot_be_read_are_in_no_act(
+def test_posts_whose_image_cannot_be_read_are_in_no_phase(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = Settings(state=tmp_path / "state")
@@ -118,8 +120,10 @@ def test_posts_whose_image_cannot_be_read_are_in_no_act(
     broken = sorted((folder / "images").iterdir())[::40]
     for path in broken:
         path.write_bytes(b"no image")
-    acts = from_folder(windows(settings)[0], folder, settings)
-    shown = {i.post.post_id.removesuffix("~filtered") for act in acts.values() for i in act.posts}
+    phases = from_folder(windows(settings)[0], folder, settings)
+    shown = {
+        i.post.post_id.removesuffix("~filtered") for phase in phases.values() for i in phase.posts
+    }
     assert not shown & {path.stem for path in broken}
     assert "posts are left out, such as" in caplog.text
 
@@ -127,8 +131,8 @@ def test_posts_whose_image_cannot_be_read_are_in_no_act(
 def test_a_small_demo_holds_out_enough_for_the_gate(tmp_path: Path) -> None:
     settings = Settings(state=tmp_path)
     for seed in (1, 2):
-        acts = synthetic(windows(settings)[0], seed, 0.1, settings)
-        share_nothing(acts, settings)
-        rows = [TrainingPost(i.post, i.label) for n in ("live", "drifted") for i in acts[n].posts]
+        phases = synthetic(windows(settings)[0], seed, 0.1, settings)
+        share_nothing(phases, settings)
+        rows = [TrainingPost(i.post, i.label) for n in ("live", "drifted") for i in phases[n].posts]
         held = hold_out(grouped(rows, settings), HELD_OUT)
         assert sum(row.split == "holdout" for row in held) >= Rules().fewest

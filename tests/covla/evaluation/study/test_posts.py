@@ -11,7 +11,7 @@ from covla.errors import CovlaError
 from covla.evaluation.study.posts import StudyPosts, read_posts, with_share, with_unlabelled
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
-from covla.training.dataset import Prepped
+from covla.training.dataset import PreparedDataset
 
 Change = Callable[[dict[str, object]], None]
 
@@ -90,15 +90,15 @@ def test_a_share_of_the_labels_is_stratified_nested_and_seeded(posts_folder: Pat
     posts = read(posts_folder).train
     taxonomy = load_taxonomy()
     labels = torch.tensor([-1 if r.label is None else taxonomy.index[r.label] for r in posts])
-    data = Prepped(posts, [None] * len(posts), labels, 0)  # type: ignore[list-item]
-    before = Counter(data.taught_from.tolist())
+    data = PreparedDataset(posts, [None] * len(posts), labels, 0)  # type: ignore[list-item]
+    before = Counter(data.teacher_labels.tolist())
     half, few = with_share(data, 0.5, 0), with_share(data, 0.1, 0)
     for part, share in ((half, 0.5), (few, 0.1)):
-        found = Counter(part.taught_from.tolist())
+        found = Counter(part.teacher_labels.tolist())
         for label in {*before} - {-1}:
             assert found[label] == max(1, round(share * before[label]))
         assert [row.label is None for row in part.posts] == (part.labels < 0).tolist()
-        held = ~part.learns
+        held = ~part.train_mask
         assert torch.equal(part.labels[held], data.labels[held])
     assert ((few.labels < 0) | (half.labels == few.labels)).all()
     assert not torch.equal(with_share(data, 0.5, 1).labels, half.labels)
@@ -110,7 +110,7 @@ def test_rows_learn_from_the_first_unlabelled_posts_and_their_copies(posts_folde
     labels = torch.tensor([-1 if r.label is None else 0 for r in posts])
     known, n = int((labels >= 0).sum()), len(posts)
     nothing = [None] * n
-    data = Prepped(posts, nothing, labels, 0, list(nothing), list(range(n)))  # type: ignore[arg-type]
+    data = PreparedDataset(posts, nothing, labels, 0, list(nothing), list(range(n)))  # type: ignore[arg-type]
     part = with_unlabelled(data, 3)
     assert [row.post_id for row in part.posts] == [row.post_id for row in posts[: known + 3]]
     assert part.origin == list(range(known + 3))

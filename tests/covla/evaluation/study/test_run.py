@@ -9,17 +9,17 @@ import orjson
 import pytest
 
 from covla.errors import CovlaError
-from covla.evaluation.study import inputs, rows
+from covla.evaluation.study import inputs, variants
 from covla.evaluation.study.card import model_card
-from covla.evaluation.study.rows import Common
-from covla.evaluation.study.run import Ask, study
+from covla.evaluation.study.run import StudyConfig, study
+from covla.evaluation.study.variants import SharedConfig
 from covla.registry.model_folder import verify
 from covla.settings import Settings
 from covla.training.recipe import Recipe
 
-SHORT = Common(recipe=Recipe(epochs=2, pretrain_epochs=1, batch=16))
-ROWS = Ask(seeds=2, names=("zero-shot", "concat", "covla", "covla-cmf", "teacher"))
-ALL = Ask(seeds=2, names=ROWS.names, budgets=True, noise=True)
+SHORT = SharedConfig(recipe=Recipe(epochs=2, pretrain_epochs=1, batch=16))
+ROWS = StudyConfig(seeds=2, names=("zero-shot", "concat", "covla", "covla-cmf", "teacher"))
+ALL = StudyConfig(seeds=2, names=ROWS.names, budgets=True, noise=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,7 +27,7 @@ def few_levels() -> Iterator[None]:
     """One label budget and two noise levels are enough to see that they work."""
     conditions = tuple(c for c in inputs.CONDITIONS if c[2] in {0.3, 0.5})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "BUDGETS", (0.25,))
+        patch.setattr(variants, "BUDGETS", (0.25,))
         patch.setattr(inputs, "CONDITIONS", conditions)
         yield
 
@@ -147,7 +147,7 @@ def test_two_processes_find_what_one_found(
     done: tuple[Path, dict[str, Any]], posts_folder: Path, study_settings: Settings, tmp_path: Path
 ) -> None:
     out, _ = done
-    few = Ask(seeds=2, names=("concat", "covla"))
+    few = StudyConfig(seeds=2, names=("concat", "covla"))
     study(posts_folder, tmp_path / "two", few, SHORT, study_settings, jobs=2)
     one = rows_of(out)
     for name, row in rows_of(tmp_path / "two").items():
@@ -159,8 +159,8 @@ def test_what_cannot_be_studied_is_refused_before_any_work(
     posts_folder: Path, study_settings: Settings, tmp_path: Path
 ) -> None:
     for ask, common, message in (
-        (Ask(names=("gait",)), SHORT, "rows: 'gait'"),
-        (Ask(split="dev"), SHORT, "no labelled post of split 'dev'"),
+        (StudyConfig(names=("gait",)), SHORT, "rows: 'gait'"),
+        (StudyConfig(split="dev"), SHORT, "no labelled post of split 'dev'"),
     ):
         with pytest.raises(CovlaError, match=message):
             study(posts_folder, tmp_path / "out", ask, common, study_settings, jobs=1)

@@ -19,7 +19,7 @@ from covla.model.context import Context, Layout
 from covla.model.head import HeadRunner, load_config
 from covla.model.hf import CovlaModel
 from covla.model.label_nodes import EXPERTS
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.synthetic import generate
 from covla.schemas.explanation import Explained, Influence
 from covla.schemas.post import SocialPost
@@ -66,7 +66,7 @@ def test_the_prediction_is_the_predictors_own(predictor: Predictor, post: Social
 
 def _inputs(predictor: Predictor, post: SocialPost) -> tuple[Any, Context]:
     item = predictor.prepare(post)
-    assert isinstance(item, Prepared)
+    assert isinstance(item, PreparedPost)
     (context,) = predictor.contexts([item], [{}])
     return predictor.encode([item])[0], context
 
@@ -131,10 +131,10 @@ def test_each_known_context_node_is_hidden_in_turn(predictor: Predictor, post: S
     assert "hashtags 3" not in names
     assert parts["hashtags 2"].value == "#monday"
     assert parts["weekday"].value == "Sunday"
-    kinds = {kind: first for kind, first, *_ in Layout.of(predictor.engine.config).kinds}
+    kinds = {kind: first for kind, first, *_ in Layout.of(predictor.head.config).kinds}
     mask = context.mask.copy()
     mask[kinds["text_quality"]] = False
-    (said,) = predictor.engine.run([encoded], [Context(context.nodes, mask)])
+    (said,) = predictor.head.run([encoded], [Context(context.nodes, mask)])
     place = predictor.labels.index(explained.prediction.label)
     assert parts["text_quality"].probability_without == pytest.approx(
         said.probabilities[place], abs=1e-6
@@ -191,7 +191,7 @@ def test_label_nodes_say_what_they_find_and_how_much_of_it_counts(
     assert {node.name for node in nodes} == {"text", "image", "both"}
     assert [node.vote for node in nodes] == sorted((node.vote for node in nodes), reverse=True)
     encoded, context = _inputs(near, post)
-    said = near.engine.forward_with_attention(encoded, context).label_logits
+    said = near.head.forward_with_attention(encoded, context).label_logits
     assert said is not None
     shares = dict(zip(EXPERTS, said[0].softmax(-1), strict=True))
     for node in nodes:
@@ -212,14 +212,14 @@ def test_a_post_that_cannot_be_used_is_an_error(predictor: Predictor, post: Soci
 def test_other_weights_do_not_explain_this_engine(
     predictor: Predictor, post: SocialPost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = predictor.engine.look
+    real = predictor.head.forward_with_attention
 
     def other(*args: Any) -> Any:
         said = real(*args)
         said.logits = said.logits.flip(-1) * 9
         return said
 
-    monkeypatch.setattr(predictor.engine, "look", other)
+    monkeypatch.setattr(predictor.head, "forward_with_attention", other)
     with pytest.raises(CovlaError, match="does not explain it"):
         explain(predictor, post)
 
@@ -229,10 +229,10 @@ def test_the_verb_writes_a_picture_and_its_numbers(
     post: SocialPost,
     tmp_path: Path,
     offline_settings: Settings,
-    run_verb: Callable[..., Any],
+    run_command: Callable[..., Any],
 ) -> None:
     out = tmp_path / "out"
-    done = run_verb(
+    done = run_command(
         offline_settings,
         *("explain", "-", "--model", tiny_folder, "--out", out, "--json"),
         stdin=post.to_json().decode(),

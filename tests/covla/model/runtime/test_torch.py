@@ -67,8 +67,8 @@ def test_bf16_encoders_of_torch_are_others_than_f32_ones() -> None:
     rng = np.random.default_rng(0)
     items = [Item(t, rng.integers(0, 255, (90, 60, 3), dtype=np.uint8)) for t in TEXTS]
     towers, tokenizer = tiny_towers(TEXTS, 0)
-    exact = Encoders(towers, tokenizer, engine="torch", device="cpu")
-    short = Encoders(towers, tokenizer, engine=Backend("torch", "bf16"), device="cpu")
+    exact = Encoders(towers, tokenizer, backend="torch", device="cpu")
+    short = Encoders(towers, tokenizer, backend=Backend("torch", "bf16"), device="cpu")
     assert short.id != exact.id
     for a, b in zip(exact.encode(items), short.encode(items), strict=True):
         assert (a.tokens is None) == (b.tokens is None)
@@ -117,13 +117,13 @@ ALONE = textwrap.dedent("""
     from covla.model.hf import CovlaModel
     from covla.training.tiny import tiny_towers
     towers, tokenizer = tiny_towers(["a b", "b a"], 0)
-    encoders = Encoders(towers, tokenizer, device="cpu", engine="torch")
+    encoders = Encoders(towers, tokenizer, device="cpu", backend="torch")
     class Item:
         text, image = "a b", np.zeros((96, 96, 3), np.uint8)
     (encoded,) = encoders.encode([Item()])
     config = CovlaConfig(text_width=64, image_width=encoders.image_width, regions=9,
                          labels=["x", "y"], width=16)
-    head = HeadRunner(CovlaModel(config), device="cpu", engine=Backend("torch"))
+    head = HeadRunner(CovlaModel(config), device="cpu", backend=Backend("torch"))
     layout = Layout.of(config)
     nothing = Context(np.zeros((layout.nodes, layout.width), np.float32),
                       np.zeros(layout.nodes, bool))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image as Pillow
 
 from covla.posts.image_store import BlobStore
-from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.training_post import TrainingPost
 from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
@@ -55,7 +55,7 @@ def rows() -> list[TrainingPost]:
 
 
 @pytest.fixture
-def prepared(settings: Settings) -> list[Prepared]:
+def prepared(settings: Settings) -> list[PreparedPost]:
     blobs = BlobStore(settings)
     return [prepare(post, settings, blobs) for post in POSTS]
 

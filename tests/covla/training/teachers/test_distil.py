@@ -92,7 +92,7 @@ def test_what_cannot_be_taught_is_refused(
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_by_the_same_command(
-    folder: Path, checkpoint: Checkpoint, tmp_path: Path, run_verb: Any
+    folder: Path, checkpoint: Checkpoint, tmp_path: Path, run_command: Any
 ) -> None:
     settings = Settings(state=tmp_path / "state", device="cpu")
     teacher = str(checkpoint("qwen3_vl"))
@@ -102,7 +102,7 @@ def test_a_killed_run_goes_on_by_the_same_command(
     shards = sorted((settings.cache / "teacher").rglob("*.safetensors"))
     assert len(shards) == 3
     before = [path.stat().st_mtime_ns for path in shards]
-    again = run_verb(
+    again = run_command(
         settings, "teach", "--posts", folder, "--unlabelled", "all", "--teacher", teacher, "--json"
     )
     assert again.returncode == 0, again.stderr
@@ -110,7 +110,7 @@ def test_a_killed_run_goes_on_by_the_same_command(
     assert (again.json["width"], again.json["silent"]) == (32, 0)
     assert [path.stat().st_mtime_ns for path in shards] == before
     assert "Loading weights" not in again.stderr  # its own bars, and nobody else's
-    wrong = run_verb(settings, "teach", "--posts", folder, "--teacher", folder, "--json")
+    wrong = run_command(settings, "teach", "--posts", folder, "--teacher", folder, "--json")
     assert wrong.returncode == 2
     assert "has no config.json" in wrong.stderr
     assert len(wrong.stderr.strip().splitlines()) == 1

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from covla.errors import CovlaError
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
@@ -31,7 +31,7 @@ class Counting:
         self.batches: list[list[str]] = []
         self.cut = cut
 
-    def read(self, items: list[Prepared]) -> Any:
+    def read(self, items: list[PreparedPost]) -> Any:
         if self.cut is not None and len(self.batches) == self.cut:
             raise KeyboardInterrupt
         self.batches.append([item.post.post_id for item in items])
@@ -56,7 +56,7 @@ def counting(
 
 
 def test_equal_posts_are_read_once_and_batches_have_one_set_of_modalities(
-    teacher: Teacher, rows: Rows, prepared: list[Prepared], settings: Settings, counting: Any
+    teacher: Teacher, rows: Rows, prepared: list[PreparedPost], settings: Settings, counting: Any
 ) -> None:
     reader = counting()
     steps: list[int] = []
@@ -72,7 +72,7 @@ def test_equal_posts_are_read_once_and_batches_have_one_set_of_modalities(
 def test_what_was_asked_before_does_not_load_the_model(
     teacher: Teacher,
     rows: Rows,
-    prepared: list[Prepared],
+    prepared: list[PreparedPost],
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -86,7 +86,7 @@ def test_what_was_asked_before_does_not_load_the_model(
 
 
 def test_a_run_that_is_cut_off_goes_on_where_it_was(
-    teacher: Teacher, rows: Rows, prepared: list[Prepared], settings: Settings, counting: Any
+    teacher: Teacher, rows: Rows, prepared: list[PreparedPost], settings: Settings, counting: Any
 ) -> None:
     whole = ask(
         teacher, rows, prepared, settings.model_copy(update={"state": settings.state / "x"})
@@ -104,7 +104,7 @@ def test_a_run_that_is_cut_off_goes_on_where_it_was(
 def test_a_killed_run_keeps_all_but_its_last_seconds(
     teacher: Teacher,
     rows: Rows,
-    prepared: list[Prepared],
+    prepared: list[PreparedPost],
     settings: Settings,
     counting: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -125,7 +125,7 @@ def test_a_damaged_shard_is_found_and_computed_again(
     damage: str,
     teacher: Teacher,
     rows: Rows,
-    prepared: list[Prepared],
+    prepared: list[PreparedPost],
     settings: Settings,
     counting: Any,
     caplog: pytest.LogCaptureFixture,
@@ -154,7 +154,7 @@ def test_another_question_or_teacher_is_not_answered_from_the_cache(
     teacher: Teacher, checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = {teacher.id, resolve(str(checkpoint("qwen3_vl"))).id}
-    monkeypatch.setattr("covla.training.teachers.prompt.QUESTION", "What is it?")
+    monkeypatch.setattr("covla.training.teachers.prompt.PROMPT", "What is it?")
     ids.add(teacher.id)
     assert len(ids) == 3
 
@@ -185,7 +185,7 @@ class _Wrong:
     def __init__(self, answer: Any) -> None:
         self.answer = answer
 
-    def read(self, items: list[Prepared]) -> Any:
+    def read(self, items: list[PreparedPost]) -> Any:
         if isinstance(self.answer, Exception):
             raise self.answer
         return np.full((len(items), *np.shape(self.answer)), self.answer, np.float32)
@@ -205,7 +205,7 @@ def test_a_teacher_that_cannot_answer_is_an_error_and_nothing_is_kept(
     message: str,
     teacher: Teacher,
     rows: Rows,
-    prepared: list[Prepared],
+    prepared: list[PreparedPost],
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image as Pillow
 
 from covla.posts.image_store import BlobStore
-from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.taxonomy import load_taxonomy
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
@@ -32,7 +32,7 @@ Checkpoint = Callable[[str], Path]
 
 @pytest.mark.parametrize("family", VISION_LANGUAGE + DUAL)
 def test_a_post_gets_the_same_vector_alone_and_in_a_batch(
-    family: str, checkpoint: Checkpoint, prepared: list[Prepared], settings: Settings
+    family: str, checkpoint: Checkpoint, prepared: list[PreparedPost], settings: Settings
 ) -> None:
     teacher = resolve(str(checkpoint(family)))
     reader = load(teacher, settings)
@@ -56,7 +56,7 @@ def test_a_post_gets_the_same_vector_alone_and_in_a_batch(
 def test_bf16_as_on_a_gpu_says_nearly_the_same(
     family: str,
     checkpoint: Checkpoint,
-    prepared: list[Prepared],
+    prepared: list[PreparedPost],
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -72,7 +72,7 @@ def test_bf16_as_on_a_gpu_says_nearly_the_same(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")
 @pytest.mark.parametrize("family", VISION_LANGUAGE + DUAL)
 def test_on_a_gpu_bf16_says_nearly_what_a_cpu_says(
-    family: str, checkpoint: Checkpoint, prepared: list[Prepared], settings: Settings
+    family: str, checkpoint: Checkpoint, prepared: list[PreparedPost], settings: Settings
 ) -> None:
     teacher = resolve(str(checkpoint(family)))
     exact = load(teacher, settings).read(prepared[:3])
@@ -84,7 +84,7 @@ def test_on_a_gpu_bf16_says_nearly_what_a_cpu_says(
 
 @pytest.mark.parametrize("family", DUAL)
 def test_a_dual_encoder_says_nan_for_the_side_that_is_missing(
-    family: str, checkpoint: Checkpoint, prepared: list[Prepared], settings: Settings
+    family: str, checkpoint: Checkpoint, prepared: list[PreparedPost], settings: Settings
 ) -> None:
     reader = load(resolve(str(checkpoint(family))), settings)
     assert isinstance(reader, DualEncoder)
@@ -101,7 +101,7 @@ def test_a_dual_encoder_says_nan_for_the_side_that_is_missing(
 
 @pytest.mark.parametrize("family", VISION_LANGUAGE)
 def test_a_prompt_holds_the_post_and_no_label(
-    family: str, checkpoint: Checkpoint, prepared: list[Prepared], settings: Settings
+    family: str, checkpoint: Checkpoint, prepared: list[PreparedPost], settings: Settings
 ) -> None:
     reader = load(resolve(str(checkpoint(family))), settings)
     assert isinstance(reader, VisionLanguage)
@@ -115,7 +115,7 @@ def test_a_prompt_holds_the_post_and_no_label(
 
 @pytest.mark.parametrize("family", ["qwen3_vl", "idefics3", "gemma3"])
 def test_without_a_chat_template_the_picture_still_has_its_place(
-    family: str, checkpoint: Checkpoint, prepared: list[Prepared], settings: Settings
+    family: str, checkpoint: Checkpoint, prepared: list[PreparedPost], settings: Settings
 ) -> None:
     reader = load(resolve(str(checkpoint(family))), settings)
     assert isinstance(reader, VisionLanguage)
@@ -128,7 +128,7 @@ def test_without_a_chat_template_the_picture_still_has_its_place(
 
 @pytest.mark.parametrize("family", ["qwen3_vl", "smolvlm", "internvl"])
 def test_a_post_that_writes_control_tokens_is_read_as_text(
-    family: str, checkpoint: Checkpoint, prepared: list[Prepared], settings: Settings
+    family: str, checkpoint: Checkpoint, prepared: list[PreparedPost], settings: Settings
 ) -> None:
     reader = load(resolve(str(checkpoint(family))), settings)
     assert isinstance(reader, VisionLanguage)
@@ -143,7 +143,7 @@ def test_a_post_that_writes_control_tokens_is_read_as_text(
 
 
 def test_a_picture_costs_a_bounded_number_of_tokens(
-    checkpoint: Checkpoint, prepared: list[Prepared], settings: Settings, tmp_path: Path
+    checkpoint: Checkpoint, prepared: list[PreparedPost], settings: Settings, tmp_path: Path
 ) -> None:
     wide = tmp_path / "wide.png"
     Pillow.new("RGB", (3000, 1500), "navy").save(wide)

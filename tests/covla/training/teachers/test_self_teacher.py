@@ -11,7 +11,7 @@ import torch
 from covla.errors import CovlaError
 from covla.inference.predictor import Predictor
 from covla.posts.image_store import BlobStore
-from covla.posts.preprocessing import Prepared, prepare
+from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.teachers.embeddings import ask
@@ -23,7 +23,7 @@ Rows = list[TrainingPost]
 
 @pytest.mark.slow
 def test_it_says_what_the_model_predicts_and_nothing_about_labelled_posts(
-    tiny_folder: Path, rows: Rows, prepared: list[Prepared], settings: Settings
+    tiny_folder: Path, rows: Rows, prepared: list[PreparedPost], settings: Settings
 ) -> None:
     teacher = resolve(str(tiny_folder))
     rows[1] = replace(rows[1], label="home")

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from covla.errors import CovlaError
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.dataset import Prepped
+from covla.training.dataset import PreparedDataset
 from covla.training.teachers import vectors as teaching
 from covla.training.teachers.resolve import ENSEMBLE, resolve
 from covla.training.teachers.vectors import check_teacher, standardise, teacher_vectors
@@ -26,15 +26,15 @@ def quiet_progress(name: str, done: int, total: int) -> None:
     del name, done, total
 
 
-def taught(kind: str, data: Prepped, settings: Settings) -> Any:
+def taught(kind: str, data: PreparedDataset, settings: Settings) -> Any:
     no_encoders: Any = None  # only an ensemble needs them
     teacher = resolve(kind, settings)
     return teacher_vectors(teacher, data, no_encoders, load_taxonomy(), settings, 0, quiet_progress)
 
 
 @pytest.fixture
-def data(rows: list[TrainingPost], prepared: list[Prepared]) -> Prepped:
-    return Prepped(rows, prepared, torch.full((len(rows),), -1), 0)
+def data(rows: list[TrainingPost], prepared: list[PreparedPost]) -> PreparedDataset:
+    return PreparedDataset(rows, prepared, torch.full((len(rows),), -1), 0)
 
 
 def test_standardised_vectors_have_mean_0_and_variance_1_where_known() -> None:
@@ -60,7 +60,7 @@ def test_a_missing_side_becomes_the_mean_and_a_silent_row_stays_silent() -> None
 
 @pytest.mark.parametrize(("family", "width"), [("lfm2_vl", 32), ("siglip2", 64), ("clip", 48)])
 def test_students_are_taught_vectors_of_any_width(
-    family: str, width: int, checkpoint: Checkpoint, data: Prepped, settings: Settings
+    family: str, width: int, checkpoint: Checkpoint, data: PreparedDataset, settings: Settings
 ) -> None:
     data.posts[2].split = "holdout"
     vectors = taught(str(checkpoint(family)), data, settings)
@@ -71,12 +71,15 @@ def test_students_are_taught_vectors_of_any_width(
     np.testing.assert_allclose(known.mean(0), 0, atol=0.02)
 
 
-def test_none_teaches_nothing(data: Prepped, settings: Settings) -> None:
+def test_none_teaches_nothing(data: PreparedDataset, settings: Settings) -> None:
     assert taught("none", data, settings) is None
 
 
 def test_stored_vectors_are_used_and_the_others_are_asked_for(
-    checkpoint: Checkpoint, data: Prepped, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Checkpoint,
+    data: PreparedDataset,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kind = str(checkpoint("clip"))
     teacher = resolve(kind)
@@ -112,7 +115,7 @@ def test_stored_vectors_of_another_width_are_refused(
 
 
 def test_an_ensembles_stored_vectors_are_used_only_when_all_are_an_ensembles(
-    data: Prepped, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    data: PreparedDataset, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for i, row in enumerate(data.posts[:5]):
         row.teacher, row.teacher_id = np.arange(3, dtype=np.float32) * i, f"ensemble-{i}"
@@ -127,7 +130,7 @@ def test_an_ensembles_stored_vectors_are_used_only_when_all_are_an_ensembles(
 
 
 def test_a_teacher_that_is_silent_about_all_that_trains_is_refused(
-    data: Prepped, settings: Settings
+    data: PreparedDataset, settings: Settings
 ) -> None:
     for row in data.posts:
         row.split = "holdout"

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from covla.evaluation.study import inputs
-from covla.evaluation.study.fit_row import fit_row
+from covla.evaluation.study.fit_variant import fit_row
 from covla.evaluation.study.inputs import Inputs, gather
 from covla.evaluation.study.pool import one_thread
 from covla.evaluation.study.posts import read_posts
-from covla.evaluation.study.rows import Common, choose
+from covla.evaluation.study.variants import SharedConfig, choose
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.training.collate import answers
-from covla.training.dataset import Prepped, make_examples
+from covla.training.dataset import PreparedDataset, make_examples
 from covla.training.fit import fit
 from covla.training.recipe import Recipe
 from covla.training.teachers.resolve import NO_TEACHER
 
 CONDITIONS = (("text", "missing", 0.5), ("image", "missing", 0.5), ("image", "blur", 0.5))
-SHORT = Common(teacher=NO_TEACHER, recipe=Recipe(epochs=2, pretrain_epochs=1, batch=16))
+SHORT = SharedConfig(teacher=NO_TEACHER, recipe=Recipe(epochs=2, pretrain_epochs=1, batch=16))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_a_row_says_what_its_model_says_of_whole_features(gathered: Inputs) -> N
         (judged.prepared, outcome.logits),
         *zip(gathered.noisy.values(), outcome.noisy_logits, strict=True),
     ]:
-        part = Prepped(judged.posts, items, judged.labels, 0)
+        part = PreparedDataset(judged.posts, items, judged.labels, 0)
         whole = make_examples(part, model.config, None, gathered.features(items))
         assert whole[0].said is None  # the label nodes are asked by the model itself
         np.testing.assert_allclose(said, answers(model, whole)[0], atol=0.02)

@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 
 from covla.errors import CovlaError
-from covla.evaluation.study.rows import Common, choose, every_row, with_budgets
+from covla.evaluation.study.variants import SharedConfig, choose, every_row, with_budgets
 from covla.training.recipe import Recipe
 from covla.training.teachers.resolve import ENSEMBLE, NO_TEACHER
 
-COMMON = Common()
+COMMON = SharedConfig()
 
 
 def test_every_row_of_the_protocol_is_there_and_is_a_plan_that_can_be_made() -> None:
@@ -45,8 +45,11 @@ def test_rows_are_asked_for_by_name_or_by_kind_and_come_in_the_order_of_the_tabl
 
 
 def test_rows_that_cannot_be_made_are_left_out_or_refused_when_named() -> None:
-    alone = Common(teacher=NO_TEACHER)
+    alone = SharedConfig(teacher=NO_TEACHER)
     assert {row.kind for row in choose((), alone)} == {"baseline", "covla", "ablation", "tiny"}
-    for name, common in (("gate-distilled", alone), ("zero-shot", Common(preset="some/model"))):
+    for name, common in (
+        ("gate-distilled", alone),
+        ("zero-shot", SharedConfig(preset="some/model")),
+    ):
         with pytest.raises(CovlaError, match="rows: "):
             choose((name,), common)

@@ -16,7 +16,7 @@ _FUSIONS = ("late", "concat", "gate", *_COSTLY)
 
 
 @dataclass(frozen=True)
-class Row:
+class Variant:
     """One way to train. `name` is how the tables call it, `kind` what it is there for.
 
     teacher, stage1, copies: whether it is distilled, whether contextual pretraining comes first,
@@ -52,11 +52,11 @@ class Row:
         """The name without the label budget."""
         return self.name.partition("@")[0]
 
-    def at(self, share: float) -> "Row":
+    def at(self, share: float) -> "Variant":
         """The same with fewer labels."""
         return replace(self, name=f"{self.base}@{share:.0%}", kind="budget", share=share)
 
-    def plan(self, common: "Common", seed: int) -> Plan:
+    def plan(self, common: "SharedConfig", seed: int) -> Plan:
         """What the trainer is given.
 
         A row that learns from labels alone sees fewer posts with fewer labels; its epochs grow so
@@ -74,7 +74,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Common:
+class SharedConfig:
     """What all rows of a study share: towers, teacher, and how long and how fast to learn."""
 
     preset: str = "base"
@@ -86,25 +86,25 @@ class Common:
         return asdict(self) | {"teacher": self.teacher.name}
 
 
-def _ablation(what: str, **changes: Any) -> Row:
-    return replace(Row(f"covla{what}", "ablation"), **changes)
+def _ablation(what: str, **changes: Any) -> Variant:
+    return replace(Variant(f"covla{what}", "ablation"), **changes)
 
 
-def every_row() -> list[Row]:
+def every_row() -> list[Variant]:
     """Every row that can be asked for, in the order of the tables."""
     plain = [
-        Row(arch, "baseline", arch, teacher=False, stage1=False, copies=False)
+        Variant(arch, "baseline", arch, teacher=False, stage1=False, copies=False)
         for arch in ("text", "image", *_FUSIONS)
     ]
     graph = CovlaConfig(labels=["a", "b"]).graph
     return [
-        Row("zero-shot", "baseline", teacher=False, stage1=False, trains=False),
+        Variant("zero-shot", "baseline", teacher=False, stage1=False, trains=False),
         *plain,
         *(
             replace(r, name=f"{r.name}-distilled", kind="distilled", teacher=True, copies=True)
             for r in plain
         ),
-        Row("covla", "covla"),
+        Variant("covla", "covla"),
         _ablation("-graph" if graph else "+graph", overrides={"graph": not graph}),
         _ablation("-cam", overrides={"alignment": "mean"}),
         _ablation("-cmf", overrides={"fusion": "concat"}),
@@ -114,14 +114,14 @@ def every_row() -> list[Row]:
         _ablation("-noise", copies=False),
         _ablation("-context", overrides={"context_nodes": []}),
         _ablation("-tau", overrides={"alignment": "paper"}),
-        Row("label-nodes", "ablation", teacher=False, stage1=False, trains=False),
-        Row("teacher", "teacher", stage1=False, trains=False),
-        Row("tiny", "tiny", teacher=False, copies=False, preset="tiny", every_post=True),
-        Row("tiny-distilled", "tiny", copies=False, preset="tiny", every_post=True),
+        Variant("label-nodes", "ablation", teacher=False, stage1=False, trains=False),
+        Variant("teacher", "teacher", stage1=False, trains=False),
+        Variant("tiny", "tiny", teacher=False, copies=False, preset="tiny", every_post=True),
+        Variant("tiny-distilled", "tiny", copies=False, preset="tiny", every_post=True),
     ]
 
 
-def choose(names: Sequence[str], common: Common) -> list[Row]:
+def choose(names: Sequence[str], common: SharedConfig) -> list[Variant]:
     """The rows of these names or kinds, in the order of the tables; all for none.
 
     Raises:
@@ -149,7 +149,7 @@ def choose(names: Sequence[str], common: Common) -> list[Row]:
     return chosen
 
 
-def with_budgets(rows: list[Row]) -> list[Row]:
+def with_budgets(rows: list[Variant]) -> list[Variant]:
     """`rows`, and CoVLA and the plain baselines again with 10, 25 and 50 % of the labels.
 
     Those whose sides read each other are left out: they cost 5 to 10 times the others, and

@@ -7,20 +7,22 @@ import numpy as np
 import torch
 
 from covla.evaluation.study.inputs import Inputs
-from covla.evaluation.study.outcome import Outcome
 from covla.evaluation.study.posts import with_share
-from covla.evaluation.study.rows import Common, Row
+from covla.evaluation.study.run_result import RunResult
+from covla.evaluation.study.variants import SharedConfig, Variant
 from covla.model.pooling import pool_posts
-from covla.posts.preprocessing import Prepared
+from covla.posts.preprocessing import PreparedPost
 from covla.training.collate import answers
-from covla.training.dataset import Example, Prepped, make_examples
+from covla.training.dataset import Example, PreparedDataset, make_examples
 from covla.training.fit import fit
 from covla.training.progress import quiet
 
 Array = np.ndarray[Any, Any]
 
 
-def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array | None) -> Outcome:
+def fit_row(
+    row: Variant, common: SharedConfig, seed: int, inputs: Inputs, vectors: Array | None
+) -> RunResult:
     """Fit a model and ask it about every judged post.
 
     Args:
@@ -39,7 +41,7 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
         from covla.training.fit import TowerShape
         from covla.training.tiny import tiny_towers
 
-        learns = data.learns.tolist()
+        learns = data.train_mask.tolist()
         texts = [item.text for item, yes in zip(data.prepared, learns, strict=True) if yes]
         towers, tokenizer = tiny_towers(texts, seed)
         shape = TowerShape.of(towers)
@@ -58,9 +60,9 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
         logits, gates = answers(model, examples)
         return logits.numpy(), gates.numpy()
 
-    def judge(items: list[Prepared], rows: list[int]) -> tuple[Array, Array]:
+    def judge(items: list[PreparedPost], rows: list[int]) -> tuple[Array, Array]:
         posts = [inputs.judged.posts[i] for i in rows]
-        part = Prepped(posts, items, inputs.judged.labels[rows], 0)
+        part = PreparedDataset(posts, items, inputs.judged.labels[rows], 0)
         if features is None:
             return ask(make_examples(part, model.config, None, None, tokenizer))
         seen = inputs.features(items)
@@ -82,11 +84,11 @@ def fit_row(row: Row, common: Common, seed: int, inputs: Inputs, vectors: Array 
     return outcome
 
 
-def _judge_all(inputs: Inputs, judge: Any, *, noise: bool) -> Outcome:
+def _judge_all(inputs: Inputs, judge: Any, *, noise: bool) -> RunResult:
     """Clean posts, then every condition; a post that noise left as it was is not asked again."""
     clean = inputs.judged.prepared
     logits, gate = judge(clean, list(range(len(clean))))
-    outcome = Outcome(logits, gate, 1.0, 0, 0.0)
+    outcome = RunResult(logits, gate, 1.0, 0, 0.0)
     if not noise or not inputs.noisy:
         return outcome
     outcome.conditions = list(inputs.noisy)
@@ -100,5 +102,5 @@ def _judge_all(inputs: Inputs, judge: Any, *, noise: bool) -> Outcome:
     return outcome
 
 
-def _key(item: Prepared) -> tuple[str, str]:
+def _key(item: PreparedPost) -> tuple[str, str]:
     return item.text_hash, item.image_hash

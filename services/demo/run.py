@@ -1,4 +1,4 @@
-"""The demo's story: posts, features, a model, predictions; then drift, a retrain, predictions."""
+"""One demo: posts, features, a model, predictions; then drift, a retrain, predictions."""
 
 import threading
 import time
@@ -19,18 +19,18 @@ from services import background, publish
 from services.demo import stream_posts
 from services.demo.outcome import Outcome, accuracy, wait_for_group
 from services.demo.steps import Steps
-from services.demo.stream_posts import Act
+from services.demo.stream_posts import Phase
 from services.stack import airflow, local, processes
 from services.stack.airflow_api import AirflowClient
 
 STEPS = 14
-PATIENCE = 300.0  # seconds for anything that should take a minute
+WAIT_SECONDS = 300.0  # seconds for anything that should take a minute
 JSON = {"content-type": "application/json"}
 REST_SAMPLE = 20  # posts that are asked for over REST too
 
 
-class Story:
-    """One run of the demo; `tell()` runs it and gives the JSON result."""
+class Demo:
+    """One run of the demo; `run()` runs it and gives the JSON result."""
 
     def __init__(
         self, settings: Settings, *, posts: Path | None, preset: str, scale: float
@@ -38,9 +38,9 @@ class Story:
         self.settings = settings
         self.preset = preset
         self.steps = Steps(settings, STEPS)
-        self.run = now().strftime("%Y%m%d%H%M%S")
+        self.run_id = now().strftime("%Y%m%d%H%M%S")
         times, seed = stream_posts.windows(settings)
-        self.acts: dict[str, Act] = (
+        self.phases: dict[str, Phase] = (
             stream_posts.from_folder(times, posts, settings)
             if posts
             else stream_posts.synthetic(times, seed, scale, settings)
@@ -50,8 +50,8 @@ class Story:
         self.result: dict[str, Any] = {}
         self._airflow_error: Exception | None = None
 
-    def tell(self) -> dict[str, Any]:
-        """Run the story.
+    def run(self) -> dict[str, Any]:
+        """Run it.
 
         Raises:
             CovlaError: a step did not do its work; the message names it.
@@ -59,7 +59,7 @@ class Story:
         started = time.monotonic()
         steps = self.steps
         with steps.step("Start Kafka, MLflow and Evidently; Airflow comes up meanwhile"):
-            local.up(self.settings, local.default_parts(self.settings), say=steps.tell)
+            local.up(self.settings, local.default_parts(self.settings), say=steps.log)
             starting = threading.Thread(target=self._start_airflow, daemon=True)
             starting.start()
             outcome = Outcome(self.settings)
@@ -68,8 +68,8 @@ class Story:
             self._service("ingest")
             self._ingested()
         with steps.step("Validate the history with Great Expectations"):
-            checked = steps.verb("validate", "--window", str(self.acts["history"].window))
-            steps.tell(f"verdict: {'good' if checked['success'] else 'bad'}")
+            checked = steps.command("validate", "--window", str(self.phases["history"].window))
+            steps.log(f"verdict: {'good' if checked['success'] else 'bad'}")
         self._first_champion()
         with steps.step("Serve it: REST and the stream worker"):
             self._service("stream")  # gets ready while REST does
@@ -78,20 +78,20 @@ class Story:
             self._publish("live")
             self._publish_broken(outcome)
             self.result["accuracy_before"] = self._accuracy("live", outcome)
-            steps.tell(f"accuracy on the live stream {self.result['accuracy_before']:.3f}")
+            steps.log(f"accuracy on the live stream {self.result['accuracy_before']:.3f}")
         with steps.step("Ask for the same posts over REST"):
             self._compare_rest(outcome)
         with steps.step("Drift: every picture comes through a new camera filter"):
             self._publish("drifted")
             self.result["accuracy_drifted"] = self._accuracy("drifted", outcome)
-            steps.tell(f"accuracy after the drift {self.result['accuracy_drifted']:.3f}")
+            steps.log(f"accuracy after the drift {self.result['accuracy_drifted']:.3f}")
             self._ingested()
         self._retrain(starting, outcome)
         with steps.step("The champion predicts posts whose content it has never seen"):
             self._wait_for_swap()
             self._publish("after")
             self.result["accuracy_after"] = self._accuracy("after", outcome)
-            steps.tell(f"accuracy after the retrain {self.result['accuracy_after']:.3f}")
+            steps.log(f"accuracy after the retrain {self.result['accuracy_after']:.3f}")
         with steps.step("Count: everything published is a prediction or a dead letter"):
             self._count(outcome)
         outcome.close()
@@ -100,17 +100,17 @@ class Story:
 
     def _start_airflow(self) -> None:
         try:
-            # A run by the clock would train beside the story when the hour strikes.
+            # A run by the clock would train beside the demo when the hour strikes.
             airflow.start(self.settings, schedule="none")
         except Exception as error:  # noqa: BLE001 - raised again by the step that needs Airflow
             self._airflow_error = error
 
-    def _publish(self, act: str) -> None:
+    def _publish(self, phase: str) -> None:
         sent = publish.publish(
-            self.acts[act].posts, self.settings, label_delay=timedelta(seconds=1), source="demo"
+            self.phases[phase].posts, self.settings, label_delay=timedelta(seconds=1), source="demo"
         )
         self.published += sent["posts_published"]
-        self.steps.tell(
+        self.steps.log(
             f"{sent['posts_published']} posts and {sent['labels_published']} labels "
             f"in {sent['seconds']:.1f} s"
         )
@@ -118,7 +118,7 @@ class Story:
     def _publish_broken(self, outcome: Outcome) -> None:
         topics = clients.Topics.of(self.settings)
         producer = clients.producer(self.settings)
-        messages = stream_posts.broken(self.run)
+        messages = stream_posts.broken(self.run_id)
         for key, value in messages:
             producer.send(topics.posts, key=key, value=value).get(timeout=30)
         producer.close()
@@ -128,13 +128,13 @@ class Story:
             outcome.read()
             return len(outcome.dead) >= len(messages)
 
-        wait_until(refused, timeout=PATIENCE, every=0)  # `_count` says what is missing
+        wait_until(refused, timeout=WAIT_SECONDS, every=0)  # `_count` says what is missing
         for letter in outcome.dead.values():
-            self.steps.tell(f"dead letter: {letter.error_message[:90]}")
+            self.steps.log(f"dead letter: {letter.error_message[:90]}")
 
     def _service(self, verb: str) -> None:
         process = background.start(self.settings, verb)
-        self.steps.tell(f"{process.name} runs: process {process.pid} {process.address}")
+        self.steps.log(f"{process.name} runs: process {process.pid} {process.address}")
 
     def _alive(self, *names: str) -> None:
         for name in names:
@@ -149,33 +149,33 @@ class Story:
             self.settings,
             f"{self.settings.topic_prefix}.ingest",
             (topics.posts, topics.labels),
-            timeout=PATIENCE,
+            timeout=WAIT_SECONDS,
             alive=lambda: self._alive("ingest"),
         )
 
     def _first_champion(self) -> None:
-        window = str(self.acts["history"].window)
+        window = str(self.phases["history"].window)
         with self.steps.step("Teacher vectors for the history"):
-            self.steps.verb("teach", "--window", window)
+            self.steps.command("teach", "--window", window)
         with self.steps.step("Train CoVLA in two stages"):
-            trained = self.steps.verb("train", "--window", window, "--preset", self.preset)
+            trained = self.steps.command("train", "--window", window, "--preset", self.preset)
         with self.steps.step("Evaluate it and promote it through the gate"):
             command = ["promote", trained["folder"], "--window", window]
             if Registry(self.settings).champion() is not None:
-                # A champion of an earlier demo knows posts that this story has yet to tell.
+                # A champion of an earlier demo knows posts that this demo has yet to publish.
                 command.append("--force")
-            promoted = self.steps.verb(*command)
+            promoted = self.steps.command(*command)
             self.result["champion_before"] = str(promoted["version"])
-            self.steps.tell(f"champion: version {promoted['version']}")
+            self.steps.log(f"champion: version {promoted['version']}")
 
-    def _accuracy(self, act: str, outcome: Outcome) -> float:
-        truth = self.acts[act].truth
-        found = outcome.wait_for(truth, timeout=PATIENCE, alive=lambda: self._alive("stream"))
+    def _accuracy(self, phase: str, outcome: Outcome) -> float:
+        truth = self.phases[phase].truth
+        found = outcome.wait_for(truth, timeout=WAIT_SECONDS, alive=lambda: self._alive("stream"))
         return round(accuracy(found, truth), 4)
 
     def _compare_rest(self, outcome: Outcome) -> None:
         address = local.pages(self.settings)["rest"]
-        sample = self.acts["live"].posts[:REST_SAMPLE]
+        sample = self.phases["live"].posts[:REST_SAMPLE]
         equal = 0
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
             for item in sample:
@@ -189,13 +189,13 @@ class Story:
                     if key not in {"predicted_at", "latency_ms"}
                 )
         self.result["rest_equals_stream"] = equal == len(sample)
-        self.steps.tell(f"{equal} of {len(sample)} answers are those of the stream")
+        self.steps.log(f"{equal} of {len(sample)} answers are those of the stream")
 
     def _retrain(self, starting: threading.Thread, outcome: Outcome) -> None:
-        drifted = str(self.acts["drifted"].window)
-        train = f"{self.acts['history'].window.start.isoformat()}/{drifted.split('/')[1]}"
+        drifted = str(self.phases["drifted"].window)
+        train = f"{self.phases['history'].window.start.isoformat()}/{drifted.split('/')[1]}"
         # The challenger is judged by the stream before and after the drift: held-out posts of both.
-        recent = f"{self.acts['live'].window.start.isoformat()}/{drifted.split('/')[1]}"
+        recent = f"{self.phases['live'].window.start.isoformat()}/{drifted.split('/')[1]}"
         conf = {
             "window": drifted,
             "train_window": train,
@@ -209,26 +209,26 @@ class Story:
             address = local.pages(self.settings)["airflow"]
             client = AirflowClient(address)
             for dag in ("monitor_drift", "retrain_covla"):
-                client.wait_for_dag(dag, timeout=PATIENCE)
+                client.wait_for_dag(dag, timeout=WAIT_SECONDS)
             known = {run["dag_run_id"] for run in client.runs("retrain_covla")}
             run = client.trigger("monitor_drift", conf)
-            self.steps.tell(f"DAG run monitor_drift {run}")
-            client.wait("monitor_drift", run, timeout=PATIENCE)
+            self.steps.log(f"DAG run monitor_drift {run}")
+            client.wait("monitor_drift", run, timeout=WAIT_SECONDS)
             outcome.read()
             self.result["drift_modality"] = (
                 outcome.alerts[-1]["modality"] if outcome.alerts else None
             )
-            self.steps.tell(f"alert: drift of modality {self.result['drift_modality']}")
+            self.steps.log(f"alert: drift of modality {self.result['drift_modality']}")
         with self.steps.step("The drift asset starts the retrain: teach, train, gate, promote"):
             run = self._next_run(client, known)
-            self.steps.tell(f"DAG run retrain_covla {run}")
-            client.wait("retrain_covla", run, timeout=2 * PATIENCE)
+            self.steps.log(f"DAG run retrain_covla {run}")
+            client.wait("retrain_covla", run, timeout=2 * WAIT_SECONDS)
             version = Registry(self.settings).resolve("champion")[0]
             self.result["champion_after"] = version
-            self.steps.tell(f"champion: version {version}")
+            self.steps.log(f"champion: version {version}")
             if version == self.result["champion_before"]:
                 reports = self.settings.reports / "gate"
-                self.steps.tell(f"the gate refused the retrained version; why: {reports}")
+                self.steps.log(f"the gate refused the retrained version; why: {reports}")
 
     def _next_run(self, client: AirflowClient, known: set[str]) -> str:
         def new() -> list[str]:
@@ -236,28 +236,30 @@ class Story:
             return [run for run in runs if run not in known]
 
         none = "no run of retrain_covla followed: was no drift found?"
-        return wait_until(new, timeout=PATIENCE, error=lambda _: ServiceUnavailable(none))[0]
+        return wait_until(new, timeout=WAIT_SECONDS, error=lambda _: ServiceUnavailable(none))[0]
 
     def _wait_for_swap(self) -> None:
         address = local.pages(self.settings)["rest"]
         wanted = self.result["champion_after"]
-        body = self.acts["live"].posts[0].post.to_json()
+        body = self.phases["live"].posts[0].post.to_json()
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
             wait_until(
                 lambda: client.post("/predict", content=body, headers=JSON).json(),
                 lambda answer: answer.get("model_version") == wanted,
-                timeout=PATIENCE,
+                timeout=WAIT_SECONDS,
                 error=lambda _: ServiceUnavailable(f"REST does not serve version {wanted}"),
             )
 
     def _count(self, outcome: Outcome) -> None:
-        expected = {item.post.post_id for act in self.acts.values() for item in act.posts}
-        outcome.wait_for(expected, timeout=PATIENCE, alive=lambda: self._alive("stream"))
+        expected = {item.post.post_id for phase in self.phases.values() for item in phase.posts}
+        outcome.wait_for(expected, timeout=WAIT_SECONDS, alive=lambda: self._alive("stream"))
         self._ingested()
         rows = {
             post_id
-            for act in self.acts.values()
-            for post_id in Lake(self.settings).read("posts", act.window, ["post_id"])[0].to_pylist()
+            for phase in self.phases.values()
+            for post_id in Lake(self.settings)
+            .read("posts", phase.window, ["post_id"])[0]
+            .to_pylist()
         }
         self.result |= {
             "posts_published": self.published,
@@ -266,7 +268,7 @@ class Story:
             "dead_letters": len(outcome.dead),
         }
         lost = self.published - len(outcome.predictions) - len(outcome.dead)
-        self.steps.tell(
+        self.steps.log(
             f"{self.published} published = {len(outcome.predictions)} predictions "
             f"+ {len(outcome.dead)} dead letters + {lost} lost"
         )

@@ -13,7 +13,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass
-class Outcome:
+class RunResult:
     """n judged posts, C labels, K conditions.
 
     logits: n x C, to be divided by `temperature`. gate: n, share of the text; NaN where a row has
@@ -48,7 +48,7 @@ class Outcome:
             np.savez(draft, **{**self.__dict__, "conditions": conditions})
 
     @classmethod
-    def load(cls, path: Path) -> "Outcome":
+    def load(cls, path: Path) -> "RunResult":
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as stored:
             values = dict(stored)

@@ -10,7 +10,7 @@ from covla.model.encoders import Encoders
 from covla.model.pooling import pool_posts
 from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
-from covla.training.dataset import Prepped, Progress, encode
+from covla.training.dataset import PreparedDataset, Progress, encode
 from covla.training.teachers.embeddings import counter
 from covla.training.teachers.ensemble import Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher
@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass
-class Teaching:
+class StudyTeacher:
     """What is needed to teach without pictures at hand.
 
     seen: for the ensemble, what it sees of the training posts and then of the judged ones, and no
@@ -35,13 +35,13 @@ class Teaching:
     def of(
         cls,
         teacher: Teacher,
-        data: Prepped,
+        data: PreparedDataset,
         judged: list[bool],
         encoders: Encoders,
         taxonomy: Taxonomy,
         settings: Settings,
         progress: Progress,
-    ) -> "Teaching":
+    ) -> "StudyTeacher":
         """Look at the posts of `data`, pictures included; those that are `judged` come last.
 
         Raises:
@@ -51,7 +51,7 @@ class Teaching:
             return cls()
         if teacher.kind != "ensemble":
             learns = [i for i, no in enumerate(judged) if not no]
-            part = Prepped(
+            part = PreparedDataset(
                 [data.posts[i] for i in learns], [data.prepared[i] for i in learns],
                 data.labels[learns], 0,
             )  # fmt: skip
@@ -66,7 +66,7 @@ class Teaching:
         images, groups = [image[order], more[order]], data.groups[order]
         return cls(Pooled(text[order], images, nothing, len(taxonomy.names), groups))
 
-    def vectors(self, data: Prepped, seed: int) -> Array | None:
+    def vectors(self, data: PreparedDataset, seed: int) -> Array | None:
         """Standardised vectors of the training posts `data`, taught from the labels it has. The
         judged posts have no part in them. None for no teacher."""
         if self.seen is None:
@@ -76,15 +76,15 @@ class Teaching:
             self.seen,
             text=self.seen.text[:n],
             images=[side[:n] for side in self.seen.images],
-            labels=data.taught_from,
+            labels=data.teacher_labels,
             groups=None if self.seen.groups is None else self.seen.groups[:n],
         )
-        return standardise(ensemble(seen, seed), data.learns.numpy())
+        return standardise(ensemble(seen, seed), data.train_mask.numpy())
 
-    def says(self, data: Prepped, seed: int) -> Array:
+    def says(self, data: PreparedDataset, seed: int) -> Array:
         """The ensemble's log-probabilities of the training posts and then of the judged ones, which
         it is asked about and never taught. n x C."""
         assert self.seen is not None
         unknown = torch.full((len(self.seen.text) - len(data.posts),), -1)
-        labels = torch.cat([data.taught_from, unknown])
+        labels = torch.cat([data.teacher_labels, unknown])
         return ensemble(replace(self.seen, labels=labels), seed)
