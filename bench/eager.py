@@ -1,6 +1,6 @@
 """Posts per second, from JPEG bytes and text to answers: the Predictor against eager torch.
 
-The reference is what one writes by hand: Pillow decodes, the picture is resized as the Predictor
+The reference is what one writes by hand: Pillow decodes, the image is resized as the Predictor
 does it, then torch in eager mode on all cores, 16 posts a batch, padded to the longest text. Same
 model folder, same posts, in turns. One result line for each precision that this machine has:
 `python -m bench.eager --model FOLDER --posts DIR --json`. Without a folder an untrained `base` is
@@ -45,7 +45,7 @@ from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 
 BATCH = 16
-SIDE = 256  # longer side of a prepared picture, as covla.posts.preprocessing has it
+SIDE = 256  # longer side of a prepared image, as covla.posts.preprocessing has it
 
 
 class Eager:

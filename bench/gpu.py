@@ -1,6 +1,6 @@
 """Posts per second on a GPU: teacher, student alone, and the student from JPEG bytes and text.
 
-Needs torch and transformers (with timm, and Pillow to make the pictures); nothing else of this
+Needs torch and transformers (with timm, and Pillow to make the images); nothing else of this
 project. Prints one JSON row. `python -m bench.gpu --json` on a GPU; `--device cpu --teacher tiny
 --posts 32 --batch 4 --compile 0` runs the same code anywhere. `--teacher qwen3-vl-2b` is a
 vision-language model of that size. Without the wheels of `base` the
@@ -38,7 +38,7 @@ WORDS = ("lunch", "friends", "by", "the", "sea", "after", "work", "at", "home", 
 
 @dataclass
 class Batch:
-    """Posts of one length bucket: row numbers, ids and mask, and the pictures' JPEG bytes."""
+    """Posts of one length bucket: row numbers, ids and mask, and the images' JPEG bytes."""
 
     rows: list[int]
     ids: Tensor

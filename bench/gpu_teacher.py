@@ -27,7 +27,7 @@ CLIP_SIZES: Sizes = {
          "intermediate_size": 32, "patch_size": 32, "image_size": 64, "projection_dim": 16},
     ),
 }  # fmt: skip
-# Qwen3-VL-2B, and one for tests. A post is one picture of 224 x 224 and 64 tokens of text.
+# Qwen3-VL-2B, and one for tests. A post is one image of 224 x 224 and 64 tokens of text.
 VLM_SIZES: Sizes = {
     "qwen3-vl-2b": (
         {"hidden_size": 2048, "num_hidden_layers": 28, "num_attention_heads": 16,
@@ -59,7 +59,7 @@ class Teacher:
     dual: bool
 
     def inputs(self, texts: Sequence[str]) -> Any:
-        """One picture and one text a post, on the device."""
+        """One image and one text a post, on the device."""
         rng = np.random.default_rng(0)
         if self.processor is None and not self.dual:
             return _blank_posts(self.model, len(texts))

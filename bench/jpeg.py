@@ -23,7 +23,7 @@ Decode = Callable[[Sequence[bytes]], list[Tensor]]
 
 @dataclass
 class Decoder:
-    """`name` says which decoder runs; `rates` what each gave, pictures per second with resizing."""
+    """`name` says which decoder runs; `rates` what each gave, images per second with resizing."""
 
     name: str
     rates: dict[str, float]
@@ -31,7 +31,7 @@ class Decoder:
     device: str
 
     def batch(self, content: Sequence[bytes], size: int) -> Tensor:
-        """Pictures as one float tensor B x 3 x S x S in 0..255, resized on the device."""
+        """Images as one float tensor B x 3 x S x S in 0..255, resized on the device."""
         pictures = self.decode(content)
         alike: dict[torch.Size, list[int]] = {}
         for place, picture in enumerate(pictures):
@@ -125,7 +125,7 @@ def pick(device: str, sample: Sequence[bytes], size: int, *, wanted: str = "auto
 
 
 def _rate(decoder: Decoder, sample: Sequence[bytes], size: int, rounds: int = 3) -> float:
-    """Pictures per second, decoded and resized on the device; the best of `rounds`."""
+    """Images per second, decoded and resized on the device; the best of `rounds`."""
     seconds = []
     for _ in range(rounds + 1):
         started = time.perf_counter()
@@ -137,7 +137,7 @@ def _rate(decoder: Decoder, sample: Sequence[bytes], size: int, rounds: int = 3)
 
 
 def pictures(count: int, *, height: int = 480, width: int = 640, seed: int = 0) -> list[bytes]:
-    """Smooth random pictures as JPEG bytes, about as large as photos of that size."""
+    """Smooth random images as JPEG bytes, about as large as photos of that size."""
     from PIL import Image
 
     rng = np.random.default_rng(seed)

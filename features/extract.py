@@ -41,7 +41,7 @@ def extract(
         encoders: the frozen towers.
         created_timestamp: when these rows become known (UTC).
         secret: `settings.author_secret()`.
-        image_uris: where each picture lies in the blob store.
+        image_uris: where each image lies in the blob store.
     """
     encoded = encoders.encode(items)
     rows = [
@@ -79,7 +79,7 @@ def _row(
         "image_embedding": code.image_embedding,
         "encoder_id": encoder_id,
     }
-    # Of an empty text there is nothing to measure: null, as for a picture that is not there.
+    # Of an empty text there is nothing to measure: null, as for an image that is not there.
     row |= {f"text_{name}": item.text_quality[name] if item.text else None for name in TEXT_QUALITY}
     row |= {f"image_{name}": item.image_quality.get(name) for name in IMAGE_QUALITY}
     return row

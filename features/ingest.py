@@ -44,7 +44,7 @@ class WorkerStats:
     seconds: float = 0.0
 
     def result(self) -> dict[str, Any]:
-        """For the verb."""
+        """For the command."""
         rate = self.posts_ingested / self.seconds if self.seconds else 0.0
         return vars(self) | {"seconds": round(self.seconds, 3), "posts_per_second": round(rate, 1)}
 

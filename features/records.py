@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Post:
-    """A post ready for the encoders; its picture lies in the blob store already."""
+    """A post ready for the encoders; its image lies in the blob store already."""
 
     record: Record
     prepared: PreparedPost

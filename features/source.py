@@ -27,7 +27,7 @@ Vector = np.ndarray[Any, np.dtype[np.float32]]
 def load_window(window: TimeRange, settings: Settings) -> list[TrainingPost]:
     """The posts of a window with what was known of them, labelled or not; [] for none.
 
-    Pictures are addresses in the blob store. Posts that validation put aside are left out. A fifth
+    Images are addresses in the blob store. Posts that validation put aside are left out. A fifth
     is held out, by content.
     """
     frame = training_set(window, settings)

@@ -44,7 +44,7 @@ def send(alert: Alert, settings: Settings) -> None:
     except KafkaError as error:
         raise ServiceUnavailable(
             f"Kafka did not take the alert {alert.alert_id}: {error}",
-            hint="Run the same verb again; the alert keeps its id",
+            hint="Run the same command again; the alert keeps its id",
         ) from error
     finally:
         client.close(timeout=10)

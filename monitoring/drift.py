@@ -72,7 +72,7 @@ def judge(comparison: Comparison, p_values: dict[str, float], alpha: float = ALP
     """The verdict from each test's p-value.
 
     A change of either modality moves their agreement too, so agreement is named only when it
-    changed alone, as when pictures are paired with the wrong texts.
+    changed alone, as when images are paired with the wrong texts.
     """
     limits = thresholds(comparison, alpha)
     found = {name: _modality(name, comparison, p_values, limits, alpha) for name in MODALITIES}

@@ -1,4 +1,4 @@
-"""Long-running verbs in the background: ingest, stream, REST. `covla down` ends them."""
+"""Long-running commands in the background: ingest, stream, REST. `covla down` ends them."""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from services.stack.processes import Process
 START_SECONDS = 180
 
 
-def start(settings: Settings, verb: str) -> Process:
+def start(settings: Settings, subcommand: str) -> Process:
     """Start `covla ingest`, `covla stream` or `covla serve`, or return the one that runs.
 
     REST is returned when it is ready to answer; the other two when their process runs: what they
@@ -20,13 +20,13 @@ def start(settings: Settings, verb: str) -> Process:
         CovlaError: a port set by hand is taken.
         ServiceUnavailable: the process ended or did not get ready; its log says why.
     """
-    name = "rest" if verb == "serve" else verb
+    name = "rest" if subcommand == "serve" else subcommand
     if running := processes.running(settings, name):
         return running
-    command = [sys.executable, "-m", "covla.cli", verb]
+    command = [sys.executable, "-m", "covla.cli", subcommand]
     address = ""
     ready: Callable[[], bool] = lambda: True  # noqa: E731
-    if verb == "serve":
+    if subcommand == "serve":
         port = ports.choose(settings, "rest_port")
         address = f"http://{ports.LOOPBACK}:{port}"
         command += ["--port", str(port), "--host", ports.LOOPBACK]

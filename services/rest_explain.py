@@ -1,4 +1,4 @@
-"""`POST /explain`: why the model answers as it does. A dozen forward passes and maybe a picture, so
+"""`POST /explain`: why the model answers as it does. A dozen forward passes and maybe an image, so
 one is made at a time and few wait."""
 
 import threading
@@ -13,9 +13,9 @@ from services.model_provider import Current
 from services.rest_queue import Overloaded
 
 WAITING = 4
-SECONDS = 1  # of one with a picture; without it a tenth of that
+SECONDS = 1  # of one with an image; without it a tenth of that
 
-# A post, and whether a picture is wanted: the explanation, and a PNG or nothing.
+# A post, and whether an image is wanted: the explanation, and a PNG or nothing.
 Make = Callable[[SocialPost, bool], tuple[Explained, bytes]]
 
 

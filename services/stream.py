@@ -66,7 +66,7 @@ class StreamStats:
         return self.predictions + self.dead_letters + self.set_aside
 
     def as_dict(self) -> dict[str, Any]:
-        """The verb's result."""
+        """The command's result."""
         return {
             "predictions": self.predictions,
             "dead_letters": self.dead_letters,

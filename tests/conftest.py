@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Command(subprocess.CompletedProcess[str]):
-    """A verb that ended."""
+    """A command that ended."""
 
     @property
     def json(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def demo(posts: Path | None, preset: str, scale: float, leave: bool, as_json: bo
     """Show the whole loop on real parts, from posts on Kafka to a retrained champion.
 
     Posts are published, ingested into the feature store, validated and taught; a model is trained,
-    promoted and served over REST and Kafka; then every picture changes, the drift is found and
+    promoted and served over REST and Kafka; then every image changes, the drift is found and
     named, and Airflow retrains. Takes some minutes; stays up until Ctrl-C, which stops it all.
     """
     from covla.settings import get_settings

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def explain(post: str, post_id: str | None, ref: str, out: Path, as_json: bool) -> None:
     """Say why a model answers as it does to POST: a JSON file, `-` for stdin, or a posts folder.
 
-    Draws which regions of the picture the text attends to, word by word, the gate between text
-    and picture, and what the answer would lose or win without each part of the post.
+    Draws which regions of the image the text attends to, word by word, the gate between text
+    and image, and what the answer would lose or win without each part of the post.
     """
     from covla.errors import CovlaError
     from covla.settings import get_settings

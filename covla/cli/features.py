@@ -142,7 +142,7 @@ def get(post_id: str, as_json: bool) -> None:
 @features.command()
 @json_option
 def expire(as_json: bool) -> None:
-    """Delete pictures older than COVLA_BLOB_RETENTION_DAYS; their features stay."""
+    """Delete images older than COVLA_BLOB_RETENTION_DAYS; their features stay."""
     from datetime import timedelta
 
     from covla.posts.image_store import BlobStore

@@ -118,7 +118,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
 def predict(ref: str, posts: Path | None, split: str, as_json: bool) -> None:
     """Predict posts, one JSON object a line from stdin or a posts folder; one line out for each.
 
-    Lines are messages, or lines of a posts folder whose pictures lie in the working folder:
+    Lines are messages, or lines of a posts folder whose images lie in the working folder:
 
     \b
     covla predict --model model < posts.jsonl

@@ -34,7 +34,7 @@ def sheet(posts: Path, split: str, n: int, seed: int, out: Path, as_json: bool) 
     """Write a blinded sheet: OUT/raters is for the raters, OUT/key.json is not.
 
     Each rater fills one sheet alone: sheet.html in a browser, which works offline and saves a CSV,
-    or sheet.csv beside the pictures. Neither has a label, a model's answer or an author in it.
+    or sheet.csv beside the images. Neither has a label, a model's answer or an author in it.
     """
     from covla.evaluation.rating.sheet import write_sheet
     from covla.posts.taxonomy import load_taxonomy

@@ -1,4 +1,4 @@
-"""Texts and pictures that were encoded lately: reposts and repeated pictures run once."""
+"""Texts and images that were encoded lately: reposts and repeated images run once."""
 
 import threading
 from contextlib import suppress
@@ -7,11 +7,11 @@ from cachetools import LRUCache
 
 from covla.model.encoders import Encoded
 
-CACHE_BYTES = 64 * 2**20  # about 250 pictures of `base`
+CACHE_BYTES = 64 * 2**20  # about 250 images of `base`
 
 
 class EncodedCache:
-    """The last `limit` bytes of encoded texts and pictures, by content hash; the longest unused
+    """The last `limit` bytes of encoded texts and images, by content hash; the longest unused
     goes first. Of one model's encoders alone. Safe to use from several threads."""
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:

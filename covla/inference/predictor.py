@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Side:
-    """A text or a picture alone, so that each is encoded once however it is combined."""
+    """A text or an image alone, so that each is encoded once however it is combined."""
 
     text: str
     image: np.ndarray[Any, Any] | None
@@ -96,13 +96,13 @@ class Predictor:
         return cls(version, head, shared_encoders(folder, backend, settings), settings, context)
 
     def clear_cache(self) -> None:
-        """Forget the texts and pictures that were seen lately, as a measurement has to."""
+        """Forget the texts and images that were seen lately, as a measurement has to."""
         self._cache.clear()
 
     def predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]:
         """One prediction or one error per post, in order.
 
-        A text or a picture that was seen lately is not encoded again. A post that fails by itself
+        A text or an image that was seen lately is not encoded again. A post that fails by itself
         is an error of code "internal", and only while others can be predicted.
 
         Raises:
@@ -222,7 +222,7 @@ class Predictor:
     def encode(
         self, prepared: Sequence[PreparedPost], cache: EncodedCache | None = None
     ) -> list[Encoded]:
-        """The posts after the towers; equal texts and equal pictures run once."""
+        """The posts after the towers; equal texts and equal images run once."""
         cache = EncodedCache() if cache is None else cache
         found: dict[str, Encoded] = {}
         missing: dict[str, _Side] = {}

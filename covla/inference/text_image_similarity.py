@@ -1,9 +1,9 @@
 """How far text and image speak of the same thing, from the pooled embeddings of `base` alone.
 
-ConSE (Norouzi et al. 2013, arXiv 1312.5650): the picture's ImageNet posterior times the MiniLM
-embeddings of the class descriptions puts the picture into the text space, where its cosine with
+ConSE (Norouzi et al. 2013, arXiv 1312.5650): the image's ImageNet posterior times the MiniLM
+embeddings of the class descriptions puts the image into the text space, where its cosine with
 the text's embedding is the agreement. EfficientNet's pooled features feed its classifier directly,
-so no picture is needed again.
+so no image is needed again.
 """
 
 import hashlib

@@ -50,7 +50,7 @@ class Encoded:
 
 
 def pixels(image: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
-    """uint8 H x W x 3 to uint8 3 x S x S, the whole picture, whatever its aspect."""
+    """uint8 H x W x 3 to uint8 3 x S x S, the whole image, whatever its aspect."""
     if image.shape[:2] != (size, size):
         import cv2
 
@@ -163,7 +163,7 @@ class Encoders:
             yield array, np.ones_like(array)
 
     def image_inputs(self, images: Iterable[np.ndarray[Any, Any]]) -> Iterator[Arrays]:
-        """Each picture, 1 x 3 x S x S uint8; resized while the one before it is encoded."""
+        """Each image, 1 x 3 x S x S uint8; resized while the one before it is encoded."""
         return ((pixels(image, self.image_size)[None],) for image in images)
 
     def _run(self, part: str, places: list[int], inputs: Iterable[Arrays]) -> dict[int, Array]:

@@ -1,4 +1,4 @@
-"""Text and pictures to what the towers take. Saved beside the weights for AutoProcessor."""
+"""Text and images to what the towers take. Saved beside the weights for AutoProcessor."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from covla.model.encoders import pixels
 
 
 class CovlaProcessor(ProcessorMixin):  # type: ignore[misc]
-    """A tokenizer, and the size of a picture."""
+    """A tokenizer, and the size of an image."""
 
     tokenizer_class = "AutoTokenizer"
 
@@ -30,7 +30,7 @@ class CovlaProcessor(ProcessorMixin):  # type: ignore[misc]
     def __call__(
         self, texts: Sequence[str], images: Sequence[np.ndarray[Any, Any] | None]
     ) -> BatchFeature:
-        """One text ("" for none) and one picture (uint8 H x W x 3, or None) per post.
+        """One text ("" for none) and one image (uint8 H x W x 3, or None) per post.
 
         Returns:
             input_ids and attention_mask (B x T; all zeros in a row without text), pixel_values

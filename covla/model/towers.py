@@ -206,7 +206,7 @@ def load_towers(preset: str) -> tuple[Towers, PreTrainedTokenizerBase]:
     Raises:
         CovlaError: nothing can be loaded under that name.
     """
-    disable_progress_bar()  # verbs show their own; this one would be a line per load
+    disable_progress_bar()  # commands show their own; this one would be a line per load
     if preset == "base":
         return _base()
     text_id, _, image_id = preset.partition("+")

@@ -1,4 +1,4 @@
-"""Which posts show the same content: reposts, cross-posts, re-encoded and slightly cut pictures.
+"""Which posts show the same content: reposts, cross-posts, re-encoded and slightly cut images.
 
 Every split goes by these groups, so that no post is judged on what its own copy taught. What is
 caught, and what is not, was measured: docs/adr/0017-splits-by-content.md.
@@ -27,8 +27,8 @@ LEAST_TEXT = 25  # characters; "good morning" is said by many who have nothing e
 PHASH, DHASH = 8, 12
 FLAT = 4.0  # standard deviation of the grey levels; less has no shape to be known by
 COMMON = 10  # posts; what more than these and more than half of all posts share tells nothing
-SIDE = 128  # pixels of the picture that is hashed
-# Cuts (left, top, right, bottom) under which a picture is looked for.
+SIDE = 128  # pixels of the image that is hashed
+# Cuts (left, top, right, bottom) under which an image is looked for.
 CUTS = (
     (0, 0, 0, 0), (0.05,) * 4, (0.1,) * 4, (0.1, 0, 0, 0), (0, 0.1, 0, 0), (0, 0, 0.1, 0),
     (0, 0, 0, 0.1), (0.1, 0, 0.1, 0), (0, 0.1, 0, 0.1),
@@ -44,8 +44,8 @@ class Content:
 
     whole: hash of text and image together. text: hash of the normalised text; "" when it is too
     short to tell posts apart. image: SHA-256 of the image's bytes; "" when there is none, or when
-    it is flat. looks: uint64, `LOOKS` x 2, perceptual and difference hash of the picture as it is,
-    cut, and mirrored; None when there is no picture to look at.
+    it is flat. looks: uint64, `LOOKS` x 2, perceptual and difference hash of the image as it is,
+    cut, and mirrored; None when there is no image to look at.
     """
 
     whole: str
@@ -61,7 +61,7 @@ def normal_text(text: str) -> str:
 
 
 def looks_of(pixels: Array) -> Array | None:
-    """uint8 RGB, H x W x 3, to uint64, `LOOKS` x 2; None for a flat picture."""
+    """uint8 RGB, H x W x 3, to uint64, `LOOKS` x 2; None for a flat image."""
     import imagehash
 
     whole = Pillow.fromarray(pixels).convert("L").resize((SIDE, SIDE), Pillow.Resampling.LANCZOS)
@@ -78,7 +78,7 @@ def looks_of(pixels: Array) -> Array | None:
 
 
 def contents_of(posts: Iterable[SocialPost], settings: Settings) -> list[Content]:
-    """Look at every post. A picture that cannot be read is known by its bytes or address alone.
+    """Look at every post. An image that cannot be read is known by its bytes or address alone.
 
     Raises:
         OSError: the image store cannot be read.
@@ -118,8 +118,8 @@ def _hash(text: str) -> str:
 def groups_of(contents: Sequence[Content]) -> list[str]:
     """The group of each post: the smallest `whole` of those that are joined with it.
 
-    Posts are joined that have an equal text, an equal image or pictures that look alike, and so
-    are those that are joined with the same third. A text or a picture that most posts have, such
+    Posts are joined that have an equal text, an equal image or images that look alike, and so
+    are those that are joined with the same third. A text or an image that most posts have, such
     as a frame or a placeholder, joins none.
     """
     from scipy.sparse import coo_matrix
@@ -158,7 +158,7 @@ def _equal(keys: Sequence[Hashable], most: int | None = None) -> list[tuple[int,
 
 
 def _near(contents: Sequence[Content], chunk: int = 4_000_000) -> list[tuple[int, int]]:
-    """Pairs of pictures that look alike: one as it is, the other as it is, cut or mirrored."""
+    """Pairs of images that look alike: one as it is, the other as it is, cut or mirrored."""
     first = {c.image: i for i, c in reversed(list(enumerate(contents))) if c.looks is not None}
     rows = np.array(sorted(first.values()), dtype=np.int64)
     if len(rows) < 2:

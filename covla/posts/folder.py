@@ -1,4 +1,4 @@
-"""A posts folder: `posts.jsonl` and the pictures beside it. Files in, no Kafka needed."""
+"""A posts folder: `posts.jsonl` and the images beside it. Files in, no Kafka needed."""
 
 import base64
 import hashlib
@@ -242,7 +242,7 @@ def _contradiction(
 
 
 def write_folder(folder: Path, items: list[tuple[FolderPost, bytes | None]]) -> None:
-    """Write a posts folder; each item with its encoded picture (JPEG or PNG bytes) or None."""
+    """Write a posts folder; each item with its encoded image (JPEG or PNG bytes) or None."""
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     with write_aside(folder / "posts.jsonl") as draft, draft.open("wb") as out:

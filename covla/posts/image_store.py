@@ -1,4 +1,4 @@
-"""Pictures by content hash, on any fsspec file system; the only addresses a post may name."""
+"""Images by content hash, on any fsspec file system; the only addresses a post may name."""
 
 import hashlib
 import secrets
@@ -48,13 +48,13 @@ class BlobStore:
         return f"{base or self._bases[0]}/{sha[:2]}/{sha}{DERIVATIVE if derivative else ''}"
 
     def uri(self, sha: str) -> str:
-        """The address of the picture with this SHA-256 (hex)."""
+        """The address of the image with this SHA-256 (hex)."""
         return f"{self.root}/{sha[:2]}/{sha}"
 
     def _write(self, path: str, content: bytes) -> None:
         if self._fs.exists(path):
             return  # content-addressed: what is there is the same
-        # Threads and workers that store one picture at once must not move each other's draft.
+        # Threads and workers that store one image at once must not move each other's draft.
         draft = f"{path}.{secrets.token_hex(4)}.part"
         try:
             self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
@@ -67,7 +67,7 @@ class BlobStore:
             ) from error
 
     def put(self, content: bytes, image: np.ndarray[Any, Any] | None = None) -> str:
-        """Store a picture; returns its address.
+        """Store an image; returns its address.
 
         With `image` (uint8, H x W x 3, RGB, longer side <= 256), a lossless derivative that
         training reads in place of a large original is stored too: its pixels are the same ones
@@ -85,7 +85,7 @@ class BlobStore:
         return self.uri(sha)
 
     def read(self, uri: str, *, derivative: bool = False) -> bytes:
-        """The picture at `uri`; with `derivative`, the small one where there is one.
+        """The image at `uri`; with `derivative`, the small one where there is one.
 
         Raises:
             PostError: the address is not in the store, or nothing is there.
@@ -105,7 +105,7 @@ class BlobStore:
         raise PostError("image.uri", "missing_blob", f"nothing is stored at {uri[:200]}")
 
     def expire(self, before: datetime) -> int:
-        """Delete pictures first stored before this time; returns how many files went."""
+        """Delete images first stored before this time; returns how many files went."""
         gone = 0
         for path in [path for base in self._bases for path in self._fs.find(base)]:
             if self._fs.modified(path).astimezone(UTC) < before:

@@ -46,7 +46,7 @@ def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> PreparedP
     """Decode, measure and hash one post.
 
     Raises:
-        PostError: the picture cannot be used, and `settings.unreadable_image` is "reject" or
+        PostError: the image cannot be used, and `settings.unreadable_image` is "reject" or
             there is no text to go by; or the text cannot be measured.
         OSError: the image store cannot be read, which is no fault of the post.
     """

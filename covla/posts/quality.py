@@ -1,4 +1,4 @@
-"""What can be said of a text or a picture without a network: quality, language, hashtags."""
+"""What can be said of a text or an image without a network: quality, language, hashtags."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ def text_quality(text: str) -> dict[str, float]:
 
 
 def image_quality(image: np.ndarray[Any, Any]) -> dict[str, float]:
-    """The measures named in IMAGE_QUALITY, of a uint8 RGB picture H x W x 3.
+    """The measures named in IMAGE_QUALITY, of a uint8 RGB image H x W x 3.
 
     blur: variance of the Laplacian (low = blurred); brightness and contrast: mean and standard
     deviation of grey in 0..1; entropy: of the grey histogram, in bits; noise: Immerkaer's sigma

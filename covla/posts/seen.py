@@ -15,7 +15,7 @@ FILE = "contents.parquet"
 
 
 def write_contents(folder: Path, posts: Iterable[TrainingPost]) -> None:
-    """The content of `grouped` posts that trained: hashes, from which no text and no picture can be
+    """The content of `grouped` posts that trained: hashes, from which no text and no image can be
     made again."""
     import pyarrow as pa
     import pyarrow.parquet as pq

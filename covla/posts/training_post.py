@@ -17,7 +17,7 @@ Split = Literal["train", "holdout"]
 class TrainingPost:
     """One post of a training set.
 
-    post: text, and a picture as base64 or as an address in the blob store. label: a name of the
+    post: text, and an image as base64 or as an address in the blob store. label: a name of the
     taxonomy, or None. priors: hashtag -> what was known of it before the post. teacher: a
     teacher's vector, or None; teacher_id: whose, None for whoever is asked. split: `holdout` posts
     never train, they measure and calibrate. content, group: what `covla.posts.splits.grouped`

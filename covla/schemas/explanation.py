@@ -1,4 +1,4 @@
-"""What an explanation says. One form for the verb, the REST service and the page."""
+"""What an explanation says. One form for the command, the REST service and the page."""
 
 from typing import Literal
 
@@ -35,7 +35,7 @@ class WordFocus(Focus):
 
 
 class Attention(Focus):
-    """CAM: the mean over all tokens, which is what the model takes from the picture, and each
+    """CAM: the mean over all tokens, which is what the model takes from the image, and each
     word's own. Words beyond the model's token limit are not there."""
 
     words: list[WordFocus]

@@ -19,7 +19,7 @@ def _storable(value: str) -> str:
 
 
 class Image(BaseModel):
-    """A picture: in the message (`data`), or in the configured blob store (`uri`)."""
+    """An image: in the message (`data`), or in the configured blob store (`uri`)."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 

@@ -90,7 +90,7 @@ class PreparedDataset:
 def prepare_posts(
     posts: list[TrainingPost], taxonomy: Taxonomy, settings: Settings, progress: Progress
 ) -> PreparedDataset:
-    """Decode and measure every post; a post whose picture is broken is left out and counted.
+    """Decode and measure every post; a post whose image is broken is left out and counted.
 
     Raises:
         CovlaError: no post can be used.

@@ -1,5 +1,5 @@
 """Regions in a model's principal components: fitted once per set of training posts, and every
-picture reduced once, for all models of a study that share them."""
+image reduced once, for all models of a study that share them."""
 
 import hashlib
 from collections.abc import Sequence

@@ -139,7 +139,7 @@ def run_stage(
 
 
 def _printer() -> type:
-    # Trainer prints its log lines to stdout, which a verb keeps for its result.
+    # Trainer prints its log lines to stdout, which a command keeps for its result.
     from transformers.trainer_callback import PrinterCallback
 
     kind: type = PrinterCallback

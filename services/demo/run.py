@@ -132,8 +132,8 @@ class Demo:
         for letter in outcome.dead.values():
             self.steps.log(f"dead letter: {letter.error_message[:90]}")
 
-    def _service(self, verb: str) -> None:
-        process = background.start(self.settings, verb)
+    def _service(self, subcommand: str) -> None:
+        process = background.start(self.settings, subcommand)
         self.steps.log(f"{process.name} runs: process {process.pid} {process.address}")
 
     def _alive(self, *names: str) -> None:

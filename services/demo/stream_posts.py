@@ -75,7 +75,7 @@ def windows(settings: Settings) -> tuple[dict[str, TimeRange], int]:
 def synthetic(
     times: dict[str, TimeRange], seed: int, scale: float, settings: Settings
 ) -> dict[str, Phase]:
-    """Generated posts; after the drift every picture went through a new camera filter.
+    """Generated posts; after the drift every image went through a new camera filter.
 
     There are as many as `scale` asks for, and more after the drift where chance holds out fewer
     than the gate needs.

@@ -76,7 +76,7 @@ def test_a_few_bad_rows_are_put_aside_and_many_fail_the_window(
     assert len(training_set(DAY, filled)) == 30
 
 
-def test_the_verb_ends_with_4_when_the_window_is_empty(
+def test_the_command_ends_with_4_when_the_window_is_empty(
     offline_settings: Settings, run_command: RunCommand
 ) -> None:
     done = run_command(offline_settings, "validate", "--window", DAY, "--json")

@@ -21,7 +21,7 @@ class Means:
     id: str = "means"
 
     def encode(self, items: Any) -> list[Encoded]:
-        """The length of the text, the mean of the picture."""
+        """The length of the text, the mean of the image."""
         return [
             Encoded(
                 None,

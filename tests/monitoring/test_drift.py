@@ -80,7 +80,7 @@ def test_names_agreement_only_when_it_changed_alone():
         return -np.abs(text.sum(axis=1) - image.sum(axis=1))
 
     def paired(frame):
-        # The text says what the picture shows: their sums agree.
+        # The text says what the image shows: their sums agree.
         out = frame.copy()
         for i, (text, image) in enumerate(
             zip(frame["text_embedding"], frame["image_embedding"], strict=True)

@@ -90,7 +90,7 @@ def _opens_in_chromium(page: Path) -> None:
         chromium.close()
 
 
-def test_an_alert_is_on_the_topic_once_the_verb_ends(settings, model, run_command):
+def test_an_alert_is_on_the_topic_once_the_command_ends(settings, model, run_command):
     into_lake(settings, shifted(rows(120, 1), "text", 0.8))
     command = ("drift", "--window", WINDOW, "--reference", model, "--json")
     done = run_command(settings, *command, timeout=120)

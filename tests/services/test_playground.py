@@ -152,7 +152,7 @@ def test_type_upload_and_see(
 
 
 def _hottest(page: "Page") -> int:
-    """Which region of the picture is drawn warmest."""
+    """Which region of the image is drawn warmest."""
     script = """() => {
         const canvas = document.querySelector("#looks canvas");
         const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");

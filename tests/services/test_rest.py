@@ -32,9 +32,9 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture
 def server(state: Settings, model_folder: Path) -> Iterator["subprocess.Popen[str]"]:
-    verb = ["serve", "--model", str(model_folder), "--port", "0", "--json"]
+    command = ["serve", "--model", str(model_folder), "--port", "0", "--json"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "covla.cli", *verb],
+        [sys.executable, "-m", "covla.cli", *command],
         env=state.environment(),
         stdout=subprocess.PIPE,
         text=True,

@@ -154,9 +154,9 @@ def warm(settings: Settings, kafka: Settings) -> Settings:
 @pytest.fixture
 def rest(warm: Settings, model_folder: Path) -> Iterator[str]:
     """The address of a REST service on the same model."""
-    verb = ["serve", "--model", str(model_folder), "--port", "0", "--json"]
+    command = ["serve", "--model", str(model_folder), "--port", "0", "--json"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "covla.cli", *verb],
+        [sys.executable, "-m", "covla.cli", *command],
         env=warm.environment(),
         stdout=subprocess.PIPE,
         text=True,

@@ -1,4 +1,4 @@
-"""A blinded rating sheet: pictures and texts under new names, and a key that stays at home."""
+"""A blinded rating sheet: images and texts under new names, and a key that stays at home."""
 
 import csv
 import hashlib
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 COLUMNS = ("sheet", "item", "rater", "answer", "text", "picture")
 CANNOT_TELL = "cannot_tell"
-PIXELS = 768  # of a picture's longer side
+PIXELS = 768  # of an image's longer side
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def write_sheet(
 ) -> dict[str, Any]:
     """Draw `n` posts and write `out`/raters (for the raters) and `out`/key.json (not for them).
 
-    What raters get depends on texts, pictures and seed alone: with other labels, authors, times
-    or ids of the same posts it is the same to the byte. Pictures are encoded anew, so that no
+    What raters get depends on texts, images and seed alone: with other labels, authors, times
+    or ids of the same posts it is the same to the byte. Images are encoded anew, so that no
     metadata of the file goes along.
 
     Returns:
@@ -137,7 +137,7 @@ def _content(row: FolderPost) -> str:
 
 
 def _clean(content: bytes, settings: Settings) -> bytes:
-    """A picture without its file's metadata, at most PIXELS wide and high."""
+    """An image without its file's metadata, at most PIXELS wide and high."""
     file = io.BytesIO()
     Image.fromarray(decode_image(content, settings, side=PIXELS)).save(file, "JPEG", quality=88)
     return file.getvalue()

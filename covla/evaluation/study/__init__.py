@@ -1,1 +1,1 @@
-"""The study: every row of the evaluation protocol, trained, judged and written down by one verb."""
+"""The study: every variant of the evaluation protocol, trained and evaluated by one command."""

@@ -46,8 +46,8 @@ def costs(
     """One record per architecture among the fitted rows with the study's towers.
 
     parameters: of the head and of the towers that it needs. gflops: of one post with 32 tokens and
-    one picture. posts_per_second: encoded features of the first judged posts through the exported
-    head, beside the towers' own time measured on pictures of noise and on those posts' texts.
+    one image. posts_per_second: encoded features of the first judged posts through the exported
+    head, beside the towers' own time measured on images of noise and on those posts' texts.
     """
     chosen = [row for row in rows if row.kind in {"baseline", "covla"} and row.trains]
     if not chosen:

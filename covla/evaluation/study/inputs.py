@@ -47,7 +47,7 @@ class Inputs:
 
     train: with all posts without a label that any row wants; `usual` has as many as the study asks
     for. noisy: per condition, the judged posts with that noise, in order. caches: feature caches
-    (folder, encoder id), asked in turn. Pictures are left out, but for `tiny`, whose towers train.
+    (folder, encoder id), asked in turn. Images are left out, but for `tiny`, whose towers train.
     """
 
     train: PreparedDataset
@@ -153,7 +153,7 @@ def _part(data: PreparedDataset, chosen: list[bool]) -> PreparedDataset:
 
 
 def light(item: PreparedPost, side: int | None = None) -> PreparedPost:
-    """Without the picture, or with `side` x `side` pixels of it, as a tower of that size sees it;
+    """Without the image, or with `side` x `side` pixels of it, as a tower of that size sees it;
     hashes and measures stay those of the whole."""
     image = None
     if side is not None and item.image is not None:
@@ -172,7 +172,7 @@ def _noisy(
     caches: list[tuple[Path, str]],
     progress: Progress,
 ) -> dict[str, list[PreparedPost]]:
-    """Per condition the noisy posts without pictures; what no cache has is encoded now."""
+    """Per condition the noisy posts without images; what no cache has is encoded now."""
     clean, noisy = (FeatureCache(folder, encoder) for folder, encoder in caches)
     result = {}
     for done, (side, kind, level) in enumerate(CONDITIONS, 1):

@@ -1,4 +1,4 @@
-"""The pictures of a study, as SVG: the same rows give the same bytes."""
+"""The images of a study, as SVG: the same rows give the same bytes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ COVLA, OTHER = "#0b6e4f", "#9a3b3b"
 
 
 def draw(folder: Path, rows: list[Record], details: Record, cost: list[Record]) -> None:
-    """Every picture that the rows allow."""
+    """Every image that the rows allow."""
     folder.mkdir()
     pictures: dict[str, Callable[[], Figure | None]] = {
         "noise": lambda: _noise(rows),

@@ -93,7 +93,7 @@ def write_result(
 ) -> dict[str, Any]:
     """results.json, about.json, details.json, cost.json, tables.md and plots/, then the manifest.
 
-    No text and no picture of a post is in it.
+    No text and no image of a post is in it.
     """
     folder.mkdir(parents=True)
     summary = Summary(

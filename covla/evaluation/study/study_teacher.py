@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass
 class StudyTeacher:
-    """What is needed to teach without pictures at hand.
+    """What is needed to teach without images at hand.
 
     seen: for the ensemble, what it sees of the training posts and then of the judged ones, and no
     label. fixed: for any other teacher, its standardised vectors of the training posts, which
@@ -42,7 +42,7 @@ class StudyTeacher:
         settings: Settings,
         progress: Progress,
     ) -> "StudyTeacher":
-        """Look at the posts of `data`, pictures included; those that are `judged` come last.
+        """Look at the posts of `data`, images included; those that are `judged` come last.
 
         Raises:
             CovlaError: the teacher is silent about all posts that train.

@@ -165,7 +165,7 @@ class Summary:
         return {m: spread([one[m] for one in each]) for m in ("accuracy", "macro_f1")}
 
     def details(self) -> dict[str, Any]:
-        """For the pictures: confusion and reliability of CoVLA and of the strongest baseline."""
+        """For the images: confusion and reliability of CoVLA and of the strongest baseline."""
         shown = [name for name in ("covla", self.strongest) if name in self.outcomes]
         return {
             "strongest": self.strongest,

@@ -48,9 +48,9 @@ def _held(data: PreparedDataset) -> list[int]:
 def zero_shot(
     inputs: Inputs, encoders: Encoders, taxonomy: Taxonomy, settings: Settings
 ) -> RunResult:
-    """Sum of the cosines of a post's text and of its picture to each label's description.
+    """Sum of the cosines of a post's text and of its image to each label's description.
 
-    The picture comes into the text space by its ImageNet classes (ConSE, see
+    The image comes into the text space by its ImageNet classes (ConSE, see
     covla.inference.text_image_similarity); nothing is trained. A modality that is missing
     adds nothing.
     """

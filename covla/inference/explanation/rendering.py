@@ -1,4 +1,4 @@
-"""An explanation as one picture: heat over regions, words, gate, influences."""
+"""An explanation as one image: heat over regions, words, gate, influences."""
 
 import io
 import textwrap
@@ -26,7 +26,7 @@ Pixels = NDArray[np.uint8]
 
 
 def overlay(image: Pixels, seen: Focus) -> Pixels:
-    """Attention over a greyed uint8 H x W x 3 picture, upsampled from the grid.
+    """Attention over a greyed uint8 H x W x 3 image, upsampled from the grid.
 
     Full colour is the peak, but never less than four times the share of an even attention: one
     that looks everywhere stays pale instead of being stretched to a pattern.
@@ -51,7 +51,7 @@ def draw(explained: Explained, text: str, image: Pixels | None) -> bytes:
     Args:
         explained: what is drawn.
         text: the post's text, "" for none.
-        image: the picture as the model saw it, uint8 H x W x 3, or None.
+        image: the image as the model saw it, uint8 H x W x 3, or None.
     """
     attention = explained.explanation.attention
     words = sharpest(attention, _WORDS) if attention else []

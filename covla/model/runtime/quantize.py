@@ -15,7 +15,7 @@ from covla.model.runtime.network import Arrays
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Bars and notes to stderr: stdout is for the verb's result."""
+    """Bars and notes to stderr: stdout is for the command's result."""
     with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

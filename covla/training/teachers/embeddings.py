@@ -74,7 +74,7 @@ def ask(
     """A vector per post, n x width; NaN rows where the teacher is silent.
 
     What was answered before is read from the cache; when nothing else is asked, the model is not
-    loaded. Memory holds one batch of pictures, and a run that is killed goes on after its last
+    loaded. Memory holds one batch of images, and a run that is killed goes on after its last
     shard.
 
     Args:

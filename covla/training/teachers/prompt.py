@@ -21,7 +21,7 @@ PROMPT = (
 QUOTE = "Text of the post: {text}"
 IMAGE_SIDE = 448  # pixels of the longer side at most: 256 visual tokens of Qwen-VL's 28 x 28
 TEXT_CHARACTERS = 1000
-# One tile per picture: tiling multiplies the tokens of a picture by up to 17.
+# One tile per image: tiling multiplies the tokens of an image by up to 17.
 ONE_TILE = ("do_image_splitting", "crop_to_patches", "do_pan_and_scan")
 
 
@@ -32,7 +32,7 @@ def reading_id() -> str:
 
 
 def picture(item: PreparedPost, settings: Settings) -> Pillow.Image | None:
-    """The post's own picture at most IMAGE_SIDE pixels long; None without one."""
+    """The post's own image at most IMAGE_SIDE pixels long; None without one."""
     if item.image_bytes is None:
         return None if item.image is None else Pillow.fromarray(item.image)
     return Pillow.fromarray(decode_image(item.image_bytes, settings, side=IMAGE_SIDE))
@@ -46,7 +46,7 @@ def control_tokens(tokenizer: Any) -> re.Pattern[str] | None:
 
 
 def plain(text: str, control: re.Pattern[str] | None) -> str:
-    """A post's text without special tokens, so that it cannot pass for a picture or a turn."""
+    """A post's text without special tokens, so that it cannot pass for an image or a turn."""
     text = text[:TEXT_CHARACTERS]
     return control.sub(" ", text).strip() if control is not None else text
 

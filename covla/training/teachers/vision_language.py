@@ -1,4 +1,4 @@
-"""A teacher that reads text and picture in one prompt: decoder-only image-text-to-text models."""
+"""A teacher that reads text and image in one prompt: decoder-only image-text-to-text models."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class VisionLanguage:
-    """One forward over a prompt with text and picture and without a label; the mean of the last
+    """One forward over a prompt with text and image and without a label; the mean of the last
     hidden layer over all tokens of the prompt. No logits are computed and nothing is generated."""
 
     def __init__(self, teacher: Teacher, settings: Settings) -> None:
@@ -41,7 +41,7 @@ class VisionLanguage:
         self.one_tile = {name: False for name in prompt.ONE_TILE if hasattr(pictures, name)}
 
     def prompt(self, item: PreparedPost) -> str:
-        """What the model reads of a post, with the place of the picture."""
+        """What the model reads of a post, with the place of the image."""
         asked = prompt.question(prompt.plain(item.text, self.control))
         if getattr(self.processor, "chat_template", None):
             content = [{"type": "text", "text": asked}]
@@ -56,7 +56,7 @@ class VisionLanguage:
         return f"{self.processor.image_token}\n{asked}"
 
     def read(self, items: Sequence[PreparedPost]) -> Array:
-        """n x d. All of `items` have a picture, or none has.
+        """n x d. All of `items` have an image, or none has.
 
         Raises:
             CovlaError: the model takes its prompt in a way of its own.

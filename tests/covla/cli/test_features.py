@@ -1,4 +1,4 @@
-"""The verbs as a person runs them."""
+"""The commands as a person runs them."""
 
 import json
 import shutil

@@ -124,7 +124,7 @@ def test_the_readmes_line_predicts_the_lines_of_a_folder(
     for line, same in zip(answers, map(json.loads, of_folder.stdout.splitlines()), strict=False):
         assert line["probabilities"] == same["probabilities"]
 
-    monkeypatch.chdir(tmp_path)  # where the pictures are not
+    monkeypatch.chdir(tmp_path)  # where the images are not
     lost = run_command(offline_settings, "predict", "--model", tiny_folder, stdin=lines.decode())
     assert lost.returncode == 2
     assert "could not be predicted; the first is line 1: image: cannot read" in lost.stderr

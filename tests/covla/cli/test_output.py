@@ -1,4 +1,4 @@
-"""What a verb prints for people."""
+"""What a command prints for people."""
 
 import pytest
 

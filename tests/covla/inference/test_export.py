@@ -12,7 +12,7 @@ import openvino as ov
 import pytest
 from click.testing import CliRunner
 
-from covla.cli.export import export as verb
+from covla.cli.export import export as command
 from covla.cli.export import posts_for
 from covla.cli.posts_source import PostsSource
 from covla.errors import CovlaError
@@ -246,7 +246,7 @@ def test_the_command_names_what_is_wrong(
     posts = str(_folder(rows, tmp_path / "posts"))
 
     def run(*arguments: str) -> str:
-        done = CliRunner().invoke(verb, arguments)
+        done = CliRunner().invoke(command, arguments)
         if isinstance(done.exception, CovlaError):
             return str(done.exception)
         assert done.exit_code == 2, done.output  # click's own line

@@ -180,7 +180,7 @@ def test_equal_texts_and_pictures_are_encoded_once(
     picture = {"image": {"data": _b64(_png(5))}}
     many = [_post(post_id=f"p{i}", text=f"text {i % 2}", **picture) for i in range(3 * CHUNK)]
     answers = [_good(result) for result in predictor.predict(many)]
-    assert counting.ran == 3  # two texts, one picture
+    assert counting.ran == 3  # two texts, one image
     assert [answer.post_id for answer in answers] == [post.post_id for post in many]
     assert answers[0].probabilities == answers[2].probabilities != answers[1].probabilities
     again = [_good(result) for result in predictor.predict(many[:2])]

@@ -39,7 +39,7 @@ def test_nodes_hold_time_language_and_quality(tmp_path: Path) -> None:
     np.testing.assert_allclose(context.nodes[node("weekday"), :2], [0, 1], atol=1e-6)
     assert context.nodes[node("lang"), :3].tolist() == [0, 1, 0]
     assert context.nodes[node("text_quality"), 0] == len("bread and rolls")
-    assert not context.mask[node("image_quality")]  # no picture
+    assert not context.mask[node("image_quality")]  # no image
 
 
 def test_known_hashtags_carry_their_prior_and_unknown_ones_zeros(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What counts as the same content, on drawn pictures of this file's own making."""
+"""What counts as the same content, on drawn images of this file's own making."""
 
 import base64
 import io

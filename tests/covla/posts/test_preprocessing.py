@@ -1,4 +1,4 @@
-"""Decoding and measuring: hostile pictures are refused before they cost anything."""
+"""Decoding and measuring: hostile images are refused before they cost anything."""
 
 import base64
 import io

@@ -31,7 +31,7 @@ Items = list[tuple[FolderPost, bytes | None]]
 
 
 def repost(item: FolderPost, picture: bytes | None, number: int) -> tuple[FolderPost, bytes | None]:
-    """Under another id: the text in capitals with an address, or the picture cut and smaller."""
+    """Under another id: the text in capitals with an address, or the image cut and smaller."""
     post = item.post.model_copy(update={"post_id": f"{item.post.post_id}~{number}"})
     if picture is None or (number % 2 and len(item.post.text) > 30):
         text = f"{post.text.upper()} https://t.co/{number}"

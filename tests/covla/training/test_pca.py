@@ -13,7 +13,7 @@ WIDE, KEPT = 12, 4
 
 
 def posts(n: int = 8, seed: int = 0) -> tuple[Any, PreparedDataset]:
-    """Features and posts; the last two are held out, post 1 has no picture."""
+    """Features and posts; the last two are held out, post 1 has no image."""
     torch.manual_seed(seed)
     features = [(torch.randn(3, 5).half(), torch.randn(7, WIDE).half()) for _ in range(n)]
     features[1] = features[1][0], None  # type: ignore[assignment]
@@ -69,7 +69,7 @@ def test_other_posts_have_components_of_their_own() -> None:
     Reduction().fit(alone, others, data)
     assert not torch.equal(first.basis, second.basis)
     assert torch.equal(second.basis, alone.basis)
-    # The same picture under other components is reduced again.
+    # The same image under other components is reduced again.
     same = others[:1], data.prepared[:1]
     assert not torch.equal(shared(first, *same)[0][1], shared(second, *same)[0][1])  # type: ignore[arg-type]
 

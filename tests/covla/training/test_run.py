@@ -96,7 +96,7 @@ def test_the_same_posts_and_seed_give_the_same_bytes_also_after_a_cut(
 
 
 @pytest.mark.slow
-def test_the_verbs_train_and_evaluate(folder: Path, tmp_path: Path, run_command: Any) -> None:
+def test_the_commands_train_and_evaluate(folder: Path, tmp_path: Path, run_command: Any) -> None:
     settings = Settings(state=tmp_path / "state")
     out = tmp_path / "model"
     # As a newcomer types it: `base`, the ensemble, noisy copies, and nothing cached.

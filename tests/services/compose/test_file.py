@@ -40,11 +40,11 @@ def test_every_variable_of_ours_is_a_setting_that_takes_its_value(
 @pytest.mark.parametrize("name", sorted(name for name in OURS if not OURS[name].entrypoint))
 def test_every_command_can_be_run(name: str) -> None:
     assert OURS[name].command
-    verb, *arguments = OURS[name].command
+    subcommand, *arguments = OURS[name].command
     shell = click.Context(covla)
-    command = covla.get_command(shell, verb)
+    command = covla.get_command(shell, subcommand)
     assert command is not None
-    command.make_context(verb, list(arguments), parent=shell)  # unknown options are an error
+    command.make_context(subcommand, list(arguments), parent=shell)  # unknown options are an error
 
 
 def test_services_wait_for_those_that_say_how_they_are() -> None:

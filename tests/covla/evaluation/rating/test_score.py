@@ -160,7 +160,7 @@ def test_one_rater_is_no_agreement_and_nobody_rates_twice(rated: Any, tmp_path: 
         score([sheet, again], rated.key, [])
 
 
-def test_the_verbs_say_it_to_people_and_to_scripts(rated: Any, tmp_path: Path) -> None:
+def test_the_commands_say_it_to_people_and_to_scripts(rated: Any, tmp_path: Path) -> None:
     gold = _gold(rated.key)
     sheets = [_fill(rated, tmp_path / f"{name}.csv", name, gold) for name in ("ann", "bob")]
     asked = ["score", *map(str, sheets), "--key", str(rated.key)]

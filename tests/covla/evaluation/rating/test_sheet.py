@@ -1,4 +1,4 @@
-"""The sheet is blind: nothing but texts, pictures and choices reaches a rater."""
+"""The sheet is blind: nothing but texts, images and choices reaches a rater."""
 
 import base64
 import csv

@@ -224,7 +224,7 @@ def test_other_weights_do_not_explain_this_engine(
         explain(predictor, post)
 
 
-def test_the_verb_writes_a_picture_and_its_numbers(
+def test_the_command_writes_an_image_and_its_numbers(
     tiny_folder: Path,
     post: SocialPost,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""The picture of an explanation: any text draws, and a flat attention stays pale."""
+"""The image of an explanation: any text draws, and a flat attention stays pale."""
 
 import io
 from datetime import UTC, datetime

@@ -234,7 +234,7 @@ def siglip(folder: Path) -> Path:
 
 
 def siglip2(folder: Path) -> Path:
-    """NaFlex: patches of pictures of any aspect, with a mask and their shapes."""
+    """NaFlex: patches of images of any aspect, with a mask and their shapes."""
     vision = {k: v for k, v in VISION.items() if k != "image_size"} | {
         "patch_size": 16, "num_patches": 16,
     }  # fmt: skip

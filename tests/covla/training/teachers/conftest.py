@@ -21,7 +21,7 @@ from covla.training.progress import quiet
 
 
 def make_post(post_id: str, text: str, size: tuple[int, int] | None, seed: int = 0) -> SocialPost:
-    """A post with a picture of that height and width, or without one."""
+    """A post with an image of that height and width, or without one."""
     image = None
     if size is not None:
         pixels = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)

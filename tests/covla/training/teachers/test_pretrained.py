@@ -43,7 +43,7 @@ def test_a_post_gets_the_same_vector_alone_and_in_a_batch(
         np.testing.assert_allclose(together, alone[positions], atol=1e-5)  # NaN where NaN
     if family in VISION_LANGUAGE:
         assert np.isfinite(alone).all()
-    # Both modalities are seen: with another text, or another picture, the vector is another.
+    # Both modalities are seen: with another text, or another image, the vector is another.
     for changed in (
         replace(prepared[0], text="something else"),
         replace(prepared[0], image_bytes=prepared[2].image_bytes),
