@@ -28,7 +28,7 @@ from bench.jpeg import Decoder, pick, pictures
 from covla.model.configuration import CovlaConfig
 from covla.model.hf import CovlaModel
 from covla.model.runtime.torch import TorchNetwork, bucket
-from covla.model.towers import LITE0, MAX_TOKENS, Towers, load_towers
+from covla.model.towers import Towers, load_towers, read_preset
 from covla.training.tiny import tiny_towers
 
 LABELS = 11
@@ -77,8 +77,12 @@ def student(posts: Sequence[str]) -> tuple[CovlaModel, Any, str]:
             "model_type": "bert", "vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6,
             "num_attention_heads": 12, "intermediate_size": 1536, "max_position_embeddings": 512,
         }  # fmt: skip
-        text = {"family": "transformers", "config": config, "max_tokens": MAX_TOKENS}
-        towers = Towers({"preset": "base", "text": text, "image": LITE0})
+        text = {
+            "family": "transformers",
+            "config": config,
+            "max_tokens": read_preset("base")["text"]["max_tokens"],
+        }
+        towers = Towers({"preset": "base", "text": text, "image": read_preset("base")["image"]})
         weights = "random, in the shape of base"
     config = CovlaConfig(
         encoders=towers.spec, with_towers=True, labels=[str(i) for i in range(LABELS)]
@@ -90,7 +94,9 @@ def student(posts: Sequence[str]) -> tuple[CovlaModel, Any, str]:
 
 def batches(tokenizer: Any, said: Sequence[str], jpegs: Sequence[bytes], size: int) -> list[Batch]:
     """Whole batches, each of texts of one bucket; the last of a bucket is filled with its last."""
-    ids = tokenizer(list(said), truncation=True, max_length=MAX_TOKENS)["input_ids"]
+    ids = tokenizer(
+        list(said), truncation=True, max_length=read_preset("base")["text"]["max_tokens"]
+    )["input_ids"]
     groups: dict[int, list[int]] = {}
     for row, tokens in enumerate(ids):
         groups.setdefault(bucket(len(tokens)), []).append(row)

@@ -11,14 +11,15 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokeniz
 from transformers.utils.logging import disable_progress_bar
 
 from covla.errors import CovlaError
+from covla.files import read_yaml
 
-# EfficientNet-Lite was trained on (x - 127) / 128.
-_LITE = {"family": "timm", "mean": [127.0] * 3, "std": [128.0] * 3}
-LITE0 = _LITE | {"name": "tf_efficientnet_lite0", "size": 224}
-LITE2 = _LITE | {"name": "tf_efficientnet_lite2", "size": 260}
-TINY_IMAGE = _LITE | {"name": "test_efficientnet", "size": 96}
-MAX_TOKENS = 128
+MAX_TOKENS = 128  # of towers by id
 LOSS = "ForSequenceClassification"  # never used; without one, transformers warns when traced
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """What `Towers` takes, from covla/model/presets/NAME.yaml."""
+    return {"preset": name, **read_yaml(Path(__file__).parent / "presets" / f"{name}.yaml")}
 
 
 class TextTower(nn.Module):
@@ -130,8 +131,8 @@ def base_tokenizer() -> PreTrainedTokenizerBase:
 def _base() -> tuple[Towers, PreTrainedTokenizerBase]:
     folder = _wheel_text()
     config = AutoConfig.from_pretrained(folder, local_files_only=True).to_diff_dict()
-    text = {"family": "transformers", "config": config, "max_tokens": MAX_TOKENS}
-    towers = Towers({"preset": "base", "text": text, "image": LITE0})
+    spec = read_preset("base")
+    towers = Towers(spec | {"text": spec["text"] | {"config": config}})
     pretrained = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     state = {k: v for k, v in pretrained.state_dict().items() if not k.startswith("pooler.")}
     towers.text.encoder.load_state_dict(state)
@@ -141,14 +142,11 @@ def _base() -> tuple[Towers, PreTrainedTokenizerBase]:
 
 def tiny(vocabulary: int, seed: int = 0) -> Towers:
     """Small towers with random weights, for tests and for speed."""
-    config = {
-        "model_type": "bert", "vocab_size": vocabulary, "hidden_size": 64, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "intermediate_size": 128, "max_position_embeddings": 64,
-    }  # fmt: skip
+    spec = read_preset("tiny")
+    spec["text"]["config"]["vocab_size"] = vocabulary
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        text = {"family": "transformers", "config": config, "max_tokens": 64}
-        return Towers({"preset": "tiny", "text": text, "image": TINY_IMAGE})
+        return Towers(spec)
 
 
 def _any(text_id: str, image_id: str) -> tuple[Towers, PreTrainedTokenizerBase]:

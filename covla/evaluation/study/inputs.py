@@ -12,7 +12,7 @@ from covla.evaluation.study.posts import StudyPosts, with_unlabelled
 from covla.evaluation.study.study_teacher import StudyTeacher
 from covla.evaluation.study.variants import Variant
 from covla.model.encoders import Encoders, pixels
-from covla.model.towers import TINY_IMAGE, load_towers
+from covla.model.towers import load_towers, read_preset
 from covla.posts.corrupted_post import corrupt_all
 from covla.posts.corruptions import IMAGE_KINDS, LEVELS, TEXT_KINDS
 from covla.posts.preprocessing import PreparedPost
@@ -136,7 +136,9 @@ def gather(
     if noise:
         inputs.caches.append((work / "features", encoders.id))
         inputs.noisy = _noisy(judged.prepared, encoders, inputs.caches, progress)
-    keep = int(str(TINY_IMAGE["size"])) if any(row.preset == "tiny" for row in rows) else None
+    keep = (
+        read_preset("tiny")["image"]["size"] if any(row.preset == "tiny" for row in rows) else None
+    )
     for part in (train, judged):
         part.prepared = [light(item, keep) for item in part.prepared]
         part.copies = [light(item, keep) for item in part.copies]

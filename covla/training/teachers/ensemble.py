@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from covla.model.encoders import Encoded, Encoders
 from covla.model.label_nodes import signed_sqrt, squared_distance
-from covla.model.towers import LITE2, ImageTower, load_lite, load_towers
+from covla.model.towers import ImageTower, load_lite, load_towers
 from covla.posts.preprocessing import PreparedPost
 from covla.settings import Settings
 from covla.training.feature_cache import FeatureCache
@@ -88,9 +88,10 @@ def lite2(
 ) -> Tensor:
     """Pooled EfficientNet-Lite2 embedding per post, n x 1408; zeros without image."""
     towers, tokenizer = load_towers("base")
-    towers.image = ImageTower(LITE2)
+    spec = towers.spec["image"] | {"name": "tf_efficientnet_lite2", "size": 260}
+    towers.image = ImageTower(spec)
     load_lite(towers.image, 2)
-    towers.spec = towers.spec | {"image": LITE2}
+    towers.spec = towers.spec | {"image": spec}
     width = towers.image.width
     encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
     cache = FeatureCache(settings.cache / "features", f"{encoders.id}-pooled")
