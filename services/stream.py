@@ -39,7 +39,7 @@ CLOSE_SECONDS = 10
 # A batch takes a second; ten minutes without a poll means that the worker hangs.
 MAX_POLL_INTERVAL_MS = 600_000
 # How long a broker may be away before the worker gives up.
-RETRY_DEADLINE_SECONDS = 120.0
+RETRY_DEADLINE = 120.0  # seconds
 
 log = logging.getLogger(__name__)
 Result = Prediction | DeadLetter | SetAside
@@ -167,8 +167,7 @@ class Worker:
 
         Raises:
             Refused: another worker of this name took over.
-            ServiceUnavailable: no broker at the start, or nothing worked for
-                RETRY_DEADLINE_SECONDS.
+            ServiceUnavailable: no broker at the start, or nothing worked for RETRY_DEADLINE.
         """
         clients.ensure_topics(self.settings)
         limit_bytes = clients.dead_letter_limit(self.settings)
@@ -192,9 +191,9 @@ class Worker:
                 self.done.restarts += 1
                 if failing_since is None or self.done.posts > before:
                     failing_since = time.monotonic()
-                if time.monotonic() - failing_since > RETRY_DEADLINE_SECONDS:
+                if time.monotonic() - failing_since > RETRY_DEADLINE:
                     raise ServiceUnavailable(
-                        f"no post could be done for {RETRY_DEADLINE_SECONDS:.0f} s: "
+                        f"no post could be done for {RETRY_DEADLINE:.0f} s: "
                         f"{str(error) or 'this machine is out of memory'}",
                         hint="What was not committed is done by the next worker",
                     ) from error

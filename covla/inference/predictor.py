@@ -6,14 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
-from covla.inference.cache import EncodedCache
+from covla.inference.cache import EncodedCache, Side
 from covla.inference.prediction import prediction
 from covla.inference.shared_encoders import shared_encoders
 from covla.model.context import Context, context_of
@@ -40,14 +39,6 @@ INTERNAL = "internal"
 _THREADS = 4
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Side:
-    """A text or an image alone, so that each is encoded once however it is combined."""
-
-    text: str
-    image: np.ndarray[Any, Any] | None
 
 
 class Predictor:
@@ -225,11 +216,11 @@ class Predictor:
         """The posts after the towers; equal texts and equal images run once."""
         cache = EncodedCache() if cache is None else cache
         found: dict[str, Encoded] = {}
-        missing: dict[str, _Side] = {}
+        missing: dict[str, Side] = {}
         for item in prepared:
             for key, side in (
-                (f"t.{item.text_hash}", _Side(item.text, None)),
-                (f"i.{item.image_hash}", _Side("", item.image)),
+                (f"t.{item.text_hash}", Side(item.text, None)),
+                (f"i.{item.image_hash}", Side("", item.image)),
             ):
                 if len(key) == 2:
                     continue

@@ -18,7 +18,7 @@ from kafka.errors import (
 
 from covla.kafka.records import PartitionRecords
 
-RETRY_DEADLINE_SECONDS = 30.0
+RETRY_DEADLINE = 30.0  # seconds
 
 # Ordinary life of a group: the partitions go to whoever is a member next.
 REBALANCED = (
@@ -86,7 +86,7 @@ class Idle:
     """Since when a consumer that has caught up had nothing to read.
 
     One that gets no partition, having more members beside it than there are, is idle too, after
-    RETRY_DEADLINE_SECONDS; so is one held up by another producer's open transaction.
+    RETRY_DEADLINE; so is one held up by another producer's open transaction.
     """
 
     def __init__(self, consumer: Consumer) -> None:
@@ -102,7 +102,7 @@ class Idle:
         now = time.monotonic()
         if self._consumer.caught_up():
             self._waits_since = now
-        elif now - self._waits_since < RETRY_DEADLINE_SECONDS:
+        elif now - self._waits_since < RETRY_DEADLINE:
             self._since = now
             return False
         return now - self._since >= seconds

@@ -62,7 +62,7 @@ def test_a_stream_whose_engine_breaks_commits_nothing_and_ends_with_3(
     error: Exception,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream, "RETRY_DEADLINE_SECONDS", 12.0)
+    monkeypatch.setattr(stream, "RETRY_DEADLINE", 12.0)
     ids = _send(settings, 200)
     topics = clients.Topics.of(settings)
     with fused(predictor.encoders, 1, error) as fuse:

@@ -56,7 +56,7 @@ def test_a_consumer_is_idle_after_all_is_read_and_not_while_it_joins(settings: S
 def test_a_member_without_a_partition_is_idle_in_the_end(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("covla.kafka.consumer.RETRY_DEADLINE_SECONDS", 3.0)
+    monkeypatch.setattr("covla.kafka.consumer.RETRY_DEADLINE", 3.0)
     topics = clients.ensure_topics(settings.model_copy(update={"topic_partitions": 1}))
     readers = [clients.consumer(settings, topics.posts, group="many") for _ in range(2)]
     try:
