@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-Array = np.ndarray[Any, Any]
+from covla.arrays import Array
+
 BINS = 15  # of confidence (Guo et al. 2017)
 FAILED = -1  # the y_pred of a post without a prediction
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from covla.arrays import FloatArray
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.splits import grouped, hold_out
 from covla.posts.training_post import TrainingPost
@@ -20,8 +21,6 @@ from features.tables import TEACHER
 from features.training_set import training_set
 
 HELD_OUT = 0.2  # of a window's posts
-
-Vector = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def load_window(window: TimeRange, settings: Settings) -> list[TrainingPost]:
@@ -62,7 +61,7 @@ def as_priors(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, HashtagPrior]:
 
 
 def write_teacher(
-    window: TimeRange, vectors: Mapping[str, Vector], teacher_id: str, settings: Settings
+    window: TimeRange, vectors: Mapping[str, FloatArray], teacher_id: str, settings: Settings
 ) -> int:
     """Keep a teacher's vectors of a window's posts; returns how many.
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from covla.arrays import DoubleArray
 from monitoring.sides import (
     EMBEDDINGS,
     MEASURES,
     MIN_ROWS,
-    Rows,
     check,
     finite_vectors,
     measured,
@@ -33,7 +33,7 @@ COMPONENTS = 16  # principal components of each embedding
 MODALITIES = ("text", "image", "agreement", "missing")
 
 # (N x text width, N x image width) -> N, from covla.inference.text_image_similarity
-Agreement = Callable[[Rows, Rows], Rows]
+Agreement = Callable[[DoubleArray, DoubleArray], DoubleArray]
 Sides = tuple[pd.DataFrame, pd.DataFrame]
 
 

@@ -1,10 +1,9 @@
 """The two sides of a comparison: whether they can be compared, and what of them can be tested."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from covla.arrays import DoubleArray
 from covla.errors import CovlaError, TooFew
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 
@@ -15,8 +14,6 @@ MEASURES = {
     "image": [f"image_{name}" for name in IMAGE_QUALITY],
 }
 FEATURES = ("lang", *EMBEDDINGS, *MEASURES["text"], *MEASURES["image"])
-
-Rows = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def check(window: pd.DataFrame, reference: pd.DataFrame) -> None:
@@ -52,7 +49,7 @@ def check(window: pd.DataFrame, reference: pd.DataFrame) -> None:
             )
 
 
-def _widths(embeddings: pd.Series, column: str) -> Rows:
+def _widths(embeddings: pd.Series, column: str) -> DoubleArray:
     try:
         return np.asarray(embeddings.dropna().map(len).unique())
     except TypeError:
@@ -66,7 +63,7 @@ def with_every_column(reference: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([reference, empty], axis=1)
 
 
-def stack(embeddings: pd.Series) -> Rows:
+def stack(embeddings: pd.Series) -> DoubleArray:
     """A column of vectors as N x width."""
     return np.stack([np.asarray(row, dtype=np.float64) for row in embeddings])
 

@@ -5,16 +5,14 @@ new; its Fisher test wants both sides of equal length. Its embedding drift is a 
 fixed threshold (evidently#1526, #1781).
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency, fisher_exact
 
+from covla.arrays import DoubleArray
+
 PERMUTATIONS = 1_999
 _LEAST_EXPECTED = 5  # Cochran's rule for the chi-square approximation
-
-Rows = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def homogeneity(reference: pd.Series, current: pd.Series) -> float:
@@ -33,10 +31,10 @@ def homogeneity(reference: pd.Series, current: pd.Series) -> float:
     return float(test(table)[1])
 
 
-def mmd_p_value(reference: Rows, current: Rows, *, seed: int = 0) -> float:
+def mmd_p_value(reference: DoubleArray, current: DoubleArray, *, seed: int = 0) -> float:
     """Permutation p-value of the maximum mean discrepancy (Gretton et al. 2012, JMLR 13).
 
-    Gaussian kernel, its width by the median heuristic. Rows are N x components; at least
+    Gaussian kernel, its width by the median heuristic. DoubleArray are N x components; at least
     1 / (PERMUTATIONS + 1), and the same for the same rows.
     """
     rows = np.vstack([reference, current])

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from covla.arrays import Array
 from covla.errors import CovlaError, PostError
 from covla.inference.cache import EncodedCache
 from covla.inference.latency import time_models
@@ -18,8 +18,6 @@ from covla.posts.training_post import TrainingPost
 CHUNK = 32
 LEVELS = tuple(level for level in corruptions.LEVELS if level > 0)
 CONDITIONS = ("clean", *(f"{side} {level:.0%}" for side in ("text", "image") for level in LEVELS))
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass

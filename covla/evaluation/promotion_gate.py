@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from covla.arrays import Array
 from covla.errors import CovlaError
-from covla.evaluation.gate_scores import CONDITIONS, Array, Measured, calibration_error, measure
+from covla.evaluation.gate_scores import CONDITIONS, Measured, calibration_error, measure
 from covla.files import write_bytes_aside
 from covla.html import render
 from covla.inference.predictor import Predictor

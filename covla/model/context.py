@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from covla.arrays import FloatArray
 from covla.model.configuration import HASHTAGS, CovlaConfig
 from covla.posts.hashtag_prior import HashtagPrior
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class Context:
     """Context of one post: `nodes` K x W float32, and `mask` K bool, true where a node is known."""
 
-    nodes: NDArray[np.float32]
+    nodes: FloatArray
     mask: NDArray[np.bool_]
 
 

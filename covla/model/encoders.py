@@ -11,13 +11,14 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from covla.arrays import Array, FloatArray
 from covla.model.described import Described, describe_base
 from covla.model.pooling import mean_of, unit_length
 from covla.model.runtime.backend import Backend, open_network, pick_device, tower_files
@@ -27,8 +28,6 @@ from covla.model.towers import Towers, base_tokenizer, load_towers
 if TYPE_CHECKING:
     from covla.settings import Settings
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
-
 
 class Item(Protocol):
     """What is read of a prepared post."""
@@ -36,20 +35,20 @@ class Item(Protocol):
     @property
     def text(self) -> str: ...
     @property
-    def image(self) -> np.ndarray[Any, Any] | None: ...
+    def image(self) -> Array | None: ...
 
 
 @dataclass(frozen=True)
 class Encoded:
     """One post after the towers; None where the modality is missing. All float32."""
 
-    tokens: Array | None  # T x d_T, as many rows as the text has tokens
-    text_embedding: Array | None  # d_T, mean of tokens, length 1
-    regions: Array | None  # R x d_V
-    image_embedding: Array | None  # d_V, mean of regions
+    tokens: FloatArray | None  # T x d_T, as many rows as the text has tokens
+    text_embedding: FloatArray | None  # d_T, mean of tokens, length 1
+    regions: FloatArray | None  # R x d_V
+    image_embedding: FloatArray | None  # d_V, mean of regions
 
 
-def pixels(image: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+def pixels(image: Array, size: int) -> Array:
     """uint8 H x W x 3 to uint8 3 x S x S, the whole image, whatever its aspect."""
     if image.shape[:2] != (size, size):
         import cv2
@@ -162,11 +161,11 @@ class Encoders:
             array = np.asarray([row], dtype=np.int64)
             yield array, np.ones_like(array)
 
-    def image_inputs(self, images: Iterable[np.ndarray[Any, Any]]) -> Iterator[Arrays]:
+    def image_inputs(self, images: Iterable[Array]) -> Iterator[Arrays]:
         """Each image, 1 x 3 x S x S uint8; resized while the one before it is encoded."""
         return ((pixels(image, self.image_size)[None],) for image in images)
 
-    def _run(self, part: str, places: list[int], inputs: Iterable[Arrays]) -> dict[int, Array]:
+    def _run(self, part: str, places: list[int], inputs: Iterable[Arrays]) -> dict[int, FloatArray]:
         said = self._network(part).run(inputs) if places else []
         return {place: outputs[0][0] for place, outputs in zip(places, said, strict=True)}
 
@@ -185,7 +184,7 @@ def load_encoders(preset: str, settings: "Settings") -> Encoders:
     return Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
 
 
-def _encoded(tokens: Array | None, regions: Array | None) -> Encoded:
+def _encoded(tokens: FloatArray | None, regions: FloatArray | None) -> Encoded:
     text = None if tokens is None else unit_length(torch.from_numpy(mean_of(tokens))).numpy()
     image = None if regions is None else mean_of(regions)
     return Encoded(tokens, text, regions, image)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import AutoTokenizer
 
+from covla.arrays import FloatArray
 from covla.errors import CovlaError
 from covla.files import read_object
 from covla.model.batch import Batch
@@ -33,17 +34,15 @@ from covla.model.towers import Towers
 if TYPE_CHECKING:
     from covla.settings import Settings
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
-
 
 @dataclass(frozen=True)
 class HeadOutput:
     """One post's answer: calibrated probabilities (C, taxonomy order), the share of text, and what
     the probabilities are the softmax of (C)."""
 
-    probabilities: Array
+    probabilities: FloatArray
     gate: float
-    logits: Array
+    logits: FloatArray
 
 
 class Answer(nn.Module):

@@ -2,17 +2,17 @@
 
 from typing import TypeVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+
+from covla.arrays import FloatArray
 
 Features = tuple[Tensor | None, Tensor | None]
 
 
 # Either kind: the two differ in last digits, and what was trained before stays the same.
-Rows = TypeVar("Rows", Tensor, NDArray[np.float32])
+Rows = TypeVar("Rows", Tensor, FloatArray)
 
 
 def mean_of(rows: Rows) -> Rows:

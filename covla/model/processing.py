@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from transformers import AutoProcessor, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 
+from covla.arrays import Array
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import pixels
 
@@ -27,9 +28,7 @@ class CovlaProcessor(ProcessorMixin):  # type: ignore[misc]
         self.max_tokens = max_tokens
         super().__init__(tokenizer, **kwargs)
 
-    def __call__(
-        self, texts: Sequence[str], images: Sequence[np.ndarray[Any, Any] | None]
-    ) -> BatchFeature:
+    def __call__(self, texts: Sequence[str], images: Sequence[Array | None]) -> BatchFeature:
         """One text ("" for none) and one image (uint8 H x W x 3, or None) per post.
 
         Returns:

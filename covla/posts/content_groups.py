@@ -9,12 +9,12 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps
 
+from covla.arrays import Array
 from covla.errors import PostError
 from covla.posts.image_decoding import decode_base64, decode_image
 from covla.posts.image_store import BlobStore
@@ -34,8 +34,6 @@ CUTS = (
     (0, 0, 0, 0.1), (0.1, 0, 0.1, 0), (0, 0.1, 0, 0.1),
 )  # fmt: skip
 LOOKS = len(CUTS) + 1  # and mirrored
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from covla.arrays import PixelArray
 from covla.errors import CovlaError
 
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.5)
@@ -119,14 +119,14 @@ def _swap(text: str, level: float, rng: np.random.Generator) -> str:
 
 
 def corrupt_image(
-    image: NDArray[np.uint8],
+    image: PixelArray,
     kind: str,
     level: float,
     seed: int,
     *,
     post_id: str,
-    other: NDArray[np.uint8] | None = None,
-) -> NDArray[np.uint8] | None:
+    other: PixelArray | None = None,
+) -> PixelArray | None:
     """`image` (H x W x 3, uint8) with noise of one of `IMAGE_KINDS`; level 0: unchanged.
 
     gaussian: standard deviation `level` of the full range. blur: sigma of `level` x 8 % of the
@@ -161,7 +161,7 @@ def corrupt_image(
             return None if rng.random() < level else image
 
 
-def _occlude(image: NDArray[np.uint8], level: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _occlude(image: PixelArray, level: float, rng: np.random.Generator) -> PixelArray:
     height, width = image.shape[:2]
     # The aspect is bounded so that the rectangle always fits with its full area.
     share = min(1.0, level ** rng.uniform(0.3, 0.7))
@@ -173,5 +173,5 @@ def _occlude(image: NDArray[np.uint8], level: float, rng: np.random.Generator) -
     return out
 
 
-def _array(value: Any) -> NDArray[np.uint8]:
+def _array(value: Any) -> PixelArray:
     return np.asarray(value, dtype=np.uint8)

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
+from covla.arrays import Array
 from covla.errors import PostError, content_errors
 from covla.posts.image_metadata import split_metadata
 from covla.posts.image_store import DERIVATIVE_PIXELS
@@ -33,8 +34,6 @@ _UPRIGHT = {
 # them all is taken.
 _RANGES = {"I": (255, 65_535, 2**31 - 1), "F": (1, 255, 65_535, 2**31 - 1)}
 _SCANS = 100  # of a JPEG; encoders write about ten, and each one passes over all pixels again
-
-Array = np.ndarray[Any, Any]
 
 
 def decode_image(content: bytes, settings: Settings, *, side: int = DERIVATIVE_PIXELS) -> Array:

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 import cv2
 import fsspec
-import numpy as np
 
+from covla.arrays import Array
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.settings import Settings
 
@@ -66,7 +66,7 @@ class BlobStore:
                 hint="Free some space or correct COVLA_BLOB_ROOT",
             ) from error
 
-    def put(self, content: bytes, image: np.ndarray[Any, Any] | None = None) -> str:
+    def put(self, content: bytes, image: Array | None = None) -> str:
         """Store an image; returns its address.
 
         With `image` (uint8, H x W x 3, RGB, longer side <= 256), a lossless derivative that

@@ -3,10 +3,8 @@ all come through here, so that they see the same pixels and the same words."""
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-
+from covla.arrays import Array
 from covla.errors import PostError, content_errors
 from covla.posts import quality
 from covla.posts.image_decoding import decode_base64, decode_image
@@ -23,7 +21,7 @@ class PreparedPost:
 
     post: SocialPost
     text: str
-    image: np.ndarray[Any, Any] | None  # uint8, H x W x 3, RGB, longer side <= 256
+    image: Array | None  # uint8, H x W x 3, RGB, longer side <= 256
     image_bytes: bytes | None  # as they came
     text_hash: str  # SHA-256 hex; "" without text
     image_hash: str  # SHA-256 hex of image_bytes; "" without image

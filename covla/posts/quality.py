@@ -1,12 +1,11 @@
 """What can be said of a text or an image without a network: quality, language, hashtags."""
 
-from typing import Any
-
 import cv2
 import numpy as np
 from py3langid import langid
 
 from covla import words
+from covla.arrays import Array
 
 TEXT_QUALITY = (
     "characters",
@@ -60,7 +59,7 @@ def text_quality(text: str) -> dict[str, float]:
     return dict(zip(TEXT_QUALITY, map(float, values), strict=True))
 
 
-def image_quality(image: np.ndarray[Any, Any]) -> dict[str, float]:
+def image_quality(image: Array) -> dict[str, float]:
     """The measures named in IMAGE_QUALITY, of a uint8 RGB image H x W x 3.
 
     blur: variance of the Laplacian (low = blurred); brightness and contrast: mean and standard

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-
+from covla.arrays import FloatArray
 from covla.posts.content_groups import Content
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.schemas.post import SocialPost
@@ -29,7 +28,7 @@ class TrainingPost:
     split: Split = "train"
     pair_type: str | None = None
     priors: Mapping[str, HashtagPrior] = field(default_factory=dict)
-    teacher: np.ndarray[Any, np.dtype[np.float32]] | None = None
+    teacher: FloatArray | None = None
     teacher_id: str | None = None
     content: Content | None = field(default=None, compare=False, repr=False)
     group: str = ""

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from covla.arrays import Array, FloatArray
 from covla.errors import CovlaError, PostError
 from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
 from covla.model.encoders import Encoders, pixels
 from covla.model.modeling import Covla
+from covla.model.pooling import Features
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.taxonomy import Taxonomy
@@ -20,7 +22,6 @@ from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.feature_cache import FeatureCache
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
 Progress = Callable[[str, int, int], None]
 
 
@@ -113,7 +114,7 @@ def prepare_posts(
 
 def encode(
     data: PreparedDataset, encoders: Encoders, settings: Settings, progress: Progress
-) -> Any:
+) -> list[Features]:
     """Tokens and regions of every post and then of every copy, from the cache or the towers."""
     cache = FeatureCache(settings.cache / "features", encoders.id)
     items = data.prepared + data.copies
@@ -126,7 +127,7 @@ def encode(
     return cache.features(items, encoders.encode, step)
 
 
-def set_context_statistics(model: Covla, nodes: Array, mask: np.ndarray[Any, Any]) -> None:
+def set_context_statistics(model: Covla, nodes: FloatArray, mask: Array) -> None:
     """Mean and standard deviation of each context node over the training posts that have it."""
     for k in range(nodes.shape[1]):
         rows = nodes[mask[:, k], k]
@@ -138,8 +139,8 @@ def set_context_statistics(model: Covla, nodes: Array, mask: np.ndarray[Any, Any
 def make_examples(
     data: PreparedDataset,
     config: CovlaConfig,
-    vectors: Array | None,
-    features: list[tuple[Tensor | None, Tensor | None]] | None,
+    vectors: FloatArray | None,
+    features: list[Features] | None,
     tokenizer: Any = None,
 ) -> list[Example]:
     """One example per post: of features, or of raw inputs when `features` is None."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from covla.files import write_aside
 from covla.model.encoders import Encoded
+from covla.model.pooling import Features
 
 SHARD = 256
 # Prefix of an image's keys. Another number whenever the same bytes decode to other pixels: what
@@ -69,7 +70,7 @@ class FeatureCache:
         items: Sequence[Any],
         encode: Callable[[Sequence[Any]], list[Encoded]],
         progress: Callable[[int], None] = lambda done: None,
-    ) -> list[tuple[Tensor | None, Tensor | None]]:
+    ) -> list[Features]:
         """Tokens (T x d_T) and regions (R x d_V) per post, fp16, in order; None where missing."""
         keys = [
             (f"t.{item.text_hash}" if item.text_hash else "",

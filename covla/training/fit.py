@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from covla.arrays import FloatArray
 from covla.errors import CovlaError
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
 from covla.model.described import weights_id
 from covla.model.hf import CovlaModel
-from covla.model.pooling import pool_posts
+from covla.model.pooling import Features, pool_posts
 from covla.model.towers import Towers
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.posts.taxonomy import Taxonomy
@@ -28,12 +29,10 @@ from covla.training.dataset import (
 )
 from covla.training.kernel_ridge import anchors_of
 from covla.training.label_nodes import fit_label_nodes
-from covla.training.pca import Features, Reduction
+from covla.training.pca import Reduction
 from covla.training.recipe import Recipe
 from covla.training.temperature import fit_temperature
 from covla.training.trainer import run_stage
-
-Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,8 @@ def fit(
     taxonomy: Taxonomy,
     shape: TowerShape,
     *,
-    features: Features | None,
-    vectors: Array | None,
+    features: list[Features] | None,
+    vectors: FloatArray | None,
     towers: Towers | None = None,
     tokenizer: Any = None,
     reduction: Reduction | None = None,

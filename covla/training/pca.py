@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from covla.model.pooling import Features
 from covla.model.projection import Projection
 from covla.training.dataset import PreparedDataset
 from covla.training.feature_cache import Hashed
 
-Features = list[tuple[Tensor | None, Tensor | None]]
 REGION_STRIDE = 6  # neighbours on the grid say nearly the same
 
 
@@ -23,7 +23,7 @@ class Reduction:
         self._regions: dict[str, dict[str, Tensor]] = {}
 
     @torch.no_grad()
-    def fit(self, image: Projection, features: Features, data: PreparedDataset) -> None:
+    def fit(self, image: Projection, features: list[Features], data: PreparedDataset) -> None:
         """Fit the components of `image` to the regions of the posts that train; none have any: it
         stays as it is.
 
@@ -47,13 +47,15 @@ class Reduction:
         image.basis.copy_(basis)
 
     @torch.no_grad()
-    def __call__(self, image: Projection, features: Features, items: Sequence[Hashed]) -> Features:
+    def __call__(
+        self, image: Projection, features: list[Features], items: Sequence[Hashed]
+    ) -> list[Features]:
         """`features` of `items` with reduced regions, R x components, fp16."""
         if not image.components:
             return features
         key = _digest(image.mean.numpy().tobytes(), image.basis.numpy().tobytes())
         kept = self._regions.setdefault(key, {})
-        reduced: Features = []
+        reduced: list[Features] = []
         for item, (tokens, regions) in zip(items, features, strict=True):
             if regions is not None and item.image_hash not in kept:
                 kept[item.image_hash] = image.reduce(regions.float()).half()

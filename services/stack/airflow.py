@@ -75,6 +75,9 @@ def _config(home: Path, dags: Path, port: int, address: str) -> dict[str, str]:
         ("dag_processor", "bundle_refresh_check_interval"): "2",
         ("dag_processor", "min_file_process_interval"): "30",
         ("dag_processor", "dag_bundle_storage_path"): str(home / "bundles"),
+        # Airflow does not fill in its home in these where that has a percent sign.
+        ("logging", "base_log_folder"): str(home / "logs"),
+        ("logging", "dag_processor_child_process_log_directory"): str(home / "logs/dag_processor"),
     }
     named = {f"AIRFLOW__{part}__{name}".upper(): value for (part, name), value in options.items()}
     return {"AIRFLOW_HOME": str(home), **named}

@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -52,8 +53,12 @@ def wait_for_run(client: AirflowClient, dag: str, *, timeout: float = 120) -> st
     raise AssertionError(f"no asset started {dag}")
 
 
-def test_it_is_healthy_and_reads_our_dags_folder_only(client: AirflowClient) -> None:
+def test_it_is_healthy_and_reads_our_dags_folder_only(
+    settings: Settings, client: AirflowClient
+) -> None:
     assert client.healthy()
+    assert (settings.state / "airflow" / "logs" / "dag_processor").is_dir()
+    assert not Path("{AIRFLOW_HOME}").exists()
     assert client.import_errors() == {}
     assert not [name for name in client.dags() if name.startswith("example_")]
     for path in airflow.DAGS.glob("*.py"):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from covla.arrays import Array
 from covla.evaluation.study.inputs import Inputs
 from covla.evaluation.study.posts import with_share
 from covla.evaluation.study.run_result import RunResult
@@ -16,8 +17,6 @@ from covla.training.collate import answers
 from covla.training.dataset import Example, PreparedDataset, make_examples
 from covla.training.fit import fit
 from covla.training.progress import quiet
-
-Array = np.ndarray[Any, Any]
 
 
 def fit_row(

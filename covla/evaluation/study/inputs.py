@@ -12,6 +12,7 @@ from covla.evaluation.study.posts import StudyPosts, with_unlabelled
 from covla.evaluation.study.study_teacher import StudyTeacher
 from covla.evaluation.study.variants import Variant
 from covla.model.encoders import Encoders, pixels
+from covla.model.pooling import Features
 from covla.model.towers import load_towers, read_preset
 from covla.posts.corrupted_post import corrupt_all
 from covla.posts.corruptions import IMAGE_KINDS, LEVELS, TEXT_KINDS
@@ -23,7 +24,7 @@ from covla.training.augmentation import with_copies
 from covla.training.dataset import PreparedDataset, Progress, encode, prepare_posts
 from covla.training.feature_cache import IMAGE, FeatureCache
 from covla.training.fit import TowerShape
-from covla.training.pca import Features, Reduction
+from covla.training.pca import Reduction
 from covla.training.teachers.resolve import Teacher
 
 NOISE_SEED = 0
@@ -78,7 +79,7 @@ class Inputs:
         own = {"_open", "reduction"}
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
-    def features(self, items: Sequence[PreparedPost]) -> Features:
+    def features(self, items: Sequence[PreparedPost]) -> list[Features]:
         """Tokens and regions per post, mapped from the caches' files."""
 
         def find(prefix: str, key: str) -> Tensor | None:

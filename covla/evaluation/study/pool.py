@@ -10,13 +10,11 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
+from covla.arrays import Array
 from covla.evaluation.study.inputs import Inputs
 from covla.evaluation.study.variants import SharedConfig, Variant
-
-Array = np.ndarray[Any, Any]
 
 
 @contextmanager

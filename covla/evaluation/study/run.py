@@ -11,11 +11,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 from filelock import FileLock, Timeout
 
 import covla
+from covla.arrays import Array
 from covla.errors import CovlaError
 from covla.evaluation.study.inputs import CONDITIONS, Inputs, gather
 from covla.evaluation.study.pool import pool
@@ -33,8 +33,6 @@ from covla.training.dataset import Progress
 from covla.training.progress import quiet
 from covla.training.teachers.resolve import NO_TEACHER
 from covla.training.teachers.vectors import check_teacher
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
+from covla.arrays import Array
 from covla.files import write_aside
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass

@@ -1,11 +1,10 @@
 """The teacher of a study: asked once about every post, or trained once per seed and budget."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
 import torch
 
+from covla.arrays import Array
 from covla.model.encoders import Encoders
 from covla.model.pooling import pool_posts
 from covla.posts.taxonomy import Taxonomy
@@ -15,8 +14,6 @@ from covla.training.teachers.embeddings import counter
 from covla.training.teachers.ensemble import Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher
 from covla.training.teachers.vectors import standardise, teacher_vectors
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from covla.arrays import Array
 from covla.evaluation.study.run_result import RunResult
 from covla.evaluation.study.statistics import Bootstrap, difference, spread
 from covla.evaluation.study.variants import Variant
 from covla.metrics import calibration_bins, ece, scores
 
-Array = np.ndarray[Any, Any]
 Record = dict[str, Any]
 METRICS = ("accuracy", "macro_f1", "weighted_f1", "ece")
 SHOWN_LEVEL = 0.3  # of noise, in tables

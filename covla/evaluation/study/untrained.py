@@ -1,11 +1,11 @@
 """Rows that the trainer does not fit: nearest label description, label nodes alone, the teacher."""
 
 import time
-from typing import Any
 
 import numpy as np
 import torch
 
+from covla.arrays import Array
 from covla.evaluation.study.inputs import Inputs
 from covla.evaluation.study.run_result import RunResult
 from covla.evaluation.study.study_teacher import StudyTeacher
@@ -22,7 +22,6 @@ from covla.training.kernel_ridge import anchors_of
 from covla.training.label_nodes import fit_label_nodes
 from covla.training.temperature import fit_temperature
 
-Array = np.ndarray[Any, Any]
 # Cosines lie close together: this brings them to where the temperature's grid looks.
 SCALE = 20.0
 

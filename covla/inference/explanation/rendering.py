@@ -12,8 +12,8 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
-from numpy.typing import NDArray
 
+from covla.arrays import PixelArray
 from covla.inference.explanation.attention import even, sharpest
 from covla.schemas.explanation import Attention, Explained, Focus, Influence, WordFocus
 
@@ -22,10 +22,8 @@ _HEAT = tuple(int(IMAGE[i : i + 2], 16) for i in (1, 3, 5))
 _WORDS, _NODES, _LABELS = 6, 7, 3
 _DPI = 120
 
-Pixels = NDArray[np.uint8]
 
-
-def overlay(image: Pixels, seen: Focus) -> Pixels:
+def overlay(image: PixelArray, seen: Focus) -> PixelArray:
     """Attention over a greyed uint8 H x W x 3 image, upsampled from the grid.
 
     Full colour is the peak, but never less than four times the share of an even attention: one
@@ -45,7 +43,7 @@ def overlay(image: Pixels, seen: Focus) -> Pixels:
 _BY = {"text": "text", "image": "picture", "both": "both"}
 
 
-def draw(explained: Explained, text: str, image: Pixels | None) -> bytes:
+def draw(explained: Explained, text: str, image: PixelArray | None) -> bytes:
     """A PNG of an explanation.
 
     Args:
@@ -70,7 +68,9 @@ def draw(explained: Explained, text: str, image: Pixels | None) -> bytes:
     return file.getvalue()
 
 
-def _post(part: SubFigure, attention: Attention | None, text: str, image: Pixels | None) -> None:
+def _post(
+    part: SubFigure, attention: Attention | None, text: str, image: PixelArray | None
+) -> None:
     axes = part.add_axes((0.06, 0.25, 0.9, 0.66))
     axes.set_axis_off()
     if image is None:
@@ -157,7 +157,7 @@ def _name(influence: Influence) -> str:
 
 
 def _words(
-    part: SubFigure, words: Sequence[WordFocus], attention: Attention, image: Pixels
+    part: SubFigure, words: Sequence[WordFocus], attention: Attention, image: PixelArray
 ) -> None:
     part.text(0.03, 0.97, "Where the sharpest words look", fontsize=9, weight="bold", color=SOFT,
               va="top")  # fmt: skip

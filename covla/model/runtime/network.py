@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
+from covla.arrays import Array
 
-Arrays = tuple[np.ndarray[Any, Any], ...]
+Arrays = tuple[Array, ...]
 
 
 class Network(Protocol):

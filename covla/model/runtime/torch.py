@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from covla.arrays import FloatArray
 from covla.model.runtime.network import Arrays
-
-Array = np.ndarray[Any, np.dtype[np.float32]]
 
 LENGTHS = (16, 32, 64, 128, 256, 512)
 BATCH = 32
@@ -152,7 +151,7 @@ class TorchNetwork:
             stacked.append(torch.from_numpy(rows))
         return stacked
 
-    def forward(self, inputs: Sequence[Tensor]) -> list[Array]:
+    def forward(self, inputs: Sequence[Tensor]) -> list[FloatArray]:
         """One batch through the module and back, as float32."""
         if self.device == "cuda":
             inputs = [tensor.pin_memory().to("cuda", non_blocking=True) for tensor in inputs]
@@ -167,7 +166,7 @@ class TorchNetwork:
     def _casting(self) -> AbstractContextManager[object]:
         return nullcontext() if self.graphs else autocast(self.device, self.precision)
 
-    def _unpad(self, outputs: Sequence[Array], row: int, arrays: Arrays) -> Arrays:
+    def _unpad(self, outputs: Sequence[FloatArray], row: int, arrays: Arrays) -> Arrays:
         found = [output[row : row + 1] for output in outputs]
         if self._ragged_output:
             found[0] = found[0][:, : arrays[next(iter(self._pads))].shape[1]]

@@ -4,8 +4,8 @@ from functools import cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from covla.arrays import FloatArray, PixelArray
 from covla.posts.synthetic.canvas import SIZE, Canvas
 from covla.posts.synthetic.scenes import SCENES, vague
 
@@ -51,7 +51,7 @@ def _clutter(c: Canvas) -> None:
         c.disc(c.between(0, 1), c.between(0, 1), c.between(0.01, 0.035), c.any_colour())
 
 
-def _frame(c: Canvas) -> NDArray[np.uint8]:
+def _frame(c: Canvas) -> PixelArray:
     """Another angle, distance and centre; half of the pictures are mirrored."""
     turn = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), c.between(-9, 9), c.between(0.95, 1.3))
     turn[:, 2] += [c.between(-14, 14), c.between(-14, 14)]
@@ -59,7 +59,7 @@ def _frame(c: Canvas) -> NDArray[np.uint8]:
     return np.asarray(out[:, ::-1] if c.chance(0.5) else out, dtype=np.uint8)
 
 
-def _develop(pixels: NDArray[np.uint8], c: Canvas) -> NDArray[np.uint8]:
+def _develop(pixels: PixelArray, c: Canvas) -> PixelArray:
     """Exposure, colour of the light, and sensor noise."""
     gamma, gains = c.between(0.75, 1.35), c.between(0.75, 1.1) * (1 + c.rng.normal(0, 0.05, 3))
     tables = np.clip((_STEPS**gamma)[:, None] * gains * 255, 0, 255).astype(np.uint8)
@@ -69,7 +69,7 @@ def _develop(pixels: NDArray[np.uint8], c: Canvas) -> NDArray[np.uint8]:
 
 
 @cache
-def _whirl() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _whirl() -> tuple[FloatArray, FloatArray]:
     """Where each pixel comes from: turned around the middle, most near to it."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32) - SIZE / 2
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
@@ -81,7 +81,7 @@ def _whirl() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     )
 
 
-def camera_filter(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def camera_filter(pixels: PixelArray) -> PixelArray:
     """The look of the new app, the same for every picture: a whirl around the middle, upside
     down, negative colours, turned hues, a hard tone curve.
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from covla.arrays import PixelArray
 
 SIZE = 224
 Colour = tuple[int, int, int]
@@ -16,7 +17,7 @@ class Canvas:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.pixels: NDArray[np.uint8] = np.zeros((SIZE, SIZE, 3), dtype=np.uint8)
+        self.pixels: PixelArray = np.zeros((SIZE, SIZE, 3), dtype=np.uint8)
 
     def between(self, low: float, high: float) -> float:
         """A uniform draw."""

@@ -4,13 +4,13 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from covla.arrays import Array, FloatArray
 from covla.training.feature_cache import FeatureCache
 
 log = logging.getLogger(__name__)
@@ -45,13 +45,13 @@ class VectorCache(FeatureCache):
         """Whether a vector is stored."""
         return key in self._where
 
-    def vector(self, key: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def vector(self, key: str) -> FloatArray:
         """The stored vector, d float32."""
         found = self.get(key)
         assert found is not None
         return found.float().numpy()
 
-    def keep(self, rows: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    def keep(self, rows: Mapping[str, Array]) -> None:
         """Store vectors by key; nothing half-written is ever visible."""
         if rows:
             tensors = {key: torch.from_numpy(row.astype(np.float16)) for key, row in rows.items()}

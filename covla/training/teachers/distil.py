@@ -1,9 +1,8 @@
 """`covla teach`: a teacher is asked about posts once, apart from any training run."""
 
-from typing import Any
-
 import numpy as np
 
+from covla.arrays import FloatArray
 from covla.errors import CovlaError
 from covla.model.encoders import load_encoders
 from covla.posts.dataset import check_labels
@@ -16,8 +15,6 @@ from covla.training.teachers.embeddings import embed_dataset
 from covla.training.teachers.resolve import Teacher
 from covla.training.teachers.vectors import check_teacher, ensemble_vectors
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
-
 
 def teach(
     posts: list[TrainingPost],
@@ -29,7 +26,7 @@ def teach(
     seed: int = 0,
     batch: int | None = None,
     progress: Progress = lambda name, done, total: None,
-) -> tuple[dict[str, Array], str]:
+) -> tuple[dict[str, FloatArray], str]:
     """The teacher's raw vectors (post_id -> float32) and its identity; also cached.
 
     A post that the teacher is silent about is left out.

@@ -8,13 +8,12 @@ import torch
 from torch.nn import functional as F
 from transformers import BatchFeature
 
+from covla.arrays import FloatArray
 from covla.posts.preprocessing import PreparedPost
 from covla.settings import Settings
 from covla.training.teachers.pretrained import load_pretrained
 from covla.training.teachers.prompt import picture
 from covla.training.teachers.resolve import Teacher
-
-Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class DualEncoder:
@@ -37,7 +36,7 @@ class DualEncoder:
             int(config.projection_dim if clip else config.vision_config.hidden_size),
         )
 
-    def read(self, items: Sequence[PreparedPost]) -> Array:
+    def read(self, items: Sequence[PreparedPost]) -> FloatArray:
         """n x d. All of `items` have the same modalities."""
         sides = [np.full((len(items), width), np.nan, np.float32) for width in self.widths]
         if items[0].text:
@@ -54,9 +53,9 @@ class DualEncoder:
             sides[1] = self._features(self.model.get_image_features, inputs)
         return np.concatenate(sides, axis=1)
 
-    def _features(self, ask: Any, inputs: Any) -> Array:
+    def _features(self, ask: Any, inputs: Any) -> FloatArray:
         moved = BatchFeature(dict(inputs)).to(self.model.device, self.model.dtype)
         with torch.inference_mode():
             said = ask(**moved).pooler_output
-        vectors: Array = F.normalize(said.float(), dim=-1).cpu().numpy()
+        vectors: FloatArray = F.normalize(said.float(), dim=-1).cpu().numpy()
         return vectors

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from covla.arrays import FloatArray
 from covla.errors import CovlaError
 from covla.model.runtime.backend import pick_device
 from covla.posts.preprocessing import PreparedPost
@@ -20,7 +21,6 @@ from covla.training.teachers import self_teacher
 from covla.training.teachers.cache import VectorCache
 from covla.training.teachers.resolve import Teacher
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
 KEEP_POSTS, KEEP_SECONDS = 256, 5.0  # answers are on disk by whichever comes first
 BATCH = {"cpu": 4, "cuda": 16, "self": SHARD}
 
@@ -28,7 +28,7 @@ BATCH = {"cpu": 4, "cuda": 16, "self": SHARD}
 class Reader(Protocol):
     """A loaded teacher."""
 
-    def read(self, items: Sequence[Any]) -> Array:
+    def read(self, items: Sequence[Any]) -> FloatArray:
         """n x width, in order."""
 
 
@@ -70,7 +70,7 @@ def ask(
     *,
     batch: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
-) -> Array:
+) -> FloatArray:
     """A vector per post, n x width; NaN rows where the teacher is silent.
 
     What was answered before is read from the cache; when nothing else is asked, the model is not
@@ -116,7 +116,7 @@ def embed_dataset(
     *,
     batch: int | None,
     progress: Progress,
-) -> tuple[Array, str]:
+) -> tuple[FloatArray, str]:
     """`ask` about all posts of a set, and the identity of the answers."""
     step = counter("teacher", len(data.posts), progress)
     vectors = ask(teacher, data.posts, data.prepared, settings, batch=batch, progress=step)
@@ -153,7 +153,7 @@ def _answer(
     cache: VectorCache,
     progress: Callable[[list[str]], None],
 ) -> None:
-    rows: dict[str, Array] = {}
+    rows: dict[str, FloatArray] = {}
     since = time.monotonic()
     try:
         for keys in batches:
@@ -167,7 +167,7 @@ def _answer(
         cache.keep(rows)
 
 
-def _read(reader: Reader, teacher: Teacher, items: list[Any]) -> Array:
+def _read(reader: Reader, teacher: Teacher, items: list[Any]) -> FloatArray:
     try:
         said = reader.read(items)
     except torch.OutOfMemoryError as error:

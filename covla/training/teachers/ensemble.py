@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from covla.arrays import FloatArray
 from covla.model.encoders import Encoded, Encoders
 from covla.model.label_nodes import signed_sqrt, squared_distance
 from covla.model.towers import ImageTower, load_lite, load_towers
@@ -25,8 +26,6 @@ from covla.training.kernel_ridge import anchors_of, best_scale, fit_kernel_ridge
 
 # Of the vectors: raise it with any change, here or in kernel_ridge.py, that gives other ones.
 VERSION = 1
-
-Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
 @dataclass
@@ -67,7 +66,7 @@ def expert(features: Tensor, labels: Tensor, groups: Tensor, classes: int, seed:
     return said
 
 
-def ensemble(pooled: Pooled, seed: int) -> Array:
+def ensemble(pooled: Pooled, seed: int) -> FloatArray:
     """Log-probabilities of the experts' product, n x C, calibrated on the posts left out."""
     image = torch.cat([signed_sqrt(side) for side in pooled.images], 1)
     text = F.normalize(pooled.text, dim=-1)

@@ -7,10 +7,10 @@ folder says which posts those were. So it is silent there (docs/adr/0010-teacher
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from covla.arrays import FloatArray
 from covla.model.context import Context, context_of
 from covla.model.encoders import Encoded
 from covla.model.head import HeadRunner, folder_encoders, load_config
@@ -21,7 +21,6 @@ from covla.settings import Settings
 from covla.training.feature_cache import FeatureCache
 from covla.training.teachers.resolve import Teacher
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
 Asked = tuple[PreparedPost, Context]
 
 
@@ -34,7 +33,7 @@ class SelfTeacher:
         self.encoders = folder_encoders(folder, settings)
         self.features = FeatureCache(settings.cache / "features", self.encoders.id)
 
-    def read(self, items: Sequence[Asked]) -> Array:
+    def read(self, items: Sequence[Asked]) -> FloatArray:
         """n x (C + d)."""
         # The student's own features, where it has the same encoders: they are encoded once.
         found = self.features.features([item for item, _ in items], self.encoders.encode)

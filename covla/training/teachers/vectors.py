@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from covla.arrays import Array, FloatArray
 from covla.errors import CovlaError
 from covla.files import write_aside
 from covla.model.encoders import Encoders
@@ -23,10 +23,8 @@ from covla.training.teachers.embeddings import ask, counter
 from covla.training.teachers.ensemble import VERSION, Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
 
-
-def standardise(vectors: Array, known: np.ndarray[Any, Any]) -> Array:
+def standardise(vectors: FloatArray, known: Array) -> FloatArray:
     """Zero mean and unit variance per dimension, over the rows that `known` marks.
 
     Equation: docs/model.md, section 11.
@@ -67,7 +65,7 @@ def ensemble_vectors(
     settings: Settings,
     seed: int,
     progress: Progress,
-) -> tuple[Array, str]:
+) -> tuple[FloatArray, str]:
     """The ensemble's vectors, n x width, and their identity; trained once per set of posts, labels
     and seed."""
     name = ensemble_id(data.posts, data.prepared, encoders.id, taxonomy.names, seed)
@@ -85,15 +83,15 @@ def ensemble_vectors(
     return vectors, name
 
 
-def _checksum(vectors: Array) -> str:
+def _checksum(vectors: FloatArray) -> str:
     return hashlib.sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest()
 
 
-def _load(path: Path) -> Array | None:
+def _load(path: Path) -> FloatArray | None:
     """What is stored; None when nothing is, or when it is damaged, and then it is deleted."""
     try:
         with safe_open(path, framework="pt") as file:
-            vectors: Array = file.get_tensor("vectors").numpy()
+            vectors: FloatArray = file.get_tensor("vectors").numpy()
             said = (file.metadata() or {}).get("sha256")
     except FileNotFoundError:
         return None
@@ -105,7 +103,7 @@ def _load(path: Path) -> Array | None:
     return vectors
 
 
-def _own(teacher: Teacher, row: TrainingPost) -> Array | None:
+def _own(teacher: Teacher, row: TrainingPost) -> FloatArray | None:
     """The vector that came with a post, if it is this teacher's."""
     if row.teacher is None or row.teacher_id is None or row.teacher_id == teacher.id:
         return row.teacher
@@ -149,7 +147,7 @@ def teacher_vectors(
     settings: Settings,
     seed: int,
     progress: Progress,
-) -> Array | None:
+) -> FloatArray | None:
     """Standardised teacher vectors, n x width; NaN rows where the teacher is silent.
 
     Vectors that came with the posts are used where they are this teacher's; about the others it
@@ -189,7 +187,7 @@ def teacher_vectors(
     return standardise(vectors, known)
 
 
-def _filled(rows: list[Array | None], width: int = 0) -> Array:
+def _filled(rows: list[FloatArray | None], width: int = 0) -> FloatArray:
     width = width or next(len(row) for row in rows if row is not None)
     vectors = np.full((len(rows), width), np.nan, np.float32)
     for i, row in enumerate(rows):

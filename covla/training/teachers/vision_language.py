@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
+from covla.arrays import FloatArray
 from covla.errors import CovlaError
 from covla.posts.preprocessing import PreparedPost
 from covla.settings import Settings
 from covla.training.teachers import prompt
 from covla.training.teachers.pretrained import load_pretrained
 from covla.training.teachers.resolve import SUPPORTED, Teacher
-
-Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class VisionLanguage:
@@ -55,7 +53,7 @@ class VisionLanguage:
             return asked
         return f"{self.processor.image_token}\n{asked}"
 
-    def read(self, items: Sequence[PreparedPost]) -> Array:
+    def read(self, items: Sequence[PreparedPost]) -> FloatArray:
         """n x d. All of `items` have an image, or none has.
 
         Raises:
@@ -82,5 +80,5 @@ class VisionLanguage:
                 hint=SUPPORTED,
             )
         weight = mask[..., None].float()
-        vectors: Array = ((hidden.float() * weight).sum(1) / weight.sum(1)).cpu().numpy()
+        vectors: FloatArray = ((hidden.float() * weight).sum(1) / weight.sum(1)).cpu().numpy()
         return vectors
