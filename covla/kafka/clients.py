@@ -155,7 +155,7 @@ def consumer(settings: Settings, *topics: str, group: str | None, **config: Any)
     client: Consumer = _connect(Consumer, settings, **(defaults | config))
     if topics:
         client.subscribe(list(topics))
-        # Who joins before it knows its topics' partitions, and leads the group, gives nobody any.
+        # A group leader without its topics' metadata assigns no partitions.
         try:
             for topic in topics:
                 client.partitions_for_topic(topic)

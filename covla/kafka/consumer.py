@@ -38,15 +38,14 @@ COORDINATOR_MOVED = (
 
 
 class Consumer(KafkaConsumer):  # type: ignore[misc]
-    """A KafkaConsumer that passes what it cannot read, and forgets no join.
+    """A KafkaConsumer that returns records it cannot read, and completes every join.
 
-    A record that cannot be read is there with its offset: `records.content` says why.
+    An unreadable record keeps its offset; `records.content` says why it cannot be read.
 
-    A join which one poll began and did not see the end of goes on with the next:
-    kafka-python 3.0.12 forgets it when a change of the topics' metadata asked for the join, as it
-    does when a new member knows its topics before their partitions: the next poll finds no reason
-    to join, and the member holds partitions that it never reads, without a heartbeat, until
-    it is restarted. (The same flag was handled in kafka-python#1695, before the join was a task.)
+    A join that one poll began is completed by the next. kafka-python 3.0.12 drops it where changed
+    topic metadata caused the join: the next poll sees no reason to join, and the member holds
+    partitions that it never reads, without a heartbeat, until it is restarted. (kafka-python#1695
+    handled the same flag before the join was a task.)
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
