@@ -9,9 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from covla.settings import Settings
+
+# How long one example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("covla", deadline=None)
+hypothesis.settings.load_profile("covla")
 
 # The developer's own settings must not reach a test, nor a test the developer's state.
 for _name in [name for name in os.environ if name.startswith("COVLA_")]:
