@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from covla.evaluation.study.inputs import Inputs
 from covla.evaluation.study.variants import SharedConfig, Variant
+from covla.model.batch import Batch
 from covla.model.context import context_of
 from covla.model.encoders import Encoded, Encoders
 from covla.model.head import HeadRunner
@@ -20,7 +21,7 @@ POSTS, ROUNDS, TOKENS = 64, 3, 32
 _UNUSED = {"text": "image", "image": "text"}  # the tower that an architecture does without
 
 
-def _flops(module: torch.nn.Module, *inputs: torch.Tensor) -> int:
+def _flops(module: torch.nn.Module, *inputs: torch.Tensor | Batch) -> int:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         module(*inputs)
     return int(counter.get_total_flops())
@@ -87,7 +88,7 @@ def _head_flops(model: CovlaModel) -> int:
     tokens = torch.zeros(1, TOKENS, config.text_width)
     regions = torch.zeros(1, config.regions, config.image_width)
     mask = torch.ones(1, TOKENS, dtype=torch.bool)
-    return _flops(model, tokens, mask, regions, torch.ones(1, dtype=torch.bool))
+    return _flops(model, Batch(tokens, mask, regions, torch.ones(1, dtype=torch.bool)))
 
 
 def _tower_seconds(inputs: Inputs, encoders: Encoders) -> dict[str, float]:

@@ -40,7 +40,7 @@ class Backend:
 
     def __post_init__(self) -> None:
         if self.name not in PRECISIONS:
-            raise CovlaError(f"backend: {self.name!r} is not one of {', '.join(PRECISIONS)}")
+            raise CovlaError(f"engine: {self.name!r} is not one of {', '.join(PRECISIONS)}")
         allowed = PRECISIONS[self.name]
         if self.precision not in allowed:
             raise CovlaError(
@@ -76,7 +76,7 @@ class Backend:
             said = read_object(path)
             return cls(said["engine"], said["precision"])
         except (KeyError, TypeError) as error:
-            raise CovlaError(f"{path} does not say backend and precision: {error!r}") from error
+            raise CovlaError(f"{path} does not say engine and precision: {error!r}") from error
 
     def as_dict(self) -> dict[str, str]:
         """Plain data, for JSON."""

@@ -33,7 +33,7 @@ def gathered(
         patch.setattr(inputs, "CONDITIONS", CONDITIONS)
         found, *_ = gather(
             posts, choose(("covla",), SHORT), "base", taxonomy, study_settings,
-            tmp_path_factory.mktemp("work"), noise=True, teacher="none", copies=1,
+            tmp_path_factory.mktemp("work"), noise=True, teacher=NO_TEACHER, copies=1,
             unlabelled=None, progress=lambda *_: None,
         )  # fmt: skip
     return found
@@ -61,7 +61,7 @@ def test_a_row_says_what_its_model_says_of_whole_features(gathered: Inputs) -> N
     ]:
         part = PreparedDataset(judged.posts, items, judged.labels, 0)
         whole = make_examples(part, model.config, None, gathered.features(items))
-        assert whole[0].said is None  # the label nodes are asked by the model itself
+        assert whole[0].label_logits is None  # the label nodes are asked by the model itself
         np.testing.assert_allclose(said, answers(model, whole)[0], atol=0.02)
     assert outcome.conditions == list(gathered.noisy)
     gone = outcome.noisy_gate[:2] if outcome.noisy_gate is not None else None

@@ -24,11 +24,12 @@ Checkpoint = Callable[[str], Path]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from covla.labels import load_taxonomy
+from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.posts.dataset import from_folder
-from covla.training.teachers import ask
+from covla.training.teachers import embeddings as ask
 from covla.training.teachers.distil import teach
+from covla.training.teachers.resolve import resolve
 
 posts, checkpoint, state = sys.argv[1:]
 ask.KEEP_SECONDS = 0
@@ -43,7 +44,7 @@ def dies(*args):
 ask._read = dies
 settings = Settings(state=state, device="cpu")
 rows = from_folder(Path(posts), "train", settings, unlabelled=None)
-teach(rows, checkpoint, "base", load_taxonomy(), settings, batch=2)
+teach(rows, resolve(checkpoint), "base", load_taxonomy(), settings, batch=2)
 """
 
 
