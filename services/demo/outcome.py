@@ -10,9 +10,11 @@ from kafka import TopicPartition
 from covla.errors import PostError, ServiceUnavailable
 from covla.kafka import clients, dead_letters
 from covla.kafka.records import content
+from covla.posts.folder import FolderPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.waiting import wait_until
+from services import publish
 
 
 class Outcome:
@@ -20,6 +22,7 @@ class Outcome:
 
     def __init__(self, settings: Settings) -> None:
         topics = clients.ensure_topics(settings)
+        self._settings = settings
         self._topics = topics
         self._consumer = clients.consumer(settings, group=None)
         partitions = [
@@ -86,6 +89,31 @@ class Outcome:
         # Without a pause: `read` waits for records.
         wait_until(missing, not_, timeout=timeout, every=0, error=late)
         return {post_id: self.predictions[post_id] for post_id in wanted}
+
+    def wait_for_version(
+        self, version: str, probe: FolderPost, *, timeout: float, alive: Callable[[], None]
+    ) -> None:
+        """Publish `probe`, a post that was predicted before, until the stream worker's prediction
+        of it is by this version: the worker follows the champion by a clock of its own.
+
+        Raises:
+            ServiceUnavailable: none is after `timeout` seconds.
+        """
+
+        def newest() -> str:
+            publish.publish([probe], self._settings, labels=False)
+            alive()
+            self.read()
+            return self.predictions[probe.post.post_id].model_version
+
+        def late(last: str) -> ServiceUnavailable:
+            return ServiceUnavailable(
+                f"the stream worker predicts with version {last} after {timeout:.0f} s, "
+                f"and version {version} is champion",
+                hint="The log of the stream worker says why: STATE/logs/stream.log",
+            )
+
+        wait_until(newest, version.__eq__, timeout=timeout, error=late)
 
     def close(self) -> None:
         """Leave Kafka."""

@@ -88,7 +88,7 @@ class Demo:
             self._ingested()
         self._retrain(starting, outcome)
         with steps.step("The champion predicts posts whose content it has never seen"):
-            self._wait_for_swap()
+            self._wait_for_swap(outcome)
             self._publish("after")
             self.result["accuracy_after"] = self._accuracy("after", outcome)
             steps.log(f"accuracy after the retrain {self.result['accuracy_after']:.3f}")
@@ -238,10 +238,12 @@ class Demo:
         none = "no run of retrain_covla followed: was no drift found?"
         return wait_until(new, timeout=WAIT_SECONDS, error=lambda _: ServiceUnavailable(none))[0]
 
-    def _wait_for_swap(self) -> None:
+    def _wait_for_swap(self, outcome: Outcome) -> None:
+        """Wait until REST and the stream worker serve the champion: each looks by its own clock."""
         address = local.pages(self.settings)["rest"]
         wanted = self.result["champion_after"]
-        body = self.phases["live"].posts[0].post.to_json()
+        probe = self.phases["live"].posts[0]
+        body = probe.post.to_json()
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
             wait_until(
                 lambda: client.post("/predict", content=body, headers=JSON).json(),
@@ -249,6 +251,10 @@ class Demo:
                 timeout=WAIT_SECONDS,
                 error=lambda _: ServiceUnavailable(f"REST does not serve version {wanted}"),
             )
+
+        outcome.wait_for_version(
+            wanted, probe, timeout=WAIT_SECONDS, alive=lambda: self._alive("stream")
+        )
 
     def _count(self, outcome: Outcome) -> None:
         expected = {item.post.post_id for phase in self.phases.values() for item in phase.posts}

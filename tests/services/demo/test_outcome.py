@@ -6,6 +6,8 @@ import pytest
 
 from covla.errors import ServiceUnavailable
 from covla.kafka import clients, dead_letters
+from covla.posts.folder import FolderPost
+from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from services.demo.outcome import Outcome, wait_for_group
@@ -14,11 +16,11 @@ from tests.faults.wire import Wire, send
 pytestmark = pytest.mark.slow
 
 
-def _prediction(post_id: str) -> bytes:
+def _prediction(post_id: str, version: str = "1") -> bytes:
     return Prediction(
-        prediction_id=Prediction.id_for(post_id, "1"), post_id=post_id, label="home",
+        prediction_id=Prediction.id_for(post_id, version), post_id=post_id, label="home",
         probabilities={"home": 1.0}, gate=1.0, modalities=["text"], quality={}, flags=[],
-        model_version="1", predicted_at=datetime.now(UTC), latency_ms=1.0,
+        model_version=version, predicted_at=datetime.now(UTC), latency_ms=1.0,
     ).to_json()  # fmt: skip
 
 
@@ -68,6 +70,29 @@ def test_predictions_are_waited_for_while_their_worker_lives(settings: Settings)
 
     with pytest.raises(ServiceUnavailable, match="ended"):
         outcome.wait_for(["c"], timeout=60, alive=dead)
+    outcome.close()
+
+
+def test_a_version_is_waited_for_until_the_stream_predicts_with_it(settings: Settings) -> None:
+    topics = clients.ensure_topics(settings)
+    outcome = Outcome(settings)
+    post = SocialPost(post_id="a", text="a cup of tea", created_at=datetime.now(UTC))
+    probe = FolderPost(post, "home", None, None)
+    send(settings, topics.predictions, [Wire(_prediction("a"))])
+    outcome.wait_for(["a"], timeout=60, alive=lambda: None)
+    with pytest.raises(ServiceUnavailable, match="version 1 after 2 s, and version 2 is champion"):
+        outcome.wait_for_version("2", probe, timeout=2, alive=lambda: None)
+    looks = 0
+
+    def alive() -> None:
+        nonlocal looks
+        looks += 1
+        version = "2" if looks > 1 else "1"  # the worker has swapped by its second look
+        send(settings, topics.predictions, [Wire(_prediction("a", version))])
+
+    outcome.wait_for_version("2", probe, timeout=60, alive=alive)
+    assert looks >= 2
+    assert outcome.predictions["a"].model_version == "2"
     outcome.close()
 
 
