@@ -17,7 +17,7 @@ import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
 from bench import arguments, report
-from covla.cli.output import say
+from covla.cli.output import log
 from covla.evaluation.study.statistics import Bootstrap, difference
 from covla.metrics import ece
 from covla.model.encoders import Encoders
@@ -88,7 +88,7 @@ def main() -> None:
     folds = folds_of(data.labels, groups, args.folds)
     said = torch.zeros(len(plans), len(data.posts), len(taxonomy.names))
     for fold in range(args.folds):
-        say(f"fold {fold + 1} of {args.folds}")
+        log(f"fold {fold + 1} of {args.folds}")
         held = (folds == fold).tolist()
         # A post without a label that repeats a judged one teaches no fold that it is judged in.
         copied = {group for group, out in zip(groups, held, strict=True) if out}

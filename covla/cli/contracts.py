@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from covla.cli.options import json_option
-from covla.cli.output import result
+from covla.cli.output import print_result
 
 
 @click.command()
@@ -15,4 +15,4 @@ def contracts(out: Path, as_json: bool) -> None:
     """Write the JSON Schemas of the wire contracts."""
     from covla.schemas.json_schema import write
 
-    result({"written": [str(path) for path in write(out)]}, as_json=as_json)
+    print_result({"written": [str(path) for path in write(out)]}, as_json=as_json)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from covla.cli.options import json_option
-from covla.cli.output import result, say
+from covla.cli.output import log, print_result
 
 
 @click.command()
@@ -45,12 +45,12 @@ def demo(posts: Path | None, preset: str, scale: float, leave: bool, as_json: bo
         if not as_json:
             show(outcome, local.pages(settings))
         if leave or as_json:
-            result(outcome, as_json=as_json)
+            print_result(outcome, as_json=as_json)
             return
-        say("Everything stays up. Ctrl-C stops it.")
+        log("Everything stays up. Ctrl-C stops it.")
         wait_for_interrupt()
     finally:
-        local.down(settings, say=say)
+        local.down(settings, say=log)
 
 
 def wait_for_interrupt() -> None:
@@ -59,4 +59,4 @@ def wait_for_interrupt() -> None:
         while True:
             signal.pause()
     except KeyboardInterrupt:
-        say("")
+        log("")

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from covla.cli.options import json_option, window_option
-from covla.cli.output import result, say
+from covla.cli.output import log, print_result
 
 
 @click.command()
@@ -49,12 +49,12 @@ def drift(
         except ServiceUnavailable:
             if alert:
                 raise
-            say("drift: no Kafka broker is known, so no alert will be sent")
+            log("drift: no Kafka broker is known, so no alert will be sent")
     version, known = reference_rows(reference, settings)
     rows = window_rows(window, settings)
     from monitoring.watch import watch
 
-    found = watch(window, rows, version, known, settings, say=say)
+    found = watch(window, rows, version, known, settings, say=log)
     found["alert_id"] = None
     if found["drift"] and alert:
         from monitoring.alerts import drift_alert, send
@@ -66,6 +66,6 @@ def drift(
         *("window", "reference", "drift", "drift_modality", "scores", "untested"),
         *("report", "alert_id"),
     )
-    result(found if as_json else {name: found[name] for name in shown}, as_json=as_json)
+    print_result(found if as_json else {name: found[name] for name in shown}, as_json=as_json)
     if found["drift"] and fail_on_drift:
         ctx.exit(4)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from covla.cli.options import json_option
-from covla.cli.output import result
+from covla.cli.output import print_result
 
 if TYPE_CHECKING:
     from covla.schemas.post import SocialPost
@@ -73,7 +73,7 @@ def explain(post: str, post_id: str | None, ref: str, out: Path, as_json: bool) 
     if not as_json:
         done["influences"] = ", ".join(f"{p.name} {p.change:+.4f}" for p in why.influences)
         done["notes"] = " ".join(why.notes)
-    result(done, as_json=as_json)
+    print_result(done, as_json=as_json)
 
 
 def _read(source: str, post_id: str | None, settings: "Settings") -> "SocialPost":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from covla.cli.options import json_option, source_options
-from covla.cli.output import progress_bar, result, say
+from covla.cli.output import log, print_result, progress_bar
 
 if TYPE_CHECKING:
     from covla.cli.posts_source import PostsSource
@@ -63,9 +63,9 @@ def export(
     if register:
         done["version"] = Registry(settings).register(Path(done["folder"]))
     if not as_json:
-        say(Path(done["report"]).read_text())
+        log(Path(done["report"]).read_text())
         done.pop("parity")
-    result(done, as_json=as_json)
+    print_result(done, as_json=as_json)
 
 
 def posts_for(source: "PostsSource", calibration_split: str, settings: "Settings") -> "Posts":

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from covla.cli.options import json_option, window_option
-from covla.cli.output import result, say
+from covla.cli.output import log, print_result
 
 
 @click.command()
@@ -39,9 +39,9 @@ def ingest(
         metrics.health.serve(get_settings().host, metrics_port)
     worker = Ingest(get_settings(), metrics=metrics)
     with stopping_on_signal(worker):
-        say("ingest: waiting for messages")
+        log("ingest: waiting for messages")
         totals = worker.run(until_idle=until_idle, maximum=maximum)
-    result(totals.result(), as_json=as_json)
+    print_result(totals.result(), as_json=as_json)
 
 
 @click.command()
@@ -60,8 +60,8 @@ def validate(ctx: click.Context, window: Any, as_json: bool) -> None:
     if not as_json:
         for row in verdict["expectations"]:
             mark = "ok" if row["ok"] else "NO"
-            say(f"{mark}  {row['column']}: {row['expectation']}  {row['unexpected'] or ''}")
-    result(
+            log(f"{mark}  {row['column']}: {row['expectation']}  {row['unexpected'] or ''}")
+    print_result(
         verdict if as_json else {k: v for k, v in verdict.items() if k != "expectations"},
         as_json=as_json,
     )
@@ -84,7 +84,9 @@ def apply(as_json: bool) -> None:
     settings = get_settings()
     store = write(settings, settings.state.absolute() / "feast")
     views = sorted(view.name for view in store.list_feature_views())
-    result({"registry": str(store.config.registry.path), "feature_views": views}, as_json=as_json)
+    print_result(
+        {"registry": str(store.config.registry.path), "feature_views": views}, as_json=as_json
+    )
 
 
 @features.command("training-set")
@@ -97,7 +99,7 @@ def training_set(window: Any, as_of: str | None, out: str, as_json: bool) -> Non
     from covla.settings import get_settings
     from features.export import export
 
-    result(export(window, get_settings(), out, as_of), as_json=as_json)
+    print_result(export(window, get_settings(), out, as_of), as_json=as_json)
 
 
 @features.command()
@@ -107,7 +109,7 @@ def rebuild(as_json: bool) -> None:
     from covla.settings import get_settings
     from features.rebuild import rebuild as run
 
-    result(run(get_settings()), as_json=as_json)
+    print_result(run(get_settings()), as_json=as_json)
 
 
 @features.command()
@@ -118,7 +120,7 @@ def compact(window: Any, as_json: bool) -> None:
     from covla.settings import get_settings
     from features.lake import Lake
 
-    result(Lake(get_settings()).compact(window), as_json=as_json)
+    print_result(Lake(get_settings()).compact(window), as_json=as_json)
 
 
 @features.command()
@@ -136,7 +138,7 @@ def get(post_id: str, as_json: bool) -> None:
             f"post_id: nothing is known online of {post_id!r}",
             hint="Ingest it, or fill the online store with `covla features rebuild`",
         )
-    result(found, as_json=as_json)
+    print_result(found, as_json=as_json)
 
 
 @features.command()
@@ -152,4 +154,4 @@ def expire(as_json: bool) -> None:
     settings = get_settings()
     before = now() - timedelta(days=settings.blob_retention_days)
     gone = BlobStore(settings).expire(before)
-    result({"before": before.isoformat(), "files_deleted": gone}, as_json=as_json)
+    print_result({"before": before.isoformat(), "files_deleted": gone}, as_json=as_json)

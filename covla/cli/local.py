@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from covla.cli.options import json_option
-from covla.cli.output import result, say
+from covla.cli.output import log, print_result
 
 if TYPE_CHECKING:
     from covla.settings import Settings
@@ -61,8 +61,8 @@ def up(
     chosen = list(parts) or local.default_parts(settings)
     if airflow and "airflow" not in chosen:
         chosen.append("airflow")
-    started = local.up(settings, chosen, say=say)
-    result({process.name: process.address for process in started}, as_json=as_json)
+    started = local.up(settings, chosen, say=log)
+    print_result({process.name: process.address for process in started}, as_json=as_json)
 
 
 def _like_compose(
@@ -82,7 +82,7 @@ def _like_compose(
         profiles=profiles,
         scale=numbers,
         free_ports=free_ports,
-        say=say,
+        say=log,
     )
 
 
@@ -106,8 +106,8 @@ def down(as_json: bool) -> None:
     from covla.settings import get_settings
     from services.stack import local
 
-    stopped = local.down(get_settings(), say=say)
-    result({"stopped": stopped}, as_json=as_json)
+    stopped = local.down(get_settings(), say=log)
+    print_result({"stopped": stopped}, as_json=as_json)
 
 
 @click.command()
@@ -121,14 +121,14 @@ def status(as_json: bool) -> None:
 
     states = local.status(get_settings()) + rehearsal.states(get_settings())
     if as_json:
-        result({state["name"]: state for state in states}, as_json=True)
+        print_result({state["name"]: state for state in states}, as_json=True)
     elif states:
-        result(
+        print_result(
             {state["name"]: f"{_health(state)}  {state['address']}" for state in states},
             as_json=False,
         )
     else:
-        say("nothing runs; start services with `covla up`")
+        log("nothing runs; start services with `covla up`")
     if ill := [f"{state['name']} is {_health(state)}" for state in states if not state["healthy"]]:
         raise ServiceUnavailable(", ".join(ill), hint="Start it again with `covla up`")
 
@@ -145,7 +145,7 @@ def ready(url: str, part: str | None, as_json: bool) -> None:
     from services.ready import ready as ask
 
     answer = ask(url, part)[:500]
-    result({"ready": True, "answer": answer}, as_json=as_json)
+    print_result({"ready": True, "answer": answer}, as_json=as_json)
 
 
 @click.command()
@@ -155,7 +155,7 @@ def ui(as_json: bool) -> None:
     from covla.settings import get_settings
     from services.stack import local
 
-    result(local.pages(get_settings()), as_json=as_json)
+    print_result(local.pages(get_settings()), as_json=as_json)
 
 
 def _health(state: dict[str, object]) -> str:

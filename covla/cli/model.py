@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from covla.cli.options import json_option, posts_option, source_options
-from covla.cli.output import progress_bar, result, say
+from covla.cli.output import log, print_result, progress_bar
 
 if TYPE_CHECKING:
     from covla.cli.posts_source import PostsSource
@@ -42,7 +42,7 @@ def promote(
     if source is not None:
         done |= {"posts_folder": str(source.folder)} if source.folder else source.about
     shown = done if as_json else {k: v for k, v in done.items() if k not in {"checks", "rules"}}
-    result(shown, as_json=as_json)
+    print_result(shown, as_json=as_json)
     if not done["promoted"]:
         reasons = "; ".join(done["reasons"])
         raise Refused(
@@ -59,7 +59,7 @@ def rollback(as_json: bool) -> None:
     from covla.settings import get_settings
 
     done = Registry(get_settings()).rollback()
-    result(done._asdict(), as_json=as_json)
+    print_result(done._asdict(), as_json=as_json)
 
 
 @click.command()
@@ -71,9 +71,9 @@ def releases(as_json: bool) -> None:
 
     rows = Registry(get_settings()).releases()
     if as_json:
-        result({"releases": rows}, as_json=True)
+        print_result({"releases": rows}, as_json=True)
     elif not rows:
-        say("no version yet; train one with `covla train`, then `covla promote FOLDER`")
+        log("no version yet; train one with `covla train`, then `covla promote FOLDER`")
     else:
         _table(rows)
 
@@ -149,10 +149,10 @@ def predict(ref: str, posts: Path | None, split: str, as_json: bool) -> None:
                 first = orjson.loads(line)
             progress(1)
     sys.stdout.flush()
-    say(f"{counts[True]} predicted, {counts[False]} refused, by version {predictor.version}")
+    log(f"{counts[True]} predicted, {counts[False]} refused, by version {predictor.version}")
     if as_json:
         done = {"predicted": counts[True], "refused": counts[False], "version": predictor.version}
-        result(done, as_json=True)
+        print_result(done, as_json=True)
     if not sum(counts.values()):
         raise CovlaError("no post could be predicted: there is no line", hint="Give posts on stdin")
     if counts[False] > counts[True]:

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 
-def say(message: str) -> None:
+def log(message: str) -> None:
     """A line for the person at the terminal; stdout stays free for the result."""
     click.echo(message, err=True)
 
 
-def result(value: dict[str, Any], *, as_json: bool) -> None:
+def print_result(value: dict[str, Any], *, as_json: bool) -> None:
     """End a command: JSON with --json, otherwise the same fields as a short list and tables."""
     if as_json:
         import orjson

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from covla.cli.output import say
+from covla.cli.output import log
 from covla.errors import TooFew
 from covla.posts.dataset import folder_split, from_folder
 from covla.posts.folder import Reading
@@ -63,7 +63,7 @@ class PostsSource:
                 self.folder, self.split, settings, unlabelled=unlabelled, reading=reading
             )
             if str(reading):
-                say(f"{self.folder}: {reading}")
+                log(f"{self.folder}: {reading}")
             return posts, self.about | reading.as_dict()
         posts = self._window_posts(settings)
         others = [row for row in posts if row.label is None]

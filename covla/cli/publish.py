@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from covla.cli.options import TimeRangeType, json_option, window_option
-from covla.cli.output import result, say
+from covla.cli.output import log, print_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,7 +109,7 @@ def publish(
             limit=limit,
         )
         if str(reading):
-            say(f"{folder}: {reading}")
+            log(f"{folder}: {reading}")
         again = read_folder(folder, split=split, settings=settings, reading=Reading())
         items = islice(again, total)
         if restamp:
@@ -130,7 +130,7 @@ def publish(
     if folder is not None:
         counts = reading.as_dict()
         sent |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
-    result(sent, as_json=as_json)
+    print_result(sent, as_json=as_json)
 
 
 @click.command()
@@ -174,4 +174,4 @@ def synthesize(
     items = with_splits(made, unlabelled)
     write_folder(out, items)
     splits = Counter(item.split for item, _ in items)
-    result({"folder": str(out), "posts": posts, "splits": dict(splits)}, as_json=as_json)
+    print_result({"folder": str(out), "posts": posts, "splits": dict(splits)}, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from covla.cli.options import json_option
-from covla.cli.output import result, say
+from covla.cli.output import log, print_result
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -42,8 +42,8 @@ def sheet(posts: Path, split: str, n: int, seed: int, out: Path, as_json: bool) 
 
     settings = get_settings()
     done = write_sheet(posts, split, n, seed, out, load_taxonomy(settings=settings), settings)
-    say(f"give {done['raters']} to at least two raters; keep {done['key']} to yourself")
-    result(done, as_json=as_json)
+    log(f"give {done['raters']} to at least two raters; keep {done['key']} to yourself")
+    print_result(done, as_json=as_json)
 
 
 @rate.command()
@@ -70,7 +70,7 @@ def score(
 
     done = score_sheets(sheets, key, predictions)
     if as_json:
-        result(done, as_json=True)
+        print_result(done, as_json=True)
     else:
         _show(done)
 
@@ -80,7 +80,7 @@ def _show(done: dict[str, Any]) -> None:
 
     interval = done["alpha_interval"]
     spread = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
-    result(
+    print_result(
         {
             "posts": done["posts"],
             "alpha": _number(done["alpha"]) + spread,

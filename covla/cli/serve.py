@@ -3,7 +3,7 @@
 import click
 
 from covla.cli.options import json_option
-from covla.cli.output import result, say
+from covla.cli.output import log, print_result
 
 _model = click.option(
     "--model",
@@ -33,13 +33,13 @@ def serve(model: str, wait: bool, host: str | None, port: int | None, as_json: b
     settings = get_settings()
 
     def ready(address: str, version: str) -> None:
-        result({"address": address, "model_version": version}, as_json=as_json)
+        print_result({"address": address, "model_version": version}, as_json=as_json)
 
     if wait and model == "champion":
         from services.model_provider import wait_for_champion
 
-        wait_for_champion(settings, say)
-    say(f"loading model {model}")
+        wait_for_champion(settings, log)
+    log(f"loading model {model}")
     rest.serve(
         settings,
         model,
@@ -47,7 +47,7 @@ def serve(model: str, wait: bool, host: str | None, port: int | None, as_json: b
         port=settings.rest_port if port is None else port,
         ready=ready,
     )
-    say("stopped")
+    log("stopped")
 
 
 @click.command()
@@ -92,9 +92,9 @@ def stream(
         limit=limit,
         metrics_port=metrics_port,
         wait=wait,
-        say=say,
+        say=log,
     )
-    result(done.as_dict(), as_json=as_json)
+    print_result(done.as_dict(), as_json=as_json)
 
 
 @click.group()
@@ -114,10 +114,10 @@ def dlq_ls(error_class: str | None, limit: int, as_json: bool) -> None:
     found = letters.entries(get_settings(), error_class=error_class)
     rows = [entry.row() for entry in found[::-1][:limit]]
     if as_json:
-        result({"total": len(found), "dead_letters": rows}, as_json=True)
+        print_result({"total": len(found), "dead_letters": rows}, as_json=True)
         return
     letters.show_table(rows)
-    say(f"{len(rows)} of {len(found)} dead letters")
+    log(f"{len(rows)} of {len(found)} dead letters")
 
 
 @dlq.command("show")
@@ -128,7 +128,7 @@ def dlq_show(entry: str, as_json: bool) -> None:
     from covla.settings import get_settings
     from services import dlq as letters
 
-    result(letters.find(get_settings(), entry).full(), as_json=as_json)
+    print_result(letters.find(get_settings(), entry).full(), as_json=as_json)
 
 
 @dlq.command("replay")
@@ -151,4 +151,4 @@ def dlq_replay(error_class: str | None, limit: int | None, dry_run: bool, as_jso
     if dry_run and not as_json:
         letters.show_table([entry.row() for entry in chosen])
     sent = 0 if dry_run else letters.replay(settings, chosen)
-    result({"replayable": len(chosen), "replayed": sent}, as_json=as_json)
+    print_result({"replayable": len(chosen), "replayed": sent}, as_json=as_json)

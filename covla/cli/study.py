@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from covla.cli.options import json_option, posts_option
-from covla.cli.output import bars, result, say
+from covla.cli.output import bars, log, print_result
 from covla.cli.train import unlabelled_option
 
 
@@ -84,8 +84,8 @@ def study(
     common = SharedConfig(preset, resolve(teacher, settings), recipe)
     with bars() as progress:
         done = run(posts, out, ask, common, settings, jobs=jobs, progress=progress)
-    say(f"{done['folder']} {'was there' if done['there'] else 'is done'}: {done['rows']} rows")
-    result(done, as_json=as_json)
+    log(f"{done['folder']} {'was there' if done['there'] else 'is done'}: {done['rows']} rows")
+    print_result(done, as_json=as_json)
 
 
 @study.command()
@@ -101,4 +101,4 @@ def card(folder: Path, out: Path | None, as_json: bool) -> None:
         click.echo(model_card(folder, Path.cwd()), nl=False)
         return
     write_bytes_aside(out, model_card(folder, out.parent).encode())
-    result({"card": str(out.absolute()), "folder": str(folder.absolute())}, as_json=as_json)
+    print_result({"card": str(out.absolute()), "folder": str(folder.absolute())}, as_json=as_json)

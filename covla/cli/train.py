@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from covla.cli.options import json_option, source_options
-from covla.cli.output import bars, result, say
+from covla.cli.output import bars, log, print_result
 
 if TYPE_CHECKING:
     from covla.cli.posts_source import PostsSource
@@ -127,11 +127,11 @@ def train(
             rows, plan, folder, taxonomy, settings, about=about, resume=resume,
             progress=progress, callbacks=tracker(settings),
         )  # fmt: skip
-    say(
+    log(
         f"{done['folder']}: {done['posts']} posts and {done['holdout']} held out, in "
         f"{done['groups']} groups by content, {done['repeats']} repeats; {done['seconds']} s"
     )
-    result(done, as_json=as_json)
+    print_result(done, as_json=as_json)
 
 
 def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def teach(
     seconds = round(time.monotonic() - started, 1)
     width = len(next(iter(vectors.values()), ()))
     told = {"vectors": len(vectors), "silent": len(rows) - len(vectors), "width": width}
-    result(told | {"teacher_id": name, **about, "seconds": seconds}, as_json=as_json)
+    print_result(told | {"teacher_id": name, **about, "seconds": seconds}, as_json=as_json)
 
 
 @click.command()
@@ -231,13 +231,13 @@ def evaluate(
     reading = Reading()
     rows = [row for row in source.posts(settings, reading=reading) if row.label is not None]
     if str(reading):
-        say(f"{source.folder}: {reading}")
+        log(f"{source.folder}: {reading}")
     if not rows:
         raise TooFew("no labelled post to score on", hint="Give another --split or --window")
     found = judge(rows, ref, settings, modality=modality, noise=kind, level=level, seed=seed)
     if repeats := found["repeats_of_training"]:
-        say(f"{repeats} of the posts share their content with what the model trained on")
+        log(f"{repeats} of the posts share their content with what the model trained on")
     if source.folder is not None:
         counts = reading.as_dict()
         found |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
-    result(found, as_json=as_json)
+    print_result(found, as_json=as_json)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from covla.cli.output import result
+from covla.cli.output import print_result
 
 
 def test_a_result_is_a_list_and_tables_for_people_and_one_line_of_json(
@@ -13,7 +13,7 @@ def test_a_result_is_a_list_and_tables_for_people_and_one_line_of_json(
         "per_label": {"beach": {"f1": 0.25, "n": 3}, "gym": {"f1": 1.0}},
         "ms": {"p50": 1.0, "p99": 2.5},
     }
-    result(value, as_json=False)
+    print_result(value, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "accuracy  0.5000",
         "ms        p50 1.0000, p99 2.5000",
@@ -22,6 +22,6 @@ def test_a_result_is_a_list_and_tables_for_people_and_one_line_of_json(
         "beach      0.2500  3",
         "gym        1.0000   ",
     ]
-    result(value, as_json=True)
+    print_result(value, as_json=True)
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith('{"accuracy":0.5,')
