@@ -2,21 +2,18 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Literal
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.kafka import dead_letters
 from covla.kafka.clients import Topics
 from covla.kafka.dead_letters import DeadLetter, Record
-from covla.kafka.records import content
 from covla.posts.image_store import DERIVATIVE_PIXELS, BlobStore
 from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.taxonomy import Taxonomy
 from covla.schemas.label import PostLabel, parse_label
-from covla.schemas.post import parse_post
+from covla.schemas.post import SocialPost, parse_post
 from covla.settings import Settings
 
-Stage = Literal["parse", "decode", "label"]
 log = logging.getLogger(__name__)
 
 
@@ -53,28 +50,24 @@ class Reader:
             ServiceUnavailable: the blob store failed, which is no fault of the record.
             MemoryError: nor is this.
         """
-        stage: list[Stage] = ["parse"]
+        stage = "label" if record.topic == self.topics.labels else "decode"
         try:
-            return self._read(record, stage)
+            if stage == "label":
+                label = dead_letters.parse_record(record, parse_label, self.settings)
+                return label if isinstance(label, DeadLetter) else self._label(record, label)
+            post = dead_letters.parse_record(record, parse_post, self.settings)
+            return post if isinstance(post, DeadLetter) else self._post(record, post)
         except PostError as error:
-            return dead_letters.make(record, error, stage=stage[-1])
+            return dead_letters.make(record, error, stage=stage)
         except (CovlaError, MemoryError):
             raise
         except OSError as error:
             raise ServiceUnavailable(f"the blob store does not answer: {error}") from error
         except Exception as error:  # noqa: BLE001  # one record must not stop its partition
             log.warning("a record cannot be read: %r", error)
-            return dead_letters.make(record, error, stage=stage[-1])
+            return dead_letters.make(record, error, stage=stage)
 
-    def _read(self, record: Record, stage: list[Stage]) -> Post | Label:
-        raw = content(record)
-        if record.topic == self.topics.labels:
-            label = parse_label(raw, self.settings)
-            stage.append("label")
-            self._check(label)
-            return Label(record, label)
-        post = parse_post(raw, self.settings)
-        stage.append("decode")
+    def _post(self, record: Record, post: SocialPost) -> Post:
         prepared = prepare(post, self.settings, self.blobs)
         uri = None
         if prepared.image_bytes is not None and prepared.image is not None:
@@ -83,8 +76,9 @@ class Reader:
             uri = self.blobs.put(prepared.image_bytes, None if small else prepared.image)
         return Post(record, prepared, uri)
 
-    def _check(self, label: PostLabel) -> None:
+    def _label(self, record: Record, label: PostLabel) -> Label:
         try:
             self.taxonomy.check(label.label)
         except CovlaError as error:
             raise PostError("label", "unknown_label", str(error)) from None
+        return Label(record, label)

@@ -1,6 +1,5 @@
 """What becomes of a batch of records: a prediction, a dead letter, or a line in a file, each."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,14 +8,11 @@ from kafka.errors import KafkaError
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.kafka.dead_letter_writer import REFUSED, SEND_SECONDS, send
-from covla.kafka.dead_letters import DeadLetter, make
-from covla.kafka.records import content
+from covla.kafka.dead_letters import DeadLetter, make, parse_record
 from covla.schemas.post import SocialPost, parse_post
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from services.model_provider import Model
-
-log = logging.getLogger(__name__)
 
 
 def results_of(
@@ -33,15 +29,11 @@ def results_of(
     results: list[Prediction | DeadLetter | None] = [None] * len(records)
     posts: dict[int, SocialPost] = {}
     for i, record in enumerate(records):
-        try:
-            posts[i] = parse_post(content(record), settings)
-        except PostError as error:
-            results[i] = make(record, error, stage="parse")
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001  # one record must not stop its partition
-            log.warning("a record cannot be parsed: %r", error)
-            results[i] = make(record, error, stage="parse")
+        parsed = parse_record(record, parse_post, settings)
+        if isinstance(parsed, DeadLetter):
+            results[i] = parsed
+        else:
+            posts[i] = parsed
     for i, answer in zip(posts, _answers(model, list(posts.values())), strict=True):
         if isinstance(answer, Prediction):
             results[i] = answer

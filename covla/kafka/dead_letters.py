@@ -1,12 +1,14 @@
 """Dead letters: the original bytes untouched, and headers that say what happened and where."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from covla import __version__
 from covla.errors import PostError
-from covla.kafka.records import Unreadable
+from covla.kafka.records import Unreadable, content
+from covla.settings import Settings
 
 # What Kafka adds to a record's key, value and headers, and to the batch of one record.
 _FRAME_BYTES = 200
@@ -15,6 +17,9 @@ _KEY_BYTES = 1000
 _NAME_CHARACTERS = 200
 _COUNT_DIGITS = 10
 MESSAGE_CHARACTERS = 1000
+
+Parsed = TypeVar("Parsed")
+log = logging.getLogger(__name__)
 
 
 class Record(Protocol):
@@ -105,6 +110,26 @@ class DeadLetter:
             values["left-out"] = str(self.left_out)
         # A message may quote a lone surrogate out of the record.
         return [(key, value.encode("utf-8", "backslashreplace")) for key, value in values.items()]
+
+
+def parse_record(
+    record: Record, parser: Callable[[bytes | None, Settings], Parsed], settings: Settings
+) -> Parsed | DeadLetter:
+    """What a consumed record holds, or its dead letter; bad data never raise.
+
+    Args:
+        record: as it was polled.
+        parser: `parse_post` or `parse_label`.
+        settings: limits of posts.
+    """
+    try:
+        return parser(content(record), settings)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  # one record must not stop its partition
+        if not isinstance(error, PostError):
+            log.warning("a record cannot be parsed: %r", error)
+        return make(record, error, stage="parse")
 
 
 def make(record: Record, error: Exception, *, stage: str) -> DeadLetter:

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from covla.errors import PostError
 from covla.kafka import dead_letters
 from covla.kafka.records import Unreadable
+from covla.schemas.label import parse_label
+from covla.schemas.post import SocialPost, parse_post
+from covla.settings import Settings
 
 
 @dataclass
@@ -30,6 +33,34 @@ def test_round_trip(key: bytes | None, value: bytes | None, message: str, offset
     assert (back.key, back.value) == (key, value)
     assert back.identity == ("covla.posts", 2, offset)
     assert (back.error_class, back.error_field, back.stage) == ("too_large", "text", "parse")
+
+
+def test_a_record_is_parsed_or_becomes_a_dead_letter(offline_settings: Settings) -> None:
+    good = b'{"post_id": "a", "created_at": "2026-05-01T00:00:00Z", "text": "x"}'
+    post = dead_letters.parse_record(Record(value=good), parse_post, offline_settings)
+    assert isinstance(post, SocialPost)
+    assert post.post_id == "a"
+
+    def unforeseen(*_: object) -> None:
+        raise RecursionError
+
+    unreadable = Unreadable()
+    unreadable.reason = "its batch cannot be read"
+    for value, parser, error_class in (
+        (b"{bad", parse_post, "not_json"),
+        (None, parse_label, "empty"),
+        (unreadable, parse_post, "unreadable_batch"),
+        (good, unforeseen, "RecursionError"),
+    ):
+        letter = dead_letters.parse_record(Record(value=value), parser, offline_settings)
+        assert isinstance(letter, dead_letters.DeadLetter)
+        assert (letter.error_class, letter.stage) == (error_class, "parse")
+
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        dead_letters.parse_record(Record(value=good), no_memory, offline_settings)
 
 
 def test_an_unforeseen_error_keeps_its_class() -> None:
