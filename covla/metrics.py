@@ -53,13 +53,44 @@ def ece(probabilities: Array, y_true: Array) -> float:
     return sum(one.share * abs(one.confidence - one.accuracy) for one in bins)
 
 
+@dataclass(frozen=True)
+class LabelScores:
+    """Of one label; n posts have it."""
+
+    f1: float
+    precision: float
+    recall: float
+    n: int
+
+
+@dataclass(frozen=True)
+class PairTypeScores:
+    """Of the n posts of one kind of pair."""
+
+    accuracy: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of n posts, as JSON results have them; per_label has the labels that occur."""
+
+    accuracy: float
+    macro_f1: float
+    weighted_f1: float
+    ece: float
+    per_label: dict[str, LabelScores]
+    per_pair_type: dict[str, PairTypeScores]
+    n: int
+
+
 def scores(
     probabilities: Array,
     y_true: Array,
     names: Sequence[str],
     pair_types: Sequence[str | None] | None = None,
-) -> dict[str, Any]:
-    """accuracy, macro_f1, weighted_f1, ece, per_label, per_pair_type and n.
+) -> Scores:
+    """How well `probabilities` fit `y_true`.
 
     Args:
         probabilities: n x C.
@@ -71,26 +102,20 @@ def scores(
     occur = np.union1d(y_true, y_pred)
     columns = precision_recall_fscore_support(y_true, y_pred, labels=occur, zero_division=0)
     kinds = np.array([kind or "" for kind in pair_types or [""] * len(y_true)])
-    return {
-        "accuracy": float(accuracy_score(y_true, y_pred)),
-        "macro_f1": macro_f1(y_true, y_pred),
-        "weighted_f1": float(f1_score(y_true, y_pred, average="weighted", zero_division=0)),
-        "ece": ece(probabilities, y_true),
-        "per_label": {
-            names[label]: {
-                "f1": float(f1),
-                "precision": float(precision),
-                "recall": float(recall),
-                "n": int(n),
-            }
+    return Scores(
+        accuracy=float(accuracy_score(y_true, y_pred)),
+        macro_f1=macro_f1(y_true, y_pred),
+        weighted_f1=float(f1_score(y_true, y_pred, average="weighted", zero_division=0)),
+        ece=ece(probabilities, y_true),
+        per_label={
+            names[label]: LabelScores(float(f1), float(precision), float(recall), int(n))
             for label, precision, recall, f1, n in zip(occur, *columns, strict=True)
         },
-        "per_pair_type": {
-            kind: {
-                "accuracy": float((y_pred == y_true)[kinds == kind].mean()),
-                "n": int((kinds == kind).sum()),
-            }
+        per_pair_type={
+            kind: PairTypeScores(
+                float((y_pred == y_true)[kinds == kind].mean()), int((kinds == kind).sum())
+            )
             for kind in sorted(set(kinds.tolist()) - {""})
         },
-        "n": len(y_true),
-    }
+        n=len(y_true),
+    )

@@ -86,13 +86,8 @@ class Settings(BaseSettings):
         name = str(value.absolute())
         # DuckDB reads a backslash in a pattern as an escape, Airflow replaces $NAME, Evidently
         # expands a star and writes to what stands before two colons.
-        parts = (
-            *(c for c in name if unicodedata.category(c) in {"Cc", "Cs"}),
-            "\\",
-            "$",
-            "*",
-            "::",
-        )
+        controls = (c for c in name if unicodedata.category(c) in {"Cc", "Cs"})
+        parts = (*controls, "\\", "$", "*", "::")
         found = next((part for part in parts if part in name), None)
         if found is not None:
             raise ValueError(f"{name!r} has {found!r} in it, which not every part can work with")

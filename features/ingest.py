@@ -47,10 +47,7 @@ class IngestStats:
         self.posts_per_second = round(self.posts_ingested / seconds, 1) if seconds else 0.0
 
 
-@dataclass
-class _Batch:
-    records: list[Any]
-    decoding: list[Future[Post | Label | DeadLetter]]
+_Decoding = tuple[Any, Future[Post | Label | DeadLetter]]  # a record, and what it will be
 
 
 class Ingest:
@@ -90,12 +87,12 @@ class Ingest:
         self._offsets = Offsets(consumer)
         self._dead_letters = DeadLetterWriter(self.settings, group)
         self._decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
-        self._ahead: _Batch | None = None
+        self._ahead: list[_Decoding] = []
         try:
             self._loop.run(
                 consumer,
                 self._handle,
-                pending=lambda: self._ahead is not None,
+                pending=lambda: bool(self._ahead),
                 when_quiet=self._when_quiet,
                 until_idle=until_idle,
                 limit=maximum,
@@ -120,10 +117,8 @@ class Ingest:
 
     def _handle(self, records: list[Any]) -> None:
         """Begin to decode these records, then store and commit those of the call before."""
-        batch, self._ahead = self._ahead, None
-        if records:
-            decoding = [self._decoders.submit(self.reader.read, record) for record in records]
-            self._ahead = _Batch(records, decoding)
+        batch = self._ahead
+        self._ahead = [(r, self._decoders.submit(self.reader.read, r)) for r in records]
         if batch:
             self._store(batch)
 
@@ -133,8 +128,8 @@ class Ingest:
         except ServiceUnavailable:
             self.sink.forget()  # tried again at the next quiet moment
 
-    def _store(self, batch: _Batch) -> None:
-        decoded = [future.result() for future in batch.decoding]
+    def _store(self, batch: list[_Decoding]) -> None:
+        decoded = [future.result() for _, future in batch]
         dead = [item for item in decoded if isinstance(item, DeadLetter)]
         items = [item for item in decoded if not isinstance(item, DeadLetter)]
         failed = self._failures(items)
@@ -144,7 +139,7 @@ class Ingest:
             failed = [again for item, _ in failed for again in self._failures([item])]
             dead += [dead_letters.make(i.record, e, stage="store") for i, e in failed]
         aside = self._dead_letters.write(dead)
-        self._offsets.commit(batch.records)
+        self._offsets.commit([record for record, _ in batch])
         lost = {id(item) for item, _ in failed}
         posts = sum(isinstance(item, Post) for item in items if id(item) not in lost)
         kinds = {

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
@@ -22,6 +22,22 @@ REPLAYED_FROM = "replayed-from"
 _LAST_MS = 253_402_300_799_000  # the end of the year 9999
 
 
+# As JSON has it, where "class" is a name.
+Row = TypedDict("Row", {
+    "id": str, "when": str, "source": str, "key": str, "class": str, "field": str, "message": str,
+    "stage": str, "replays": int, "bytes": int,
+})  # fmt: skip
+
+
+class FullRow(Row):
+    """A row with the original bytes: as text, and in base64 for a program."""
+
+    code_version: str
+    value: str | None
+    left_out: bool
+    value_base64: str | None
+
+
 @dataclass(frozen=True)
 class Entry:
     """One record of the dead-letter topic."""
@@ -36,13 +52,13 @@ class Entry:
         """PARTITION:OFFSET on the dead-letter topic."""
         return f"{self.partition}:{self.offset}"
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> Row:
         """What a table shows."""
         letter = self.letter
         return {
             "id": self.id,
             "when": self.when.isoformat(timespec="seconds"),
-            "source": ":".join(str(part) for part in letter.identity),
+            "source": letter.place,
             "key": _text(letter.key),
             "class": letter.error_class,
             "field": letter.error_field,
@@ -52,10 +68,11 @@ class Entry:
             "bytes": len(letter.value or b"") if letter.left_out is None else letter.left_out,
         }
 
-    def full(self) -> dict[str, Any]:
-        """Everything, with the original bytes: as text, and in base64 for a program."""
+    def full(self) -> FullRow:
+        """Everything."""
         value = self.letter.value
-        return self.row() | {
+        return {
+            **self.row(),
             "code_version": self.letter.code_version,
             "value": None if value is None else _text(value),
             "left_out": self.letter.left_out is not None,
@@ -125,20 +142,17 @@ def find(settings: Settings, entry_id: str) -> Entry:
     raise CovlaError(f"no dead letter {entry_id!r}", hint="`covla dlq ls` shows their ids")
 
 
-def show_table(rows: Sequence[dict[str, Any]]) -> None:
+def show_table(rows: Sequence[Row]) -> None:
     """Print rows for a person."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = ("id", "when", "source", "class", "field", "stage", "replays", "message")
     for name in columns:
         table.add_column(name, no_wrap=name != "message")
     for row in rows:
-        table.add_row(*(escape(str(row[name])) for name in columns))
+        cells: dict[str, object] = {**row}
+        table.add_row(*(escape(str(cells[name])) for name in columns))
     # A narrow terminal breaks long lines; a table squeezed into it would lose what it says.
     Console(width=max(Console().width, 160)).print(table)
-
-
-def _identity(letter: DeadLetter) -> str:
-    return ":".join(str(part) for part in letter.identity)
 
 
 def _replayed(settings: Settings, chosen: Sequence[Entry]) -> set[str]:
@@ -163,9 +177,8 @@ def replayable(settings: Settings, *, error_class: str | None, limit: int | None
     seen = _replayed(settings, [e for e in chosen if e.letter.source_topic in known])
     unique = []
     for entry in chosen:
-        identity = _identity(entry.letter)
-        if identity not in seen and entry.letter.source_topic in known:
-            seen.add(identity)
+        if entry.letter.place not in seen and entry.letter.source_topic in known:
+            seen.add(entry.letter.place)
             unique.append(entry)
     return unique[:limit]
 
@@ -190,7 +203,7 @@ def replay(settings: Settings, chosen: Sequence[Entry]) -> int:
                 value=entry.letter.value,
                 headers=[
                     ("replays", str(entry.letter.replays + 1).encode()),
-                    (REPLAYED_FROM, _identity(entry.letter).encode()),
+                    (REPLAYED_FROM, entry.letter.place.encode()),
                 ],
             )
             for entry in chosen

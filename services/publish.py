@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +23,15 @@ from covla.times import check_time, now
 
 IN_FLIGHT = 500  # sends that may wait for the broker's answer: bounds memory, hides the round trip
 ANSWER_WITHIN = 30  # seconds, then a send has failed
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the broker acknowledged."""
+
+    posts_published: int
+    labels_published: int
+    seconds: float
 
 
 def restamp(items: Iterable[FolderPost], window: TimeRange, total: int) -> Iterator[FolderPost]:
@@ -56,12 +65,11 @@ def publish(
     labels: bool = True,
     label_delay: timedelta = timedelta(minutes=5),
     source: str = "folder",
-) -> dict[str, Any]:
+) -> Published:
     """Send each post, keyed by post_id, and the label of each labelled one right after it.
 
     A label says `labelled_at` = created_at + `label_delay`, but no time after now, and its
-    `source`. Returns posts_published, labels_published and seconds; both count what the broker
-    acknowledged.
+    `source`.
 
     Raises:
         ServiceUnavailable: no broker answers, or it did not take a message.
@@ -115,11 +123,8 @@ def publish(
     finally:
         with suppress(KafkaError):
             producer.close(timeout=5)
-    return {
-        "posts_published": sent[topics.posts],
-        "labels_published": sent[topics.labels],
-        "seconds": round(time.monotonic() - started, 3),
-    }
+    seconds = round(time.monotonic() - started, 3)
+    return Published(sent[topics.posts], sent[topics.labels], seconds)
 
 
 def validate_all(
@@ -147,7 +152,7 @@ def validate_all(
     return count
 
 
-def shown(items: Iterable[FolderPost], total: int, what: str) -> Iterator[FolderPost]:
+def with_progress(items: Iterable[FolderPost], total: int, what: str) -> Iterator[FolderPost]:
     """Pass the items on, with a progress bar on stderr when that is a terminal."""
     console = Console(stderr=True)
     yield from track(

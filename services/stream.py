@@ -140,7 +140,7 @@ class Worker:
         self._loop = WorkerLoop(self.stats, health, BATCH_POSTS, POLL_MS)
         self.stop = self._loop.stop
         self._current = current
-        self._metrics = metrics
+        self._metrics = metrics or PredictionMetrics(CollectorRegistry())
 
     def run(self, *, until_idle: float | None = None, limit: int | None = None) -> StreamStats:
         """Work until `stop` is set, until no post came for `until_idle` seconds, or until `limit`
@@ -254,16 +254,11 @@ class Worker:
     def _count(self, result: Result) -> None:
         if isinstance(result, Prediction):
             self.stats.predictions += 1
-        elif isinstance(result, SetAside):
-            self.stats.set_aside += 1
-        else:
-            self.stats.dead_letters += 1
-        if self._metrics is None:
-            return
-        if isinstance(result, Prediction):
             self._metrics.serves(result.model_version)
             self._metrics.answered([result])
         elif isinstance(result, SetAside):
+            self.stats.set_aside += 1
             self._metrics.set_aside()
         else:
+            self.stats.dead_letters += 1
             self._metrics.refused(result.error_class)

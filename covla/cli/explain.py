@@ -85,7 +85,7 @@ def _read(source: str, post_id: str | None, settings: "Settings") -> "SocialPost
     from covla.errors import CovlaError, PostError
     from covla.files import reason, without_mark
     from covla.json_lines import UTF8_MARK
-    from covla.posts.folder import parse_line
+    from covla.posts.folder import FolderLine
     from covla.schemas.post import parse_post
 
     if source != "-" and Path(source).is_dir():
@@ -109,7 +109,7 @@ def _read(source: str, post_id: str | None, settings: "Settings") -> "SocialPost
         parse_post(raw, settings)  # refuses it by its size
     raw = without_mark(raw, Path(source))
     try:
-        return parse_line(Path(source).parent, raw, settings).post
+        return FolderLine.parse(raw).folder_post(Path(source).parent, settings).post
     except PostError as error:
         raise CovlaError(f"{source}: {error}") from error
 
@@ -117,7 +117,7 @@ def _read(source: str, post_id: str | None, settings: "Settings") -> "SocialPost
 def _of_folder(folder: Path, post_id: str, settings: "Settings") -> "SocialPost":
     from covla.errors import CovlaError, PostError
     from covla.json_lines import json_lines
-    from covla.posts.folder import parse_line, parse_record
+    from covla.posts.folder import FolderLine
 
     path = folder / "posts.jsonl"
     if not path.is_file():
@@ -125,9 +125,9 @@ def _of_folder(folder: Path, post_id: str, settings: "Settings") -> "SocialPost"
     with path.open("rb") as lines:
         for _, line in json_lines(lines, settings.max_message_bytes, str(path)):
             try:
-                found = not isinstance(line, PostError) and parse_record(line).get("post_id")
+                parsed = None if isinstance(line, PostError) else FolderLine.parse(line)
             except PostError:
                 continue  # another post's trouble
-            if found == post_id and isinstance(line, bytes):
-                return parse_line(folder, line, settings).post
+            if parsed and parsed.fields.get("post_id") == post_id:
+                return parsed.folder_post(folder, settings).post
     raise CovlaError(f"no post {post_id!r} in {path}")

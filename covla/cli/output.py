@@ -1,7 +1,7 @@
 """What a command prints: progress and messages on stderr, its JSON result last on stdout."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ def log(message: str) -> None:
     click.echo(message, err=True)
 
 
-def print_result(value: dict[str, Any], *, as_json: bool) -> None:
+def print_result(value: Mapping[str, Any], *, as_json: bool) -> None:
     """End a command: JSON with --json, otherwise the same fields as a short list and tables."""
     if as_json:
         import orjson

@@ -25,7 +25,7 @@ class PostsSource:
     split: str
 
     @property
-    def about(self) -> dict[str, Any]:
+    def about(self) -> dict[str, str]:
         """Where the posts are from, as results and training.json have it."""
         if self.folder is not None:
             return {"posts_folder": self.folder.resolve().name, "split": self.split}

@@ -1,5 +1,6 @@
 """Commands that publish posts, or write synthetic ones to a folder."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -120,17 +121,18 @@ def publish(
         total = synthetic
         made = iter_posts(total, seed, *window, drift=drift, conflict=conflict)
         items = (item for item, _ in made)
-    sent = sender.publish(
-        sender.shown(items, total, "publish"),
+    published = sender.publish(
+        sender.with_progress(items, total, "publish"),
         settings,
         labels=labels,
         label_delay=timedelta(seconds=label_delay),
         source="synthetic" if folder is None else "folder",
     )
+    result = asdict(published)
     if folder is not None:
         counts = reading.as_dict()
-        sent |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
-    print_result(sent, as_json=as_json)
+        result |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
+    print_result(result, as_json=as_json)
 
 
 @click.command()

@@ -1,6 +1,6 @@
 """Score a model on labelled posts through the Predictor, which is how it serves."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ def judge(
             gates.append(answer.gate)
     if not said:
         raise CovlaError(f"no post to score that has {modality}")
-    found = scores(np.array(said), np.array(truth), predictor.labels, kinds)
+    found = asdict(scores(np.array(said), np.array(truth), predictor.labels, kinds))
     return found | {
         "mean_gate": float(np.mean(gates)),
         "failed": failed,

@@ -9,7 +9,7 @@ import orjson
 from covla.errors import CovlaError, PostError
 from covla.inference.predictor import Predictor
 from covla.json_lines import json_lines
-from covla.posts.folder import folder_lines, parse_record, post_of
+from covla.posts.folder import FolderLine, folder_lines
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
 
@@ -30,7 +30,7 @@ def read_lines(stream: BinaryIO, folder: Path, settings: Settings) -> Iterator[N
         try:
             if isinstance(line, PostError):
                 raise line
-            yield number, post_of(folder, parse_record(line), settings)
+            yield number, FolderLine.parse(line).post(folder, settings)
         except PostError as error:
             yield number, error
 

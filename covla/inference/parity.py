@@ -1,6 +1,7 @@
 """How far an exported model's answers lie from those of the f32 model it was made from."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ def _labelled(
     truth = np.array([model.labels.index(str(rows[i].label)) for i in where])
     temperature = model.head.config.softmax_temperature
     found = [
-        scores(softmax(logits[where] / temperature, axis=1), truth, model.labels)
+        asdict(scores(softmax(logits[where] / temperature, axis=1), truth, model.labels))
         for logits in (ours, theirs)
     ]
     new, old = found

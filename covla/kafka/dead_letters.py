@@ -78,8 +78,7 @@ class DeadLetter:
     def without_value(self) -> "DeadLetter":
         """It names the size and the place of the original instead."""
         size = len(self.value or b"")
-        place = ":".join(str(part) for part in self.identity)
-        note = f"; the value of {size:,} bytes is left out, the original is {place}"
+        note = f"; the value of {size:,} bytes is left out, the original is {self.place}"
         return replace(
             self,
             key=self.key if len(self.key or b"") <= _KEY_BYTES else None,
@@ -92,6 +91,11 @@ class DeadLetter:
     def identity(self) -> tuple[str, int, int]:
         """Where the original lies; the same for a repeat of the same failure."""
         return self.source_topic, self.source_partition, self.source_offset
+
+    @property
+    def place(self) -> str:
+        """TOPIC:PARTITION:OFFSET of the original."""
+        return ":".join(str(part) for part in self.identity)
 
     def headers(self) -> list[tuple[str, bytes]]:
         """The Kafka headers."""
@@ -134,17 +138,20 @@ def parse_record(
 
 def make(record: Record, error: Exception, *, stage: str) -> DeadLetter:
     """The dead letter of a consumed record that failed with `error` at `stage`."""
-    post_error = isinstance(error, PostError)
     unreadable = isinstance(record.value, Unreadable)
+    if isinstance(error, PostError):
+        code, field, message = error.code, error.field, str(error)
+    else:
+        code, field, message = type(error).__name__, "", f"{type(error).__name__}: {error}"
     return DeadLetter(
         key=record.key,
         value=None if unreadable else record.value,
         source_topic=record.topic,
         source_partition=record.partition,
         source_offset=record.offset,
-        error_class=error.code if isinstance(error, PostError) else type(error).__name__,
-        error_field=error.field if isinstance(error, PostError) else "",
-        error_message=str(error) if post_error else f"{type(error).__name__}: {error}",
+        error_class=code,
+        error_field=field,
+        error_message=message,
         stage=stage,
         code_version=__version__,
         replays=_replays(record),

@@ -21,32 +21,10 @@ IMAGE_KINDS = ("gaussian", "blur", "jpeg", "occlusion", "other", "missing")
 
 # Tags that say nothing of a place, as spam and habit put them under any post.
 _TAGS = [
-    "love",
-    "instagood",
-    "photooftheday",
-    "tbt",
-    "picoftheday",
-    "follow",
-    "like4like",
-    "happy",
-    "fashion",
-    "beautiful",
-    "cute",
-    "me",
-    "selfie",
-    "friends",
-    "summer",
-    "art",
-    "repost",
-    "smile",
-    "style",
-    "fun",
-    "amazing",
-    "igers",
-    "life",
-    "vibes",
-    "nofilter",
-]
+    "love", "instagood", "photooftheday", "tbt", "picoftheday", "follow", "like4like", "happy",
+    "fashion", "beautiful", "cute", "me", "selfie", "friends", "summer", "art", "repost", "smile",
+    "style", "fun", "amazing", "igers", "life", "vibes", "nofilter",
+]  # fmt: skip
 
 
 def rng_for(*key: object) -> np.random.Generator:

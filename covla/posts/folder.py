@@ -14,6 +14,7 @@ import orjson
 from covla.errors import CovlaError, PostError
 from covla.files import write_aside
 from covla.json_lines import json_lines
+from covla.schemas.contract import json_object
 from covla.schemas.post import SocialPost
 from covla.settings import Settings, get_settings
 
@@ -82,48 +83,49 @@ def _read_image(folder: Path, value: str, settings: Settings) -> dict[str, str]:
     return {"data": base64.b64encode(content).decode()}
 
 
-def parse_record(line: bytes) -> dict[str, Any]:
-    """The JSON object of a line.
+@dataclass(frozen=True)
+class FolderLine:
+    """One line of a folder's posts.jsonl: a JSON object whose fields are not checked yet."""
 
-    Raises:
-        PostError: it is none.
-    """
-    try:
-        record: Any = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise PostError("message", "not_json", f"is no valid JSON: {error}") from None
-    if not isinstance(record, dict):
-        raise PostError("message", "not_an_object", "expected a JSON object")
-    return record
+    fields: dict[str, Any]
 
+    @classmethod
+    def parse(cls, line: bytes) -> "FolderLine":
+        """
+        Raises:
+            PostError: it is no JSON object.
+        """
+        return cls(json_object(line))
 
-def post_of(folder: Path, record: dict[str, Any], settings: Settings) -> SocialPost:
-    """The post of a line; `image` is a path relative to the folder and inside it, or an object.
+    def post(self, folder: Path, settings: Settings) -> SocialPost:
+        """The post; `image` is a path relative to the folder and inside it, or an object.
 
-    Raises:
-        PostError: it names the field.
-    """
-    if isinstance(record.get("image"), str):
-        record = record | {"image": _read_image(folder, record["image"], settings)}
-    return SocialPost.from_dict(record).check_limits(settings)
+        Raises:
+            PostError: it names the field.
+        """
+        image = self.fields.get("image")
+        read = {"image": _read_image(folder, image, settings)} if isinstance(image, str) else {}
+        return SocialPost.from_dict(self.fields | read).check_limits(settings)
 
+    def own_fields(self) -> dict[str, str | None]:
+        """What only a folder has.
 
-def _own_fields(record: dict[str, Any]) -> dict[str, str | None]:
-    fields = {key: record.get(key) for key in OF_A_FOLDER}
-    for key, value in fields.items():
-        if value is not None and not isinstance(value, str):
-            raise PostError(key, "string_type", "must be a text or null")
-    return fields
+        Raises:
+            PostError: one is no text.
+        """
+        own = {key: self.fields.get(key) for key in OF_A_FOLDER}
+        for key, value in own.items():
+            if value is not None and not isinstance(value, str):
+                raise PostError(key, "string_type", "must be a text or null")
+        return own
 
+    def folder_post(self, folder: Path, settings: Settings) -> FolderPost:
+        """All of it.
 
-def parse_line(folder: Path, line: bytes, settings: Settings) -> FolderPost:
-    """One line of a folder's posts.jsonl.
-
-    Raises:
-        PostError: it names the field.
-    """
-    record = parse_record(line)
-    return FolderPost(post_of(folder, record, settings), **_own_fields(record))
+        Raises:
+            PostError: it names the field.
+        """
+        return FolderPost(self.post(folder, settings), **self.own_fields())
 
 
 def folder_lines(
@@ -149,10 +151,10 @@ def folder_lines(
             try:
                 if isinstance(line, PostError):
                     raise line
-                record = parse_record(line)
-                fields = _own_fields(record)
-                if split is None or fields["split"] == split:
-                    yield number, FolderPost(post_of(Path(folder), record, settings), **fields)
+                parsed = FolderLine.parse(line)
+                own = parsed.own_fields()
+                if split is None or own["split"] == split:
+                    yield number, FolderPost(parsed.post(Path(folder), settings), **own)
             except PostError as error:
                 yield number, error
 
@@ -164,7 +166,7 @@ def has_splits(source: Path, settings: Settings) -> bool:
             if isinstance(line, PostError):
                 continue
             try:
-                if parse_record(line).get("split") is not None:
+                if FolderLine.parse(line).fields.get("split") is not None:
                     return True
             except PostError:
                 continue  # who reads the posts counts it

@@ -8,17 +8,9 @@ from covla import words
 from covla.arrays import Array
 
 TEXT_QUALITY = (
-    "characters",
-    "words",
-    "mean_word_length",
-    "hashtags",
-    "mentions",
-    "urls",
-    "uppercase_share",
-    "digit_share",
-    "non_ascii_share",
-    "unique_word_share",
-)
+    "characters", "words", "mean_word_length", "hashtags", "mentions", "urls",
+    "uppercase_share", "digit_share", "non_ascii_share", "unique_word_share",
+)  # fmt: skip
 IMAGE_QUALITY = ("blur", "brightness", "contrast", "entropy", "noise", "aspect")
 
 # Immerkaer (1996), "Fast noise variance estimation": a Laplacian that edges hardly touch.

@@ -32,13 +32,7 @@ class Contract(BaseModel):
         """
         if raw is None:
             raise PostError("message", "empty", "the value is null; expected a JSON object")
-        try:
-            value = orjson.loads(raw)  # refuses NaN, bad UTF-8 and deep nesting
-        except orjson.JSONDecodeError as error:
-            raise PostError("message", "not_json", f"is no valid JSON: {error}") from None
-        if not isinstance(value, dict):
-            raise PostError("message", "not_an_object", "expected a JSON object")
-        return cls.from_dict(value)
+        return cls.from_dict(json_object(raw))
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
@@ -53,6 +47,21 @@ class Contract(BaseModel):
             if code == "value_error" and ": " in message:  # raised below as "code: message"
                 code, message = message.split(": ", 1)
             raise PostError(field, code, message) from None
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """The fields of a JSON object, not checked yet.
+
+    Raises:
+        PostError: it is not JSON, or no object.
+    """
+    try:
+        value = orjson.loads(raw)  # refuses NaN, bad UTF-8 and deep nesting
+    except orjson.JSONDecodeError as error:
+        raise PostError("message", "not_json", f"is no valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise PostError("message", "not_an_object", "expected a JSON object")
+    return value
 
 
 def check_size(raw: bytes | None, settings: Settings) -> None:

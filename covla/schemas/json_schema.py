@@ -30,15 +30,10 @@ DEAD_LETTER_HEADERS = {
         "left-out": {"type": "string", "pattern": "^[0-9]+$"},
     },
     "required": [
-        "source-topic",
-        "source-partition",
-        "source-offset",
-        "error-class",
-        "error-message",
-        "stage",
-        "code-version",
+        "source-topic", "source-partition", "source-offset", "error-class", "error-message",
+        "stage", "code-version",
     ],
-}
+}  # fmt: skip
 
 
 def schemas() -> dict[str, dict[str, Any]]:

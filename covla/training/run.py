@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def _measure(fitted: Fitted, data: PreparedDataset, taxonomy: Taxonomy) -> dict[
     labels = data.labels[fitted.held].numpy().astype(np.int64)
     kinds = [data.posts[i].pair_type for i in fitted.held]
     said = fitted.model.probabilities(fitted.holdout_logits).numpy()
-    return scores(said, labels, taxonomy.names, kinds)
+    return asdict(scores(said, labels, taxonomy.names, kinds))
 
 
 def _write(model: CovlaModel, towers: Towers, tokenizer: Any, folder: Path) -> None:

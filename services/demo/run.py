@@ -109,10 +109,10 @@ class Demo:
         sent = publish.publish(
             self.phases[phase].posts, self.settings, label_delay=timedelta(seconds=1), source="demo"
         )
-        self.published += sent["posts_published"]
+        self.published += sent.posts_published
         self.steps.log(
-            f"{sent['posts_published']} posts and {sent['labels_published']} labels "
-            f"in {sent['seconds']:.1f} s"
+            f"{sent.posts_published} posts and {sent.labels_published} labels "
+            f"in {sent.seconds:.1f} s"
         )
 
     def _publish_broken(self, outcome: Outcome) -> None:

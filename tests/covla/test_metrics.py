@@ -11,13 +11,13 @@ def test_scores_agree_with_scikit_learn() -> None:
     probabilities = rng.dirichlet(np.ones(4), 200) + 0.5 * np.eye(4)[labels]
     probabilities /= probabilities.sum(1, keepdims=True)
     found = scores(probabilities, labels, list("abcd"), ["x"] * 100 + ["y"] * 100)
-    said = probabilities.argmax(1)
-    assert found["accuracy"] == pytest.approx((said == labels).mean())
-    assert found["macro_f1"] == pytest.approx(f1_score(labels, said, average="macro"))
-    assert found["weighted_f1"] == pytest.approx(f1_score(labels, said, average="weighted"))
-    assert found["per_pair_type"]["x"]["n"] == 100
-    halves = [found["per_pair_type"][kind]["accuracy"] for kind in "xy"]
-    assert np.mean(halves) == pytest.approx(found["accuracy"])
+    y_pred = probabilities.argmax(1)
+    assert found.accuracy == pytest.approx((y_pred == labels).mean())
+    assert found.macro_f1 == pytest.approx(f1_score(labels, y_pred, average="macro"))
+    assert found.weighted_f1 == pytest.approx(f1_score(labels, y_pred, average="weighted"))
+    assert found.per_pair_type["x"].n == 100
+    halves = [found.per_pair_type[kind].accuracy for kind in "xy"]
+    assert np.mean(halves) == pytest.approx(found.accuracy)
 
 
 def test_ece_of_certain_answers_is_their_error_rate() -> None:

@@ -73,7 +73,8 @@ class Summary:
     def _record(self, row: Variant) -> Record:
         runs = self.outcomes[row.name]
         each = [
-            scores(run.probabilities(), self.truth, self.labels, self.pair_types) for run in runs
+            asdict(scores(run.probabilities(), self.truth, self.labels, self.pair_types))
+            for run in runs
         ]
         gates = [float(run.gate.mean()) for run in runs if not np.isnan(run.gate).any()]
         rival = self._strongest_at(row) if row.kind == "budget" else self.strongest
@@ -161,7 +162,9 @@ class Summary:
 
     def _spreads(self, name: str, condition: int) -> dict[str, Any]:
         said = self._answers(name, condition)
-        each = [scores(np.eye(len(self.labels))[row], self.truth, self.labels) for row in said]
+        each = [
+            asdict(scores(np.eye(len(self.labels))[row], self.truth, self.labels)) for row in said
+        ]
         return {m: spread([one[m] for one in each]) for m in ("accuracy", "macro_f1")}
 
     def details(self) -> dict[str, Any]:
