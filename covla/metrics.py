@@ -16,7 +16,7 @@ FAILED = -1  # the y_pred of a post without a prediction
 def macro_f1(y_true: Sequence[Any] | Array, y_pred: Sequence[Any] | Array) -> float:
     """Mean F1 over the labels that occur in `y_true` or `y_pred`, n label indices or names each.
 
-    A label that is in neither says nothing of the model. FAILED is no label: such a post is missed
+    A label that is in neither is no evidence. FAILED is no label: such a post is missed
     by its own.
     """
     labels = [label for label in np.union1d(y_true, y_pred) if label != FAILED]
@@ -25,9 +25,9 @@ def macro_f1(y_true: Sequence[Any] | Array, y_pred: Sequence[Any] | Array) -> fl
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Posts whose confidence lies in one bin: their share of all, mean confidence and accuracy."""
+    """Posts whose confidence lies in one bin: fraction of all, mean confidence and accuracy."""
 
-    share: float
+    fraction: float
     confidence: float
     accuracy: float
 
@@ -50,7 +50,7 @@ def calibration_bins(probabilities: Array, y_true: Array) -> list[CalibrationBin
 def ece(probabilities: Array, y_true: Array) -> float:
     """Expected calibration error (Guo et al. 2017); probabilities n x C, y_true n indices."""
     bins = calibration_bins(probabilities, y_true)
-    return sum(one.share * abs(one.confidence - one.accuracy) for one in bins)
+    return sum(one.fraction * abs(one.confidence - one.accuracy) for one in bins)
 
 
 @dataclass(frozen=True)

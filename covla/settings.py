@@ -88,9 +88,9 @@ class Settings(BaseSettings):
         # expands a star and writes to what stands before two colons.
         controls = (c for c in name if unicodedata.category(c) in {"Cc", "Cs"})
         parts = (*controls, "\\", "$", "*", "::")
-        found = next((part for part in parts if part in name), None)
-        if found is not None:
-            raise ValueError(f"{name!r} has {found!r} in it, which not every part can work with")
+        unusable = next((part for part in parts if part in name), None)
+        if unusable is not None:
+            raise ValueError(f"{name!r} has {unusable!r} in it, which not every part can work with")
         return value
 
     @property

@@ -29,15 +29,15 @@ def parse_time(
         CovlaError: it is no time, has no zone, or is not between 1970 and 2200.
     """
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         wrong = wrong or f"{text!r} is not an RFC 3339 time"
         raise CovlaError(f"{name}: {wrong}", hint=f"Write {example}") from None
-    if found.tzinfo is None:
+    if time.tzinfo is None:
         raise CovlaError(f"{name}: {text!r} has no time zone", hint="Add Z for UTC")
-    if not _FIRST <= found <= _LAST:  # before astimezone(), which overflows at both ends
+    if not _FIRST <= time <= _LAST:  # before astimezone(), which overflows at both ends
         raise CovlaError(f"{name}: {text!r} is not between {_FIRST:%Y} and {_LAST:%Y}")
-    return found.astimezone(UTC)
+    return time.astimezone(UTC)
 
 
 class TimeRange(NamedTuple):

@@ -37,11 +37,11 @@ def visible(text: str) -> bool:
 
 def hashtags(text: str) -> list[str]:
     """Hashtags without `#`, in order, repeats included, each in one form (NFKC, case folded)."""
-    # An address may hold a fragment ("menu#opening"); what follows a tag stays apart from it.
-    found = (
+    # An address may hold a fragment ("menu#opening"); what follows a tag does not join it.
+    candidates = (
         tag for match in _HASHTAGS.finditer(ADDRESS.sub(" ", text)) for tag in match.captures(1)
     )
-    tags = [tag.strip("\u200c\u200d") for tag in found if _LETTER_OR_DIGIT.search(tag)]
+    tags = [tag.strip("\u200c\u200d") for tag in candidates if _LETTER_OR_DIGIT.search(tag)]
     return [_one_form(tag) for tag in tags if len(tag) <= _LONGEST_TAG]
 
 

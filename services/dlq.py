@@ -42,7 +42,7 @@ class FullRow(Row):
 class Entry:
     """One record of the dead-letter topic."""
 
-    letter: DeadLetter
+    dead_letter: DeadLetter
     partition: int
     offset: int
     when: datetime
@@ -54,28 +54,28 @@ class Entry:
 
     def row(self) -> Row:
         """What a table shows."""
-        letter = self.letter
+        dead_letter, left_out = self.dead_letter, self.dead_letter.left_out
         return {
             "id": self.id,
             "when": self.when.isoformat(timespec="seconds"),
-            "source": letter.place,
-            "key": _text(letter.key),
-            "class": letter.error_class,
-            "field": letter.error_field,
-            "message": letter.error_message,
-            "stage": letter.stage,
-            "replays": letter.replays,
-            "bytes": len(letter.value or b"") if letter.left_out is None else letter.left_out,
+            "source": dead_letter.place,
+            "key": _text(dead_letter.key),
+            "class": dead_letter.error_class,
+            "field": dead_letter.error_field,
+            "message": dead_letter.error_message,
+            "stage": dead_letter.stage,
+            "replays": dead_letter.replays,
+            "bytes": len(dead_letter.value or b"") if left_out is None else left_out,
         }
 
     def full(self) -> FullRow:
         """Everything."""
-        value = self.letter.value
+        value = self.dead_letter.value
         return {
             **self.row(),
-            "code_version": self.letter.code_version,
+            "code_version": self.dead_letter.code_version,
             "value": None if value is None else _text(value),
-            "left_out": self.letter.left_out is not None,
+            "left_out": self.dead_letter.left_out is not None,
             "value_base64": None if value is None else base64.b64encode(value).decode(),
         }
 
@@ -113,21 +113,21 @@ def _records(settings: Settings, topic: str, since: datetime | None = None) -> I
 def entries(settings: Settings, *, error_class: str | None = None) -> list[Entry]:
     """Every dead letter, oldest first.
 
-    Two services that read one topic may both refuse a post: their letters have one identity.
+    Two services that read one topic may both refuse a post: their dead letters have one identity.
     A record that is none (another program wrote to the topic) is left out.
     """
-    found = []
+    matching = []
     for record in _records(settings, clients.Topics.of(settings).dead_letters):
         try:
-            letter = read(record)
+            dead_letter = read(record)
         except PostError:
             continue
-        if error_class is not None and letter.error_class != error_class:
+        if error_class is not None and dead_letter.error_class != error_class:
             continue
         # The time of the record is its producer's, and may be none that there is.
         when = datetime.fromtimestamp(min(max(record.timestamp, 0), _LAST_MS) / 1000, UTC)
-        found.append(Entry(letter, record.partition, record.offset, when))
-    return sorted(found, key=lambda entry: entry.when)
+        matching.append(Entry(dead_letter, record.partition, record.offset, when))
+    return sorted(matching, key=lambda entry: entry.when)
 
 
 def find(settings: Settings, entry_id: str) -> Entry:
@@ -157,28 +157,29 @@ def show_table(rows: Sequence[Row]) -> None:
 
 def _replayed(settings: Settings, chosen: Sequence[Entry]) -> set[str]:
     """Identities that an earlier replay has sent back already."""
-    done = set()
-    for topic in {entry.letter.source_topic for entry in chosen}:
+    places = set()
+    for topic in {entry.dead_letter.source_topic for entry in chosen}:
         for record in _records(settings, topic, since=min(entry.when for entry in chosen)):
             origin = dict(record.headers or []).get(REPLAYED_FROM)
             if origin is not None:
-                done.add(origin.decode("utf-8", "replace"))
-    return done
+                places.add(origin.decode("utf-8", "replace"))
+    return places
 
 
 def replayable(settings: Settings, *, error_class: str | None, limit: int | None) -> list[Entry]:
     """The dead letters that `replay` would send: each original once, none that was sent before,
-    and none whose value is not in the letter."""
-    chosen = [e for e in entries(settings, error_class=error_class) if e.letter.left_out is None]
+    and none whose value is not in the dead letter."""
+    every = entries(settings, error_class=error_class)
+    chosen = [entry for entry in every if entry.dead_letter.left_out is None]
     if not chosen:
         return []
     # A topic that is gone cannot be sent to, and may not be made up.
-    known = set(clients.Topics.of(settings).all())
-    seen = _replayed(settings, [e for e in chosen if e.letter.source_topic in known])
+    topics = set(clients.Topics.of(settings).all())
+    seen = _replayed(settings, [e for e in chosen if e.dead_letter.source_topic in topics])
     unique = []
     for entry in chosen:
-        if entry.letter.place not in seen and entry.letter.source_topic in known:
-            seen.add(entry.letter.place)
+        if entry.dead_letter.place not in seen and entry.dead_letter.source_topic in topics:
+            seen.add(entry.dead_letter.place)
             unique.append(entry)
     return unique[:limit]
 
@@ -198,12 +199,12 @@ def replay(settings: Settings, chosen: Sequence[Entry]) -> int:
         client.begin_transaction()
         sent = [
             client.send(
-                entry.letter.source_topic,
-                key=entry.letter.key,
-                value=entry.letter.value,
+                entry.dead_letter.source_topic,
+                key=entry.dead_letter.key,
+                value=entry.dead_letter.value,
                 headers=[
-                    ("replays", str(entry.letter.replays + 1).encode()),
-                    (REPLAYED_FROM, entry.letter.place.encode()),
+                    ("replays", str(entry.dead_letter.replays + 1).encode()),
+                    (REPLAYED_FROM, entry.dead_letter.place.encode()),
                 ],
             )
             for entry in chosen

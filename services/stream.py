@@ -155,7 +155,7 @@ class Worker:
         """
         clients.ensure_topics(self.settings)
         limit_bytes = clients.dead_letter_limit(self.settings)
-        self._letters = DeadLetters(self.topics.dead_letters, limit_bytes)
+        self._dead_letters = DeadLetters(self.topics.dead_letters, limit_bytes)
         failing_since: float | None = None
         while True:
             before = self.stats.posts
@@ -216,7 +216,7 @@ class Worker:
         broker refuses the commit.
         """
         answers = results_of(records, self._current(), self.settings)
-        results = [self._letters.form(answer) for answer in answers]
+        results = [self._dead_letters.form(answer) for answer in answers]
         writer.begin_transaction()
         self._send_all(writer, results)
         offsets = {
@@ -227,7 +227,7 @@ class Worker:
         }
         writer.send_offsets_to_transaction(offsets, member)
         writer.commit_transaction()
-        self._letters.committed()
+        self._dead_letters.committed()
         for result in results:
             self._count(result)
 
@@ -237,17 +237,17 @@ class Worker:
             for future in [self._send(writer, r) for r in results if not isinstance(r, SetAside)]:
                 future.get(timeout=SEND_SECONDS)  # a send that failed fails the batch
         except KafkaError as error:
-            self._letters.failed(error)
+            self._dead_letters.failed(error)
             raise
         for result in results:
             if isinstance(result, SetAside):
                 # Before the commit: a line that is there twice is better than none.
                 group = f"{self.settings.topic_prefix}.{self.group}"
-                set_aside(self.settings, group, result.letter, result.reason)
+                set_aside(self.settings, group, result.dead_letter, result.reason)
 
     def _send(self, writer: Any, result: Prediction | DeadLetter) -> Any:
         if isinstance(result, DeadLetter):
-            return self._letters.send(writer, result)
+            return self._dead_letters.send(writer, result)
         key, value = result.post_id.encode(), result.to_json()
         return writer.send(self.topics.predictions, key=key, value=value)
 

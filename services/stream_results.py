@@ -7,7 +7,7 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from covla.errors import CovlaError, PostError, ServiceUnavailable
-from covla.kafka.dead_letter_writer import REFUSED, SEND_SECONDS, send
+from covla.kafka.dead_letter_writer import REFUSED, SEND_SECONDS, send_dead_letter
 from covla.kafka.dead_letters import DeadLetter, make, parse_record
 from covla.schemas.post import SocialPost, parse_post
 from covla.schemas.prediction import Prediction
@@ -61,7 +61,7 @@ class DeadLetterRefusedError(KafkaError):  # type: ignore[misc]
 class SetAside:
     """A dead letter that cannot be sent, and why."""
 
-    letter: DeadLetter
+    dead_letter: DeadLetter
     reason: str
 
 
@@ -69,8 +69,8 @@ class SetAside:
 class DeadLetters:
     """The dead letters of a worker that writes in transactions.
 
-    A letter that is refused fails its transaction. The batch then comes again, its letters are sent
-    one at a time so that the one to blame is known, and the third time that one is set aside.
+    One that is refused fails its transaction. The batch then comes again, its dead letters are sent
+    one at a time so that the refused one is known, and the third time that one is set aside.
 
     Args:
         topic: where they go.
@@ -83,7 +83,7 @@ class DeadLetters:
     _refused: dict[tuple[str, int, int], str] = field(default_factory=dict)
 
     def form(self, result: Prediction | DeadLetter) -> Prediction | DeadLetter | SetAside:
-        """A letter as it can be sent; a prediction as it is."""
+        """A dead letter as it can be sent; a prediction as it is."""
         if isinstance(result, Prediction):
             return result
         if reason := self._refused.get(result.identity):
@@ -91,18 +91,18 @@ class DeadLetters:
         fitting = result.within(self.limit)
         return fitting or SetAside(result, f"{self.topic} takes {self.limit} bytes")
 
-    def send(self, producer: Any, letter: DeadLetter) -> Any:
-        """The future of a letter on its way.
+    def send(self, producer: Any, dead_letter: DeadLetter) -> Any:
+        """The future of a dead letter on its way.
 
         Raises:
             DeadLetterRefusedError: it is refused, and the transaction with it.
         """
         try:
-            future = send(producer, self.topic, letter)
+            future = send_dead_letter(producer, self.topic, dead_letter)
             if self._one_at_a_time:
                 future.get(timeout=SEND_SECONDS)
         except REFUSED as error:
-            self._refused[letter.identity] = f"{type(error).__name__}: {error}"
+            self._refused[dead_letter.identity] = f"{type(error).__name__}: {error}"
             raise DeadLetterRefusedError(f"a dead letter is refused: {error}") from error
         return future
 

@@ -26,11 +26,13 @@ def print_result(value: Mapping[str, Any], *, as_json: bool) -> None:
     width = max((len(key) for key in value.keys() - tables.keys()), default=0)
     for key, item in value.items():
         if key not in tables:
-            click.echo(f"{key:<{width}}  {_shown(item)}")
+            click.echo(f"{key:<{width}}  {_formatted(item)}")
     for key, rows in tables.items():
         columns = list(dict.fromkeys(name for row in rows.values() for name in row))
         lines = [[key, *columns]]
-        lines += [[str(n), *(_shown(row.get(c, "")) for c in columns)] for n, row in rows.items()]
+        lines += [
+            [str(n), *(_formatted(row.get(c, "")) for c in columns)] for n, row in rows.items()
+        ]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         click.echo()
         for first, *cells in lines:
@@ -42,9 +44,9 @@ def _is_table(item: Any) -> bool:
     return isinstance(item, dict) and bool(item) and all(isinstance(v, dict) for v in item.values())
 
 
-def _shown(item: Any) -> str:
+def _formatted(item: Any) -> str:
     if isinstance(item, dict):
-        return ", ".join(f"{key} {_shown(value)}" for key, value in item.items())
+        return ", ".join(f"{key} {_formatted(value)}" for key, value in item.items())
     return f"{item:.4f}" if isinstance(item, float) else str(item)
 
 
@@ -57,7 +59,7 @@ def progress_bar(title: str, total: int | None = None) -> Iterator[Callable[[int
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda done: bar.advance(task, done)
+        yield lambda count: bar.advance(task, count)
 
 
 @contextmanager

@@ -67,8 +67,8 @@ class PostsSource:
             return posts, self.about | reading.as_dict()
         posts = self._window_posts(settings)
         others = [row for row in posts if row.label is None]
-        kept = {id(row) for row in (others if unlabelled is None else others[:unlabelled])}
-        return [row for row in posts if row.label is not None or id(row) in kept], self.about
+        chosen = {id(row) for row in (others if unlabelled is None else others[:unlabelled])}
+        return [row for row in posts if row.label is not None or id(row) in chosen], self.about
 
     def _window_posts(self, settings: Settings) -> list[TrainingPost]:
         from features.source import load_window

@@ -111,14 +111,14 @@ def dlq() -> None:
 def dlq_ls(error_class: str | None, limit: int, as_json: bool) -> None:
     """List dead letters, newest first."""
     from covla.settings import get_settings
-    from services import dlq as letters
+    from services import dlq as service
 
-    found = letters.entries(get_settings(), error_class=error_class)
+    found = service.entries(get_settings(), error_class=error_class)
     rows = [entry.row() for entry in found[::-1][:limit]]
     if as_json:
         print_result({"total": len(found), "dead_letters": rows}, as_json=True)
         return
-    letters.show_table(rows)
+    service.show_table(rows)
     log(f"{len(rows)} of {len(found)} dead letters")
 
 
@@ -128,9 +128,9 @@ def dlq_ls(error_class: str | None, limit: int, as_json: bool) -> None:
 def dlq_show(entry: str, as_json: bool) -> None:
     """Show one dead letter with its original bytes; `ls` gives its id."""
     from covla.settings import get_settings
-    from services import dlq as letters
+    from services import dlq as service
 
-    print_result(letters.find(get_settings(), entry).full(), as_json=as_json)
+    print_result(service.find(get_settings(), entry).full(), as_json=as_json)
 
 
 @dlq.command("replay")
@@ -146,11 +146,11 @@ def dlq_replay(error_class: str | None, limit: int | None, dry_run: bool, as_jso
     is not sent: its message says where the original lies.
     """
     from covla.settings import get_settings
-    from services import dlq as letters
+    from services import dlq as service
 
     settings = get_settings()
-    chosen = letters.replayable(settings, error_class=error_class, limit=limit)
+    chosen = service.replayable(settings, error_class=error_class, limit=limit)
     if dry_run and not as_json:
-        letters.show_table([entry.row() for entry in chosen])
-    sent = 0 if dry_run else letters.replay(settings, chosen)
+        service.show_table([entry.row() for entry in chosen])
+    sent = 0 if dry_run else service.replay(settings, chosen)
     print_result({"replayable": len(chosen), "replayed": sent}, as_json=as_json)

@@ -203,10 +203,10 @@ def dead_letter_limit(settings: Settings) -> int:
     client = _connect(KafkaAdminClient, settings)
     try:
         wanted = ConfigResource(ConfigResourceType.TOPIC, topic, configs={_LARGEST: None})
-        found = client.describe_configs([wanted], config_filter="all")["topic"][topic]
-        return min(int(found[_LARGEST]["value"]), dead_letter_bytes(settings))
+        described = client.describe_configs([wanted], config_filter="all")["topic"][topic]
+        return min(int(described[_LARGEST]["value"]), dead_letter_bytes(settings))
     except (KeyError, AuthorizationError):
-        # Not every cluster lets a client read it: a letter that is refused is then set aside.
+        # Not every cluster lets a client read it: a dead letter that is refused is then set aside.
         log.warning("the limit of %s cannot be read; is DESCRIBE_CONFIGS allowed?", topic)
         return dead_letter_bytes(settings)
     except KafkaError as error:

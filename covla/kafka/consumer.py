@@ -59,13 +59,13 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]
         return super().poll(*arguments, **options)
 
     def caught_up(self) -> bool:
-        """Whether this member has read all that the broker has told of its partitions.
+        """Whether this member has read its partitions to the end, as far as the end is known.
 
-        Before the broker has told, a poll without messages means nothing: a join, a look-up of
+        Before it is known, a poll without messages means nothing: a join, a look-up of
         the committed offsets and a first fetch may each take a second of a busy one.
         """
-        held = self.assignment()
-        return bool(held) and all(self._behind(where) == 0 for where in held)
+        partitions = self.assignment()
+        return bool(partitions) and all(self._behind(where) == 0 for where in partitions)
 
     def _behind(self, where: TopicPartition) -> int | None:
         end = self.highwater(where)  # known since the last fetch: no request
@@ -73,7 +73,7 @@ class Consumer(KafkaConsumer):  # type: ignore[misc]
         return None if end is None or at is None else max(end - at, 0)
 
     def lag(self) -> dict[str, int]:
-        """Messages not yet read by topic, of the partitions of which the broker has told."""
+        """Messages not yet read by topic, of the partitions whose end is known."""
         lag: dict[str, int] = {}
         for where in self.assignment():
             if (behind := self._behind(where)) is not None:

@@ -18,7 +18,7 @@ from covla.kafka.dead_letters import DeadLetter
 from covla.kafka.set_aside import set_aside
 from covla.settings import Settings
 
-# What a client or a broker says of one message; everything else is said of the broker.
+# Errors of a client or a broker about one message; every other error is about the broker.
 REFUSED = (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
@@ -34,10 +34,10 @@ CLOSE_SECONDS = 10
 log = logging.getLogger(__name__)
 
 
-def send(producer: Any, topic: str, letter: DeadLetter) -> Any:
+def send_dead_letter(producer: Any, topic: str, dead_letter: DeadLetter) -> Any:
     """The future of a dead letter on its way."""
     return producer.send(
-        topic, key=letter.message_key, value=letter.value, headers=letter.headers()
+        topic, key=dead_letter.message_key, value=dead_letter.value, headers=dead_letter.headers()
     )
 
 
@@ -55,7 +55,7 @@ class DeadLetterWriter:
         self._topic = clients.Topics.of(settings).dead_letters
         self._limit = clients.dead_letter_limit(settings)
 
-    def write(self, letters: Sequence[DeadLetter]) -> int:
+    def write(self, dead_letters: Sequence[DeadLetter]) -> int:
         """Write all of them; returns how many had to be set aside in a file.
 
         Raises:
@@ -64,10 +64,10 @@ class DeadLetterWriter:
         """
         aside = 0
         sent = []
-        for letter in letters:
-            form = letter.within(self._limit)
+        for dead_letter in dead_letters:
+            form = dead_letter.within(self._limit)
             if form is None:
-                aside += self._set_aside(letter, f"{self._topic} takes {self._limit} bytes")
+                aside += self._set_aside(dead_letter, f"{self._topic} takes {self._limit} bytes")
             else:
                 sent.append((form, self._send(form)))
         refused, failed = [], []
@@ -90,13 +90,13 @@ class DeadLetterWriter:
         """Leave Kafka."""
         self._producer.close(timeout=CLOSE_SECONDS)
 
-    def _alone(self, letter: DeadLetter) -> int:
+    def _alone(self, dead_letter: DeadLetter) -> int:
         self._renew()
         try:
-            send(self._producer, self._topic, letter).get(timeout=SEND_SECONDS)
+            send_dead_letter(self._producer, self._topic, dead_letter).get(timeout=SEND_SECONDS)
         except REFUSED as error:
             self._renew()
-            return self._set_aside(letter, f"{type(error).__name__}: {error}")
+            return self._set_aside(dead_letter, f"{type(error).__name__}: {error}")
         return 0
 
     def _renew(self) -> None:
@@ -104,12 +104,12 @@ class DeadLetterWriter:
         self.close()
         self._producer = clients.producer(self._settings)
 
-    def _set_aside(self, letter: DeadLetter, refusal: str) -> int:
-        set_aside(self._settings, self._group, letter, refusal)
+    def _set_aside(self, dead_letter: DeadLetter, refusal: str) -> int:
+        set_aside(self._settings, self._group, dead_letter, refusal)
         return 1
 
-    def _send(self, letter: DeadLetter) -> Any:
+    def _send(self, dead_letter: DeadLetter) -> Any:
         try:
-            return send(self._producer, self._topic, letter)
+            return send_dead_letter(self._producer, self._topic, dead_letter)
         except REFUSED as error:
             return error

@@ -42,8 +42,8 @@ class DeadLetter:
 
     `key` and `value` are those of the record that failed, byte for byte. `stage` is where it
     failed: "parse", "decode", "label", "predict" or "store". `left_out` is the size in bytes of a
-    value that is not in the letter (0 where the record could not be read at all): the original lies
-    where the letter says.
+    value that is left out (0 where the record could not be read at all): the original lies at the
+    source.
     """
 
     key: bytes | None
@@ -70,7 +70,7 @@ class DeadLetter:
         return len(self.key or b"") + len(self.value or b"") + headers + _FRAME_BYTES
 
     def within(self, limit: int) -> "DeadLetter | None":
-        """This letter in at most `limit` bytes: without its value where that is too much; None
+        """This dead letter in at most `limit` bytes: without its value where that is too much; None
         where that is not enough either."""
         forms = (self, self.without_value())
         return next((form for form in forms if form.size() <= limit), None)

@@ -1,7 +1,7 @@
 """The last place of a record: a line of a file, where not even its dead letter can be written.
 
-So it is when the dead-letter topic takes no message of the letter's size, for example. The worker
-goes on; the line says where the original lies and what was wrong with it.
+So it is when the dead-letter topic takes no message of that size, for example. The worker goes on;
+the line says where the original lies and what was wrong with it.
 """
 
 from pathlib import Path
@@ -20,19 +20,19 @@ def path(settings: Settings) -> Path:
     return settings.state.absolute() / "set-aside.jsonl"
 
 
-def set_aside(settings: Settings, group: str, letter: DeadLetter, refusal: str) -> None:
+def set_aside(settings: Settings, group: str, dead_letter: DeadLetter, refusal: str) -> None:
     """Append the record's line; it is on the disk when this returns.
 
     Args:
         settings: whose state folder.
         group: the consumer group that passed the record.
-        letter: what could not be written.
+        dead_letter: what could not be written.
         refusal: why it could not.
 
     Raises:
         ServiceUnavailable: the disk is full or the folder cannot be written.
     """
-    topic, partition, offset = letter.identity
+    topic, partition, offset = dead_letter.identity
     line = orjson.dumps(
         {
             "at": now(),
@@ -40,10 +40,10 @@ def set_aside(settings: Settings, group: str, letter: DeadLetter, refusal: str) 
             "topic": topic,
             "partition": partition,
             "offset": offset,
-            "stage": letter.stage,
-            "error_class": letter.error_class,
-            "error_field": letter.error_field.encode("utf-8", "backslashreplace").decode(),
-            "reason": letter.error_message.encode("utf-8", "backslashreplace").decode(),
+            "stage": dead_letter.stage,
+            "error_class": dead_letter.error_class,
+            "error_field": dead_letter.error_field.encode("utf-8", "backslashreplace").decode(),
+            "reason": dead_letter.error_message.encode("utf-8", "backslashreplace").decode(),
             "refusal": refusal,
         },
         option=orjson.OPT_APPEND_NEWLINE,

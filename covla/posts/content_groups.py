@@ -22,10 +22,10 @@ from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.words import ADDRESS
 
-LEAST_TEXT = 25  # characters; "good morning" is said by many who have nothing else in common
-# Hamming distances of 64 bits, both at most. Of 16 million pairs of unrelated photos none is near.
+LEAST_TEXT = 25  # characters; "good morning" is in many unrelated posts
+# Hamming distances of 64 bits, both at most. Of 16 million pairs of unrelated photos none has both.
 PHASH, DHASH = 8, 12
-FLAT = 4.0  # standard deviation of the grey levels; less has no shape to be known by
+FLAT = 4.0  # standard deviation of the grey levels; less has no shape to compare
 COMMON = 10  # posts; what more than these and more than half of all posts share tells nothing
 SIDE = 128  # pixels of the image that is hashed
 # Cuts (left, top, right, bottom) under which an image is looked for.
@@ -65,11 +65,11 @@ def looks_of(pixels: Array) -> Array | None:
     whole = Pillow.fromarray(pixels).convert("L").resize((SIDE, SIDE), Pillow.Resampling.LANCZOS)
     if np.asarray(whole).std() < FLAT:
         return None
-    cuts = [[round(SIDE * share) for share in cut] for cut in CUTS]
-    shown = [whole.crop((a, b, SIDE - c, SIDE - d)) for a, b, c, d in cuts]
+    cuts = [[round(SIDE * fraction) for fraction in cut] for cut in CUTS]
+    crops = [whole.crop((a, b, SIDE - c, SIDE - d)) for a, b, c, d in cuts]
     hashes = [
-        [kind(one).hash for kind in (imagehash.phash, imagehash.dhash)]
-        for one in (*shown, ImageOps.mirror(whole))
+        [kind(crop).hash for kind in (imagehash.phash, imagehash.dhash)]
+        for crop in (*crops, ImageOps.mirror(whole))
     ]
     bits = np.asarray(hashes).reshape(LOOKS, 2, 64)
     return np.packbits(bits, axis=-1).view(np.uint64)[..., 0]
@@ -116,7 +116,7 @@ def _hash(text: str) -> str:
 def groups_of(contents: Sequence[Content]) -> list[str]:
     """The group of each post: the smallest `whole` of those that are joined with it.
 
-    Posts are joined that have an equal text, an equal image or images that look alike, and so
+    Posts are joined that have an equal text, an equal image or similar images, and so
     are those that are joined with the same third. A text or an image that most posts have, such
     as a frame or a placeholder, joins none.
     """
@@ -128,11 +128,11 @@ def groups_of(contents: Sequence[Content]) -> list[str]:
     def components(pairs: list[tuple[int, int]]) -> Array:
         rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
         graph = coo_matrix((np.ones(len(rows)), (rows[:, 0], rows[:, 1])), shape=(n, n))
-        found: Array = connected_components(graph, directed=False)[1]
-        return found
+        names: Array = connected_components(graph, directed=False)[1]
+        return names
 
-    alike = components(_equal([c.image for c in contents]) + _near(contents))
-    seen = [int(group) if c.image else "" for group, c in zip(alike, contents, strict=True)]
+    image_groups = components(_equal([c.image for c in contents]) + _similar_images(contents))
+    seen = [int(group) if c.image else "" for group, c in zip(image_groups, contents, strict=True)]
     few = max(COMMON, n // 2)
     joined = components(
         _equal([c.whole for c in contents])
@@ -155,8 +155,8 @@ def _equal(keys: Sequence[Hashable], most: int | None = None) -> list[tuple[int,
     return [(same[0], other) for same in chosen for other in same[1:]]
 
 
-def _near(contents: Sequence[Content], chunk: int = 4_000_000) -> list[tuple[int, int]]:
-    """Pairs of images that look alike: one as it is, the other as it is, cut or mirrored."""
+def _similar_images(contents: Sequence[Content], chunk: int = 4_000_000) -> list[tuple[int, int]]:
+    """Pairs of similar images: one as it is, the other as it is, cut or mirrored."""
     first = {c.image: i for i, c in reversed(list(enumerate(contents))) if c.looks is not None}
     rows = np.array(sorted(first.values()), dtype=np.int64)
     if len(rows) < 2:
@@ -167,8 +167,8 @@ def _near(contents: Sequence[Content], chunk: int = 4_000_000) -> list[tuple[int
     for start in range(0, len(rows), step):
         part = looks[start : start + step]
         for k in range(LOOKS):
-            near = np.bitwise_count(part[:, k, 0, None] ^ looks[None, :, 0, 0]) <= PHASH
-            a, b = np.nonzero(near)
+            similar = np.bitwise_count(part[:, k, 0, None] ^ looks[None, :, 0, 0]) <= PHASH
+            a, b = np.nonzero(similar)
             sure = np.bitwise_count(part[a, k, 1] ^ looks[b, 0, 1]) <= DHASH
             a, b = a[sure] + start, b[sure]
             pairs += zip(rows[a[a != b]].tolist(), rows[b[a != b]].tolist(), strict=True)

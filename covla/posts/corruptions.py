@@ -47,7 +47,7 @@ def corrupt_text(
 ) -> str:
     """`text` with noise of one of `TEXT_KINDS`; level 0 returns it unchanged.
 
-    swap: share `level` of the letters change places with their right neighbour. drop: every
+    swap: a fraction `level` of the letters change places with their right neighbour. drop: every
     word goes with probability `level`, at least one stays. hashtags: `level` tags per word are
     added that say nothing of the place, and present tags go with probability `level`.
     other, missing: with probability `level` the text of another post, or "".
@@ -142,8 +142,8 @@ def corrupt_image(
 def _occlude(image: PixelArray, level: float, rng: np.random.Generator) -> PixelArray:
     height, width = image.shape[:2]
     # The aspect is bounded so that the rectangle always fits with its full area.
-    share = min(1.0, level ** rng.uniform(0.3, 0.7))
-    h = max(1, round(height * share))
+    fraction = min(1.0, level ** rng.uniform(0.3, 0.7))
+    h = max(1, round(height * fraction))
     w = max(1, min(width, round(level * height * width / h)))
     y, x = (int(rng.random() * (full - side + 1)) for full, side in ((height, h), (width, w)))
     out = image.copy()

@@ -1,4 +1,4 @@
-"""Posts of a folder to train on or to be held against."""
+"""Posts of a folder to train or to measure a model on."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 
-HELD_OUT = 0.1  # of a folder without a split "val"
+HOLDOUT = 0.1  # of a folder without a split "val"
 
 
 def from_folder(
@@ -27,12 +27,12 @@ def from_folder(
 
     The holdout is the folder's split "val" where it has one and `split` is another, else a tenth
     of the labelled posts by content. `split` None takes every post of the folder, and so does any
-    `split` when no line has one. A post that repeats the content of a held-out one is left out.
+    `split` when no line has one. A post that repeats the content of a holdout post is left out.
 
     Args:
         folder: holds posts.jsonl.
         split: the labelled posts to train on.
-        settings: sizes that posts are held against.
+        settings: limits of posts.
         unlabelled: how many posts without a label to add, those with the smallest hash of their
             id; None for all. They may be of any split but `split` "test".
         reading: takes the counts of lines and posts that were left out.
@@ -58,8 +58,7 @@ def from_folder(
             f"no labelled post of split {split!r} in {folder}",
             hint="Give a --split that has labels; see the `split` field of posts.jsonl",
         )
-    others.sort(key=lambda row: hashlib.sha256(row.post_id.encode()).digest())
-    rows = labelled + validation + (others if unlabelled is None else others[:unlabelled])
+    rows = labelled + validation + sample(others, unlabelled)
     return _by_content(rows, len(labelled), len(validation), reading, settings)
 
 
@@ -69,15 +68,15 @@ def _by_content(
     """Labelled posts, those of split "val", and others, in this order, with a holdout that shares
     no content with what trains."""
     rows = grouped(rows, settings)
-    learn, held = rows[:labelled], rows[labelled : labelled + validation]
+    train, holdout = rows[:labelled], rows[labelled : labelled + validation]
     others = rows[labelled + validation :]
-    if not held:
-        learn = hold_out(learn, HELD_OUT)
-        held = [row for row in learn if row.split == "holdout"]
-        learn = [row for row in learn if row.split == "train"]
-    kept = without_copies(learn, held), without_copies(others, held)
-    reading.copies += len(learn) + len(others) - len(kept[0]) - len(kept[1])
-    return kept[0] + held + kept[1]
+    if not holdout:
+        train = hold_out(train, HOLDOUT)
+        holdout = [row for row in train if row.split == "holdout"]
+        train = [row for row in train if row.split == "train"]
+    unique = without_copies(train, holdout), without_copies(others, holdout)
+    reading.copies += len(train) + len(others) - len(unique[0]) - len(unique[1])
+    return unique[0] + holdout + unique[1]
 
 
 def folder_split(
@@ -92,14 +91,14 @@ def folder_split(
     return [TrainingPost(item.post, item.label, "holdout", item.pair_type) for item in items]
 
 
-def sample(posts: Sequence[TrainingPost], limit: int) -> list[TrainingPost]:
-    """At most `limit` posts, always the same ones: those whose id has the smallest hash."""
+def sample(posts: Sequence[TrainingPost], limit: int | None) -> list[TrainingPost]:
+    """At most `limit` posts (None: all), always the same: those whose id has the smallest hash."""
     ranked = sorted(posts, key=lambda row: hashlib.sha256(row.post_id.encode()).digest())
     return ranked[:limit]
 
 
 def check_labels(posts: list[TrainingPost], taxonomy: Taxonomy) -> None:
-    """Hold the labels against the taxonomy before any long work.
+    """Check the labels before any long work.
 
     Raises:
         CovlaError: a label outside the taxonomy, nothing to train on, or one class only.

@@ -35,9 +35,9 @@ class FolderPost:
 
 @dataclass
 class Reading:
-    """What a reader of a folder has found so far: usable posts, lines that cannot be used and the
-    first of them, lines that repeat an earlier one, and posts that were left out of training
-    because they repeat the content of held-out ones."""
+    """Counts of a reader of a folder: usable posts, lines that cannot be used and the first of
+    them, lines that repeat an earlier one, and posts that were left out of training
+    because they repeat the content of the holdout."""
 
     posts: int = 0
     unusable: int = 0
@@ -62,24 +62,24 @@ class Reading:
 
 
 def _read_image(folder: Path, value: str, settings: Settings) -> dict[str, str]:
-    shown = value if len(value) <= 100 else f"{value[:100]}..."
+    name = value if len(value) <= 100 else f"{value[:100]}..."
     limit = settings.max_image_bytes * 3 // 4  # as base64 it has a third more
     try:
         path = (folder / value).resolve()
         if not path.is_relative_to(folder.resolve()):
-            raise PostError("image", "outside_folder", f"{shown} is not inside the posts folder")
+            raise PostError("image", "outside_folder", f"{name} is not inside the posts folder")
         # A pipe or a device would be waited for, or never end.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise PostError("image", "missing_file", f"{shown} is not a file")
+            raise PostError("image", "missing_file", f"{name} is not a file")
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise PostError("image", "missing_file", f"cannot read {shown}: {reason}") from None
+        raise PostError("image", "missing_file", f"cannot read {name}: {reason}") from None
     except (ValueError, RuntimeError) as error:  # a null byte; links in a circle
-        raise PostError("image", "missing_file", f"{shown!r} is no path: {error}") from None
+        raise PostError("image", "missing_file", f"{name!r} is no path: {error}") from None
     if len(content) > limit:
-        raise PostError("image", "too_large", f"{shown} has more than {limit} bytes")
+        raise PostError("image", "too_large", f"{name} has more than {limit} bytes")
     return {"data": base64.b64encode(content).decode()}
 
 
@@ -187,7 +187,7 @@ def read_folder(
     Args:
         folder: holds posts.jsonl.
         split: None for all; all are taken too when no line has a split.
-        settings: what posts are held against; default: the process's.
+        settings: limits of posts; default: the process's.
         reading: takes the counts; without it they are logged as a warning at the end.
 
     Raises:
@@ -195,37 +195,37 @@ def read_folder(
             (the first is named by its number), or two lines say different things of one post.
     """
     settings = settings or get_settings()
-    found = reading if reading is not None else Reading()
+    counts = reading if reading is not None else Reading()
     source = Path(folder) / "posts.jsonl"
     seen: dict[str, tuple[int, bytes, str | None, str | None]] = {}
     for number, item in folder_lines(folder, split, settings):
         if isinstance(item, PostError):
-            found.unusable += 1
-            found.first = found.first or f"line {number}: {item}"
+            counts.unusable += 1
+            counts.first = counts.first or f"line {number}: {item}"
             continue
         content = hashlib.sha256(item.post.to_json()).digest()
         about = (number, content, item.label, item.split)
         before = seen.setdefault(item.post.post_id, about)
         if before == about:
-            found.posts += 1
+            counts.posts += 1
             yield item
         elif before[1:] == about[1:]:
-            found.repeats += 1
+            counts.repeats += 1
         else:
             raise _contradiction(source, item.post.post_id, before, about)
-    if found.unusable > found.posts + found.repeats:
+    if counts.unusable > counts.posts + counts.repeats:
         raise CovlaError(
-            f"{source}, {found.first}",
-            hint=f"{found.unusable} of {found.unusable + found.posts + found.repeats} lines cannot "
-            "be used",
+            f"{source}, {counts.first}",
+            hint=f"{counts.unusable} of {counts.unusable + counts.posts + counts.repeats} lines "
+            "cannot be used",
         )
-    if not found.posts:
+    if not counts.posts:
         raise CovlaError(
             f"no post{f' of split {split!r}' if split else ''} in {source}",
             hint="Look at the `split` field of its lines",
         )
-    if reading is None and str(found):
-        log.warning("%s: %s", source, found)
+    if reading is None and str(counts):
+        log.warning("%s: %s", source, counts)
 
 
 def _contradiction(
@@ -248,12 +248,12 @@ def write_folder(folder: Path, items: list[tuple[FolderPost, bytes | None]]) -> 
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     with write_aside(folder / "posts.jsonl") as draft, draft.open("wb") as out:
-        for item, picture in items:
+        for item, image in items:
             record = item.post.model_dump(mode="json", exclude={"image"}, exclude_none=True)
-            if picture is not None:
-                suffix = ".png" if picture.startswith(b"\x89PNG") else ".jpg"
+            if image is not None:
+                suffix = ".png" if image.startswith(b"\x89PNG") else ".jpg"
                 name = f"images/{item.post.post_id}{suffix}"
-                (folder / name).write_bytes(picture)
+                (folder / name).write_bytes(image)
                 record["image"] = name
             record |= {"label": item.label, "split": item.split, "pair_type": item.pair_type}
             out.write(orjson.dumps(record) + b"\n")

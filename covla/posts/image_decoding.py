@@ -39,7 +39,7 @@ _SCANS = 100  # of a JPEG; encoders write about ten, and each one passes over al
 def decode_image(content: bytes, settings: Settings, *, side: int = DERIVATIVE_PIXELS) -> Array:
     """JPEG, PNG, WebP or GIF (first frame) bytes to uint8 RGB, longer side at most `side`.
 
-    The size is read off the header and held against the limit before a pixel is decoded. A JPEG
+    The size is read off the header and checked before a pixel is decoded. A JPEG
     whose sides are both at least twice `side` is decoded at a half, a quarter or an eighth of its
     size (`Image.draft`), which is several times faster, and never below `side`.
 
@@ -49,26 +49,26 @@ def decode_image(content: bytes, settings: Settings, *, side: int = DERIVATIVE_P
     """
     if not content:
         raise PostError("image", "unreadable_image", "the picture has 0 bytes")
-    shown = f"cannot be decoded as {', '.join(FORMATS)}"
-    with content_errors("image", "unreadable_image", shown):
+    failure = f"cannot be decoded as {', '.join(FORMATS)}"
+    with content_errors("image", "unreadable_image", failure):
         plain, metadata = split_metadata(content)
         if plain.startswith(b"\xff\xd8") and plain.count(b"\xff\xda") > _SCANS:
             raise PostError("image", "unreadable_image", f"a JPEG of more than {_SCANS} scans")
         try:
-            with Pillow.open(io.BytesIO(plain), formats=FORMATS) as picture:
-                width, height = picture.size
+            with Pillow.open(io.BytesIO(plain), formats=FORMATS) as image:
+                width, height = image.size
                 if width * height > settings.max_image_pixels:
                     raise _too_many(settings)
-                picture.draft(None, (side, side))
-                covered = picture.tile[0].extents if picture.format == "GIF" else None
-                flat = to_rgb(picture, depth=metadata.depth)
+                image.draft(None, (side, side))
+                covered = image.tile[0].extents if image.format == "GIF" else None
+                flat = to_rgb(image, depth=metadata.depth)
                 if covered is not None:  # Pillow gives the rest the first colour of the palette
                     page = Pillow.new("RGB", flat.size, "white")
                     page.paste(flat.crop(covered), covered)
                     flat = page
         except UnidentifiedImageError:
             raise PostError(
-                "image", "unreadable_image", f"{shown}: it begins like none of them"
+                "image", "unreadable_image", f"{failure}: it begins like none of them"
             ) from None
         except (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
             raise _too_many(settings) from None
@@ -132,8 +132,8 @@ def _has_colour(image: Pillow.Image, key: Any, depth: int) -> Array:
         colour = colour * (255 // (2**depth - 1))
     elif depth == 16 and image.mode == "RGB":
         colour = colour >> 8  # as Pillow reads the samples
-    found: Array = (samples == colour).all(-1)
-    return found
+    mask: Array = (samples == colour).all(-1)
+    return mask
 
 
 def _opaque(image: Pillow.Image) -> Pillow.Image:

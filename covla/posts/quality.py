@@ -1,4 +1,4 @@
-"""What can be said of a text or an image without a network: quality, language, hashtags."""
+"""Measures of a text or an image without a network: quality, language, hashtags."""
 
 import cv2
 import numpy as np
@@ -22,10 +22,10 @@ def hashtags(text: str) -> list[str]:
     return list(dict.fromkeys(words.hashtags(text)))
 
 
-def language(text: str, said: str | None = None) -> str:
-    """ISO 639-1: what the platform said, else what py3langid finds; "und" for too little text."""
-    if said:
-        return said.split("-")[0].split("_")[0].lower()
+def language(text: str, given: str | None = None) -> str:
+    """ISO 639-1: as the platform gave it, else as py3langid finds; "und" for too little text."""
+    if given:
+        return given.split("-")[0].split("_")[0].lower()
     plain = words.ADDRESS.sub(" ", words.MENTION.sub(" ", text)).strip()
     if sum(character.isalpha() for character in plain) < 12:
         return "und"

@@ -56,22 +56,22 @@ def unseen(
     posts: Sequence[TrainingPost], folders: Sequence[Path], settings: Settings
 ) -> tuple[list[TrainingPost], int]:
     """The posts that share no content with what the models of `folders` trained on, and how many of
-    these models do not say what that was.
+    these models have no list of that.
 
     Raises:
         CovlaError: a folder's list cannot be read.
         OSError: the image store cannot be read.
     """
-    known: list[Content] = []
-    silent = 0
+    trained: list[Content] = []
+    unlisted = 0
     for folder in folders:
         contents = read_contents(folder)
-        silent += contents is None
-        known += contents or []
-    if not known:
-        return list(posts), silent
+        unlisted += contents is None
+        trained += contents or []
+    if not trained:
+        return list(posts), unlisted
     rows = grouped(posts, settings)
-    groups = groups_of([*(row.content for row in rows if row.content is not None), *known])
+    groups = groups_of([*(row.content for row in rows if row.content is not None), *trained])
     seen = set(groups[len(rows) :])
     chosen = [row for row, group in zip(rows, groups, strict=False) if group not in seen]
-    return chosen, silent
+    return chosen, unlisted

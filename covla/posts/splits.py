@@ -1,4 +1,4 @@
-"""Which posts train and which are held out: by content, so that no copy is on both sides."""
+"""Which posts train and which are the holdout: by content, so that no copy is on both sides."""
 
 import hashlib
 from collections import Counter
@@ -10,16 +10,16 @@ from covla.posts.training_post import Split, TrainingPost
 from covla.settings import Settings
 
 
-def split_of(group: str, share: float = 0.2, purpose: str = "holdout") -> Split:
-    """`holdout` for about `share` of all groups; a group is always on the same side.
+def split_of(group: str, fraction: float = 0.2, purpose: str = "holdout") -> Split:
+    """`holdout` for about `fraction` of all groups; a group is always on the same side.
 
     Args:
         group: its name.
-        share: in 0..1.
+        fraction: in 0..1.
         purpose: splits of another purpose are drawn anew.
     """
     draw = int.from_bytes(hashlib.sha256(f"{purpose}\0{group}".encode()).digest()[:8], "big")
-    return "holdout" if draw < share * 2**64 else "train"
+    return "holdout" if draw < fraction * 2**64 else "train"
 
 
 def grouped(posts: Sequence[TrainingPost], settings: Settings) -> list[TrainingPost]:
@@ -38,26 +38,26 @@ def grouped(posts: Sequence[TrainingPost], settings: Settings) -> list[TrainingP
 
 
 def hold_out(
-    posts: Sequence[TrainingPost], share: float, purpose: str = "holdout"
+    posts: Sequence[TrainingPost], fraction: float, purpose: str = "holdout"
 ) -> list[TrainingPost]:
-    """`grouped` posts, about `share` of them held out, whole groups at a time.
+    """`grouped` posts, about `fraction` of them in the holdout, whole groups at a time.
 
-    A group that is larger than that share always trains: held out, it would be the holdout.
+    A group that is larger than that always trains: else it would be the whole holdout.
     """
     sizes = Counter(row.group for row in posts)
-    large = max(1, share * len(posts))
+    large = max(1, fraction * len(posts))
 
     def side(group: str) -> Split:
-        return "train" if sizes[group] > large else split_of(group, share, purpose)
+        return "train" if sizes[group] > large else split_of(group, fraction, purpose)
 
     return [replace(row, split=side(row.group)) for row in posts]
 
 
 def without_copies(
-    posts: Iterable[TrainingPost], held: Iterable[TrainingPost]
+    posts: Iterable[TrainingPost], holdout: Iterable[TrainingPost]
 ) -> list[TrainingPost]:
-    """The `grouped` posts of `posts` that share their content with none that is held out."""
-    groups = {row.group for row in held}
+    """The `grouped` posts of `posts` that share their content with none of the holdout."""
+    groups = {row.group for row in holdout}
     return [row for row in posts if row.group not in groups]
 
 

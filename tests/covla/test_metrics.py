@@ -38,5 +38,5 @@ def test_every_post_is_in_one_calibration_bin() -> None:
     rng = np.random.default_rng(1)
     probabilities = rng.dirichlet(np.ones(3), 500)
     bins = calibration_bins(probabilities, rng.integers(0, 3, 500))
-    assert sum(one.share for one in bins) == pytest.approx(1)
+    assert sum(one.fraction for one in bins) == pytest.approx(1)
     assert all(one.confidence >= 1 / 3 for one in bins)

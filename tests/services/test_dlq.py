@@ -52,7 +52,9 @@ def test_replay_sends_the_original_bytes_once(
 ) -> None:
     topics = clients.Topics.of(fed)
     # A second service that reads the topic refuses the same record: one identity, two letters.
-    letter = next(e.letter for e in dlq.entries(fed) if e.letter.error_class == "unreadable_image")
+    letter = next(
+        e.dead_letter for e in dlq.entries(fed) if e.dead_letter.error_class == "unreadable_image"
+    )
     client = clients.producer(fed)
     again = dead_letters.make(
         _Source(letter), PostError("image", "unreadable_image", "again"), stage="decode"
@@ -72,7 +74,7 @@ def test_replay_sends_the_original_bytes_once(
     # The cause is not mended yet: it comes back as a new dead letter that counts its replays.
     done = Worker(fed, lambda: echo).run(until_idle=1)
     assert (done.predictions, done.dead_letters) == (0, 1)
-    newest = dlq.entries(fed, error_class="unreadable_image")[-1].letter
+    newest = dlq.entries(fed, error_class="unreadable_image")[-1].dead_letter
     assert (newest.replays, newest.value, newest.key) == (1, REFUSED, b"d")
     assert newest.identity != letter.identity
     # And mended, it is predicted.
@@ -92,7 +94,9 @@ def test_what_is_not_ours_and_what_has_no_value_is_not_replayed(
 ) -> None:
     topics = clients.Topics.of(fed)
     large = dead_letters.make(
-        _Source(dlq.entries(fed)[0].letter), PostError("message", "too_large", "no"), stage="parse"
+        _Source(dlq.entries(fed)[0].dead_letter),
+        PostError("message", "too_large", "no"),
+        stage="parse",
     ).without_value()
     foreign = {"source-topic": b"x", "source-partition": b"one", "replays": b"first try"}
     client = clients.producer(fed)

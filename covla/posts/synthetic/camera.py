@@ -1,4 +1,4 @@
-"""Takes the picture of a scene: clutter, framing, light, sensor noise, and a camera filter."""
+"""Draws the image of a scene: clutter, framing, light, sensor noise, and a camera filter."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ from covla.posts.synthetic.scenes import SCENES, vague
 _STEPS = np.arange(256, dtype=np.float32) / 255
 
 
-def take_picture(
+def draw_image(
     label: str,
     rng: np.random.Generator,
     *,
@@ -22,8 +22,8 @@ def take_picture(
 ) -> bytes:
     """One JPEG of SIZE x SIZE pixels taken at `label`'s place.
 
-    telling: the place can be seen; otherwise the picture fits any place. hint: a picture that
-    fits any place, with the scene of that other label faintly in it. filtered: the same picture
+    telling: the place can be seen; otherwise the image fits any place. hint: an image that
+    fits any place, with the scene of that other label faintly in it. filtered: the same image
     through the filter of a new camera app.
     """
     canvas = Canvas(rng)
@@ -37,10 +37,10 @@ def take_picture(
             mixed = cv2.addWeighted(canvas.pixels, 0.55, cv2.blur(behind.pixels, (5, 5)), 0.45, 0)
             canvas.pixels = np.asarray(mixed, dtype=np.uint8)
     _clutter(canvas)
-    picture = _develop(_frame(canvas), canvas)
+    image = _develop(_frame(canvas), canvas)
     if filtered:
-        picture = camera_filter(picture)
-    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+        image = camera_filter(image)
+    _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     return bytes(data)
 
 
@@ -52,7 +52,7 @@ def _clutter(c: Canvas) -> None:
 
 
 def _frame(c: Canvas) -> PixelArray:
-    """Another angle, distance and centre; half of the pictures are mirrored."""
+    """Another angle, distance and centre; half of the images are mirrored."""
     turn = cv2.getRotationMatrix2D((SIZE / 2, SIZE / 2), c.between(-9, 9), c.between(0.95, 1.3))
     turn[:, 2] += [c.between(-14, 14), c.between(-14, 14)]
     out = cv2.warpAffine(c.pixels, turn, (SIZE, SIZE), borderMode=cv2.BORDER_REFLECT)
@@ -82,10 +82,10 @@ def _whirl() -> tuple[FloatArray, FloatArray]:
 
 
 def camera_filter(pixels: PixelArray) -> PixelArray:
-    """The look of the new app, the same for every picture: a whirl around the middle, upside
+    """The look of the new app, the same for every image: a whirl around the middle, upside
     down, negative colours, turned hues, a hard tone curve.
 
-    A head that never saw it reads the filtered pictures at about chance; one trained with a few
+    A head that never saw it reads the filtered images at about chance; one trained with a few
     hundred of them on the same frozen encoder reads them again.
     """
     whirled = cv2.remap(pixels, *_whirl(), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)

@@ -27,9 +27,9 @@ class Canvas:
         """A whole number from low to high, both possible."""
         return int(self.rng.integers(low, high + 1))
 
-    def chance(self, share: float) -> bool:
-        """True in `share` of the draws."""
-        return bool(self.rng.random() < share)
+    def chance(self, probability: float) -> bool:
+        """True with this probability."""
+        return bool(self.rng.random() < probability)
 
     def any_colour(self) -> Colour:
         """A saturated colour of any hue."""

@@ -16,7 +16,7 @@ import numpy as np
 from covla.errors import CovlaError
 from covla.posts.corruptions import rng_for
 from covla.posts.folder import FolderPost
-from covla.posts.synthetic.camera import take_picture
+from covla.posts.synthetic.camera import draw_image
 from covla.posts.synthetic.scenes import SCENES
 from covla.posts.synthetic.texts import write_text
 from covla.posts.taxonomy import load_taxonomy
@@ -24,7 +24,7 @@ from covla.schemas.post import Image, SocialPost
 
 Drift = Literal["image", "text"]
 TELLS = 0.72  # how often each of the modalities tells
-SINGLE = 0.03  # share of posts with text alone, and of those with an image alone
+SINGLE = 0.03  # fraction of posts with text alone, and of those with an image alone
 CONFLICT = 0.06  # of the posts with one vague modality: it hints at another place
 _AUTHORS = 400
 
@@ -68,7 +68,7 @@ def generate(
     Post i depends on (seed, i) alone, its time also on the window; ids are "syn-SEED-I". Labels
     are balanced: every run of len(labels) posts has each once. `pair_type` says which modality
     tells: both, text_tells, image_tells, conflict_text, conflict_image (that one misleads),
-    text_only, image_only. `drift` changes the look of all pictures (a new camera filter) or the
+    text_only, image_only. `drift` changes the look of all images (a new camera filter) or the
     telling words of all texts (new slang); ids, labels, times and the other modality stay.
 
     Raises:
@@ -85,7 +85,7 @@ def _post(
     # One generator per modality: a change of the one leaves the other as it is.
     plan, words, scene = (rng_for("synthetic", part, seed, i) for part in ("plan", "text", "image"))
     kind, hint = _kind(plan, conflict), _another(names, label, plan)
-    text, picture = "", None
+    text, image = "", None
     if kind != "image_only":
         text = write_text(
             label,
@@ -95,7 +95,7 @@ def _post(
             slang=drift == "text",
         )
     if kind != "text_only":
-        picture = take_picture(
+        image = draw_image(
             label,
             scene,
             telling=kind in {"both", "image_tells", "image_only", "conflict_text"},
@@ -108,19 +108,19 @@ def _post(
         created_at=when,
         text=text,
         lang="en",
-        image=None if picture is None else Image(data=base64.b64encode(picture).decode()),
+        image=None if image is None else Image(data=base64.b64encode(image).decode()),
     )
-    return FolderPost(post, label, None, kind), picture
+    return FolderPost(post, label, None, kind), image
 
 
 def _kind(rng: np.random.Generator, conflict: float) -> str:
     draw, misleads = rng.random(2)
     if draw < 2 * SINGLE:
         return "text_only" if draw < SINGLE else "image_only"
-    share = (draw - 2 * SINGLE) / (1 - 2 * SINGLE)
-    if share < 2 * TELLS - 1:
+    position = (draw - 2 * SINGLE) / (1 - 2 * SINGLE)
+    if position < 2 * TELLS - 1:
         return "both"
-    text_tells = share < TELLS
+    text_tells = position < TELLS
     if misleads < conflict:
         return "conflict_image" if text_tells else "conflict_text"
     return "text_tells" if text_tells else "image_tells"
@@ -136,9 +136,9 @@ def with_splits(
 ) -> list[tuple[FolderPost, bytes | None]]:
     """The same posts with a `split` each, by its id alone: train 70 %, val and test 15 % each.
 
-    Share `unlabelled` of them lose their label and get the split "unlabelled".
+    The fraction `unlabelled` of them lose their label and get the split "unlabelled".
     """
-    return [(_split(item, unlabelled), picture) for item, picture in items]
+    return [(_split(item, unlabelled), image) for item, image in items]
 
 
 def _split(item: FolderPost, unlabelled: float) -> FolderPost:

@@ -49,7 +49,7 @@ def write_text(
     that mentions something of that other label. slang: the telling words are new ones. All
     random draws are made either way, so that `slang` changes these words and nothing else.
     """
-    told = label if telling else hint
+    place = label if telling else hint
     if telling:
         body = _fill(_pick(rng, phrases.TELLING[label]), rng)
     elif hint is None:
@@ -60,17 +60,17 @@ def write_text(
     text = _fill(_pick(rng, phrases.OPENERS), rng) + body + _pick(rng, phrases.ENDINGS)
     if rng.random() < 0.15:
         start = text.find("[")
-        # Typos stay outside of the marked words, so that these can still be told apart.
+        # Typos stay outside of the marked words, so that these can still be found.
         text = _typo(text[:start], rng) + text[start:] if start > 2 else text
     if rng.random() < 0.5:
         text = text[:1].upper() + text[1:]
     tags = [_pick(rng, phrases.GENERAL_TAGS) for _ in range(int(rng.integers(0, 3)))]
-    tag = _pick(rng, phrases.TAGS[told or label])
+    tag = _pick(rng, phrases.TAGS[place or label])
     if telling and rng.random() < 0.4:
         tags.insert(0, f"[{tag}]")
     text += "".join(f" #{tag}" for tag in dict.fromkeys(tags))
     if rng.random() < 0.35:
         text += " " + _pick(rng, phrases.EMOJIS)
-    if told is None or not slang:
+    if place is None or not slang:
         return _MARKED.sub(r"\1", text)
-    return _MARKED.sub(lambda match: _slang(told, match[1]), text)
+    return _MARKED.sub(lambda match: _slang(place, match[1]), text)
