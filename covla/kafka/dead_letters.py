@@ -119,13 +119,7 @@ class DeadLetter:
 def parse_record(
     record: Record, parser: Callable[[bytes | None, Settings], Parsed], settings: Settings
 ) -> Parsed | DeadLetter:
-    """What a consumed record holds, or its dead letter; bad data never raise.
-
-    Args:
-        record: as it was polled.
-        parser: `parse_post` or `parse_label`.
-        settings: limits of posts.
-    """
+    """The post or label of a record by `parse_post` or `parse_label`, or its dead letter."""
     try:
         return parser(content(record), settings)
     except MemoryError:

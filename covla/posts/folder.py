@@ -36,8 +36,8 @@ class FolderPost:
 @dataclass
 class Reading:
     """Counts of a reader of a folder: usable posts, lines that cannot be used and the first of
-    them, lines that repeat an earlier one, and posts that were left out of training
-    because they repeat the content of the holdout."""
+    them, lines that repeat an earlier one, and posts that do not train because they repeat the
+    content of the holdout."""
 
     posts: int = 0
     unusable: int = 0
@@ -85,34 +85,26 @@ def _read_image(folder: Path, value: str, settings: Settings) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class FolderLine:
-    """One line of a folder's posts.jsonl: a JSON object whose fields are not checked yet."""
+    """One line of a folder's posts.jsonl: a JSON object whose fields are not checked yet.
+
+    Every method raises a PostError that names the field.
+    """
 
     fields: dict[str, Any]
 
     @classmethod
     def parse(cls, line: bytes) -> "FolderLine":
-        """
-        Raises:
-            PostError: it is no JSON object.
-        """
+        """A line that is a JSON object."""
         return cls(json_object(line))
 
     def post(self, folder: Path, settings: Settings) -> SocialPost:
-        """The post; `image` is a path relative to the folder and inside it, or an object.
-
-        Raises:
-            PostError: it names the field.
-        """
+        """The post; `image` is a path relative to the folder and inside it, or an object."""
         image = self.fields.get("image")
         read = {"image": _read_image(folder, image, settings)} if isinstance(image, str) else {}
         return SocialPost.from_dict(self.fields | read).check_limits(settings)
 
     def own_fields(self) -> dict[str, str | None]:
-        """What only a folder has.
-
-        Raises:
-            PostError: one is no text.
-        """
+        """What only a folder has: label, split and pair_type."""
         own = {key: self.fields.get(key) for key in OF_A_FOLDER}
         for key, value in own.items():
             if value is not None and not isinstance(value, str):
@@ -120,11 +112,7 @@ class FolderLine:
         return own
 
     def folder_post(self, folder: Path, settings: Settings) -> FolderPost:
-        """All of it.
-
-        Raises:
-            PostError: it names the field.
-        """
+        """The post with its own fields."""
         return FolderPost(self.post(folder, settings), **self.own_fields())
 
 
