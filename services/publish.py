@@ -145,10 +145,7 @@ def validate_all(
             continue
         count += 1
         if labels and item.label is not None:
-            try:
-                taxonomy.check(item.label)
-            except CovlaError as error:
-                raise CovlaError(f"post {item.post.post_id}: {error}") from error
+            taxonomy.check(item.label, item.post.post_id)
     return count
 
 

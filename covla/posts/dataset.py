@@ -105,10 +105,7 @@ def check_labels(posts: list[TrainingPost], taxonomy: Taxonomy) -> None:
     """
     for row in posts:
         if row.label is not None:
-            try:
-                taxonomy.check(row.label)
-            except CovlaError as error:
-                raise CovlaError(f"post {row.post_id}: {error}") from error
+            taxonomy.check(row.label, row.post_id)
     kinds = {row.label for row in posts if row.label is not None and row.split == "train"}
     if len(kinds) < 2:
         what = f"all labelled training posts are {kinds.pop()}" if kinds else "no labelled post"

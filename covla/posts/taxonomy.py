@@ -31,15 +31,16 @@ class Taxonomy:
         self.names = [label.name for label in labels]
         self.index = {name: i for i, name in enumerate(self.names)}
 
-    def check(self, name: str) -> int:
-        """The index of `name`.
+    def check(self, name: str, post_id: str | None = None) -> int:
+        """The index of `name`; an error names the post too when its id is given.
 
         Raises:
             CovlaError: `name` is not in the taxonomy.
         """
         if name not in self.index:
+            where = "" if post_id is None else f"post {post_id}: "
             raise CovlaError(
-                f"label: {name!r} is not one of {', '.join(self.names)}",
+                f"{where}label: {name!r} is not one of {', '.join(self.names)}",
                 hint="Correct the label, or add it to the taxonomy that COVLA_LABELS names",
             )
         return self.index[name]
