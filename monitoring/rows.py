@@ -1,4 +1,4 @@
-"""Where the two sides come from: a window of the feature lake, and a model's training rows."""
+"""Where the two sides come from: a time range of the feature lake, and a model's training rows."""
 
 from pathlib import Path
 
@@ -23,12 +23,12 @@ COLUMNS = (
 
 
 def window_rows(window: TimeRange, settings: Settings) -> pd.DataFrame:
-    """The feature rows of a window, each post once in its last version.
+    """The feature rows of a time range, each post once in its last version.
 
     Posts that validation put aside are among them: they were served too.
 
     Raises:
-        TooFew: the lake has no post of that window.
+        TooFew: the lake has no post of it.
     """
     from features.lake import Lake
 
