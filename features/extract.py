@@ -41,7 +41,7 @@ def extract(
         encoders: the frozen towers.
         created_timestamp: when these rows become known (UTC).
         secret: `settings.author_secret()`.
-        image_uris: where each image lies in the blob store.
+        image_uris: where each image is in the image store.
     """
     encoded = encoders.encode(items)
     rows = [
