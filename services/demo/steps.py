@@ -1,4 +1,4 @@
-"""How the demo runs a step: a command in a child process, its time taken, its result shown."""
+"""How the demo runs a step: a command in a child process, its time and its result printed."""
 
 import json
 import subprocess
