@@ -1,4 +1,4 @@
-"""After validation: what the teacher says of the posts to train on, into the store."""
+"""After validation: the teacher's vectors of the posts to train on, into the feature store."""
 
 from collections.abc import Iterator
 
@@ -12,9 +12,9 @@ from include.time_ranges import request
 def distill_teacher() -> None:
     @task(outlets=[TEACHER])
     def teach() -> Iterator[Metadata]:
-        asked = request(get_current_context())
-        run_command("teach", "--window", asked["train_window"], minutes=240)
-        yield Metadata(TEACHER, extra=asked)
+        requested = request(get_current_context())
+        run_command("teach", "--window", requested["train_window"], minutes=240)
+        yield Metadata(TEACHER, extra=requested)
 
     teach()
 

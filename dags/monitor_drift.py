@@ -23,11 +23,11 @@ from include.time_ranges import request, time_range_params
 def monitor_drift() -> None:
     @task(outlets=[DRIFT])
     def drift() -> Iterator[Metadata]:
-        asked = request(get_current_context())
-        found = run_command("drift", "--window", asked["window"], minutes=20)
-        if not found["drift"]:
+        requested = request(get_current_context())
+        report = run_command("drift", "--window", requested["window"], minutes=20)
+        if not report["drift"]:
             raise AirflowSkipException("no modality drifted")
-        yield Metadata(DRIFT, extra=asked | {"drift_modality": found["drift_modality"]})
+        yield Metadata(DRIFT, extra=requested | {"drift_modality": report["drift_modality"]})
 
     drift()
 

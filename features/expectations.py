@@ -106,14 +106,14 @@ class _Suite:
 def validate(window: TimeRange, settings: Settings) -> Validation:
     """Check a time range; writes the result, its page and the quarantined rows."""
     frame = training_set(window, settings, quarantined=True)
-    # A row that an earlier run put aside is dealt with; it stays aside for as long as it is bad.
+    # A row that an earlier run quarantined does not count; it stays there for as long as it is bad.
     before = Lake(settings).read("quarantine", window, ["post_id", "event_timestamp"])
     pairs = set(zip(*before.to_pydict().values(), strict=True))
     keys = zip(frame["post_id"], frame["event_timestamp"], strict=True)
-    known = {post_id for post_id, at in keys if (post_id, at.to_pydatetime()) in pairs}
+    quarantined = {post_id for post_id, at in keys if (post_id, at.to_pydatetime()) in pairs}
     checks = []
     bad: dict[str, list[str]] = {}
-    for check, posts in _evaluate(_measured(frame), window, settings, known):
+    for check, posts in _evaluate(_measured(frame), window, settings, quarantined):
         checks.append(check)
         for post_id in posts:
             bad.setdefault(post_id, []).append(f"{check.column}: {check.expectation}")
@@ -135,7 +135,7 @@ def validate(window: TimeRange, settings: Settings) -> Validation:
 
 
 def _measured(frame: pd.DataFrame) -> pd.DataFrame:
-    """Scalars in place of what Great Expectations cannot look into."""
+    """Scalars in place of what Great Expectations cannot read."""
     plain = frame.drop(columns=[*EMBEDDINGS, "teacher", "hashtags", "hashtag_priors"])
     plain["text_length"] = [len(text or "") for text in frame["text"]]
     with_text = frame["has_text"].astype(bool)
@@ -195,7 +195,7 @@ def _among(column: str, values: list[Any]) -> Any:
 
 
 def _evaluate(
-    frame: pd.DataFrame, window: TimeRange, settings: Settings, known: set[str]
+    frame: pd.DataFrame, window: TimeRange, settings: Settings, quarantined: set[str]
 ) -> list[tuple[Check, list[str]]]:
     """Each check, with the ids of the posts that break it."""
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
@@ -215,11 +215,11 @@ def _evaluate(
         suite = gx.ExpectationSuite(name="window", expectations=wanted.items)
         results = batch.validate(suite, result_format=form).to_json_dict()["results"]
         results.sort(key=lambda result: result["expectation_config"]["meta"]["position"])
-        checks = [_check(result, known) for result in results]
+        checks = [_check(result, quarantined) for result in results]
         return checks + [(check, []) for check in wanted.not_evaluated]
 
 
-def _check(outcome: dict[str, Any], known: set[str]) -> tuple[Check, list[str]]:
+def _check(outcome: dict[str, Any], quarantined: set[str]) -> tuple[Check, list[str]]:
     """From one result of Great Expectations, as JSON."""
     if outcome["exception_info"].get("raised_exception"):
         raise RuntimeError(outcome["exception_info"]["exception_message"])
@@ -227,7 +227,7 @@ def _check(outcome: dict[str, Any], known: set[str]) -> tuple[Check, list[str]]:
     posts = [r["post_id"] for r in result.get("unexpected_index_list") or [] if r["post_id"]]
     ok = outcome["success"]
     if not ok and not meta["strict"] and posts:
-        fresh = sum(post_id not in known for post_id in posts)
+        fresh = sum(post_id not in quarantined for post_id in posts)
         evaluated = result["element_count"] - result["missing_count"] - (len(posts) - fresh)
         ok = fresh <= max(ALLOWED, int((1 - MOSTLY) * evaluated + 1e-9))
     check = Check(

@@ -47,7 +47,7 @@ def apply(settings: Settings, folder: Path, *, hashtags: str | None = None) -> F
     Lake(settings).create()
     store = FeatureStore(config=repo_config(settings, folder))
     with warnings.catch_warnings():
-        # On-demand views are called experimental, and slow offline, where ours is not asked for.
+        # On-demand views are called experimental, and slow offline, where ours is not used.
         warnings.simplefilter("ignore", RuntimeWarning)
         store.apply(definitions(settings, hashtags=hashtags))
     return store

@@ -37,10 +37,10 @@ class OnlineContext:
             return [{} for _ in items]
         try:
             with self._lock:
-                known = self._read(tags)
+                rows = self._read(tags)
         except UNREACHABLE:
             return [None if item.hashtags else {} for item in items]
-        return [self._of(item, known) for item in items]
+        return [self._of(item, rows) for item in items]
 
     def _read(self, tags: list[str]) -> dict[str, tuple[datetime, HashtagPrior]]:
         response = self.store.get_online_features(
@@ -58,12 +58,12 @@ class OnlineContext:
         }
 
     def _of(
-        self, item: PreparedPost, known: dict[str, tuple[datetime, HashtagPrior]]
+        self, item: PreparedPost, rows: dict[str, tuple[datetime, HashtagPrior]]
     ) -> Mapping[str, HashtagPrior] | None:
-        rows = {tag: known[tag] for tag in item.hashtags if tag in known}
-        if any(item.post.created_at - at > self.oldest for at, _ in rows.values()):
+        own = {tag: rows[tag] for tag in item.hashtags if tag in rows}
+        if any(item.post.created_at - at > self.oldest for at, _ in own.values()):
             return None
-        return {tag: prior for tag, (_, prior) in rows.items()}
+        return {tag: prior for tag, (_, prior) in own.items()}
 
 
 def post_features(settings: Settings, post_id: str) -> dict[str, FeatureValue]:

@@ -35,10 +35,10 @@ from features.feast_api import (
 from features.feast_api import feast_redis, serialize_entity_key
 
 Row = tuple[Any, dict[str, Any], datetime, datetime | None]
-# Away, full, loading, read-only, or a writer that was held up until its lock ran out: each of them
+# Away, full, loading, read-only, or a writer that was delayed until its lock ran out: each of them
 # is tried again.
 UNREACHABLE = (RedisError,)
-LOCK_SECONDS = 20  # what a killed writer holds up the others; a batch takes a fraction of one
+LOCK_SECONDS = 20  # what a killed writer delays the others; a batch takes a fraction of one
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 PASSED_OVER = "online store: passed over %d rows with a time that cannot be"
@@ -83,8 +83,8 @@ def newest(
             continue
         if key in stored and times.possible(stored[key]) and age[0] < stored[key]:
             continue
-        found = best.get(key)
-        if found is None or age >= (microseconds(found[2]), microseconds(found[3])):
+        other = best.get(key)
+        if other is None or age >= (microseconds(other[2]), microseconds(other[3])):
             best[key] = row
     if left_out:
         log.warning("online store: %d rows with a time that cannot be were not written", left_out)
@@ -161,7 +161,7 @@ class SqliteOnlineStore(FeastSqlite):  # type: ignore[misc]
 
 
 def _stored(connection: sqlite3.Connection, view: str, keys: Sequence[bytes]) -> dict[bytes, int]:
-    found: dict[bytes, int] = {}
+    stored: dict[bytes, int] = {}
     for first in range(0, len(keys), 500):
         part = keys[first : first + 500]
         marks = ",".join("?" * len(part))
@@ -169,8 +169,8 @@ def _stored(connection: sqlite3.Connection, view: str, keys: Sequence[bytes]) ->
             "SELECT entity_key, microseconds FROM covla_event_times "  # noqa: S608
             f"WHERE view = ? AND entity_key IN ({marks})"
         )
-        found |= dict(connection.execute(query, [view, *part]))
-    return found
+        stored |= dict(connection.execute(query, [view, *part]))
+    return stored
 
 
 class RedisOnlineStoreConfig(FeastRedisConfig, Times):  # type: ignore[misc]
@@ -183,8 +183,8 @@ class RedisOnlineStoreConfig(FeastRedisConfig, Times):  # type: ignore[misc]
 
 
 class RedisOnlineStore(FeastRedis):  # type: ignore[misc]
-    """Redis or Valkey. A server that is away is noticed in a second: what then happens is for the
-    caller to say, serving goes on without and ingest waits."""
+    """Redis or Valkey. A server that is away is noticed in a second: the caller decides what
+    then happens: serving goes on without, and ingest waits."""
 
     _times: Times | None = None
 
@@ -219,8 +219,8 @@ class RedisOnlineStore(FeastRedis):  # type: ignore[misc]
             with client.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.hget(key, field)
-                found = pipe.execute()
-            stored = {key: _time(raw) for key, raw in zip(keys, found, strict=True) if raw}
+                times = pipe.execute()
+            stored = {key: _time(raw) for key, raw in zip(keys, times, strict=True) if raw}
             kept = newest(data, keys, stored, config.online_store)
             super().online_write_batch(config, table, list(kept.values()), progress)
 

@@ -80,8 +80,8 @@ def _joined(
     frame: pd.DataFrame = job.to_arrow().to_pandas()
     for table, columns in (("labels", ["label", "source"]), ("teacher", ["teacher", "teacher_id"])):
         if table in odd:
-            known = frame["post_id"].isin(_possible(table, settings, as_of))
-            frame[columns] = frame[columns].where(known, None)
+            mask = frame["post_id"].isin(_possible(table, settings, as_of))
+            frame[columns] = frame[columns].where(mask, None)
     frame = frame.drop(columns="event_timestamp").merge(
         spine.to_pandas(), on="post_id", validate="one_to_one"
     )
@@ -93,7 +93,7 @@ def _joined(
 def _entity_df(
     window: TimeRange, settings: Settings, as_of: datetime, *, quarantined: bool
 ) -> pa.Table:
-    """The posts whose last version known at `as_of` is in the window, and when it was."""
+    """The posts whose last version known at `as_of` is in the time range, and when it was."""
     lake = Lake(settings)
     lake.create()
     query = f"""
@@ -155,7 +155,7 @@ def _priors(
         features = [f"hashtag:{name}" for name in HASHTAG]
         job = store.get_historical_features(entities, features=features)
         joined = job.to_arrow().to_pylist()
-    known: dict[tuple[str, datetime], HashtagState] = {
+    states: dict[tuple[str, datetime], HashtagState] = {
         (row["hashtag"], row["event_timestamp"]): {
             "posts": row["posts"],
             "labelled": row["labelled"],
@@ -165,6 +165,6 @@ def _priors(
         if row["posts"] is not None
     }
     return [
-        {tag: known[tag, at] for tag in (tags if tags is not None else ()) if (tag, at) in known}
+        {tag: states[tag, at] for tag in (tags if tags is not None else ()) if (tag, at) in states}
         for tags, at in zip(frame["hashtags"], frame["event_timestamp"], strict=True)
     ]

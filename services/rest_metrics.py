@@ -16,19 +16,23 @@ class Metrics:
     fill the memory by asking for ever new paths, as it can with BentoML's own."""
 
     def __init__(self, waiting: Callable[[], int], ready: Callable[[], bool]) -> None:
-        """`waiting` gives the posts in the queue, `ready` what /readyz says."""
+        """`waiting` gives the posts in the queue, `ready` what /readyz reports."""
         self._waiting = waiting
         self._ready = ready
-        self._registry = made = CollectorRegistry()
+        self._registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "covla_requests", "Requests answered", ["route", "status"], registry=made
+            "covla_requests", "Requests answered", ["route", "status"], registry=registry
         )
         self._seconds = Histogram(
-            "covla_request_seconds", "Time to answer", ["route"], registry=made, buckets=_SECONDS
+            "covla_request_seconds",
+            "Time to answer",
+            ["route"],
+            registry=registry,
+            buckets=_SECONDS,
         )
-        self._answers = PredictionMetrics(made)
-        self._queue = Gauge("covla_queue_posts", "Posts waiting for the model", registry=made)
-        self._is_ready = Gauge("covla_ready", "1 while the model answers", registry=made)
+        self._answers = PredictionMetrics(registry)
+        self._queue = Gauge("covla_queue_posts", "Posts waiting for the model", registry=registry)
+        self._is_ready = Gauge("covla_ready", "1 while the model answers", registry=registry)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""

@@ -1,4 +1,4 @@
-"""What the REST service says of itself: OpenAPI, made from the contracts, and a page to read it."""
+"""The description of the REST service: OpenAPI, from the contracts, and a page to read it."""
 
 from typing import Any
 

@@ -188,7 +188,7 @@ def _process_of(info: str, init: bool) -> psutil.Process | None:
     try:
         first = psutil.Process(json.loads(info)["child-pid"])
     except (ValueError, KeyError, psutil.NoSuchProcess):
-        return None  # it ended at once; the log says why
+        return None  # it ended at once; the log has the reason
     if not init:
         return first
 
@@ -201,8 +201,8 @@ def _process_of(info: str, init: bool) -> psutil.Process | None:
 
 
 def last_line(log: Path) -> str:
-    """The last line that says something."""
+    """The last line that is not empty."""
     with log.open("rb") as lines:
         lines.seek(max(0, log.stat().st_size - 4096))
-        found = [line.strip() for line in lines.read().decode(errors="replace").splitlines()]
-    return next((line for line in reversed(found) if line), "")
+        stripped = [line.strip() for line in lines.read().decode(errors="replace").splitlines()]
+    return next((line for line in reversed(stripped) if line), "")

@@ -190,7 +190,7 @@ def execute(
     """
     containers = status(settings)
     # A service that is scaled stands for its first container, as with `docker compose exec`.
-    name = next((c for c, known in containers.items() if name in {c, known.service}), name)
+    name = next((c for c, each in containers.items() if name in {c, each.service}), name)
     if name not in containers:
         raise CovlaError(
             f"there is no container {name!r}", hint=f"There are {', '.join(containers)}"

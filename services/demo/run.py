@@ -219,7 +219,7 @@ class Demo:
             "gate_window": recent,
             "preset": self.preset,
         }
-        with self.steps.step("Airflow looks for drift"):
+        with self.steps.step("Airflow checks for drift"):
             starting.join()
             if self._airflow_error is not None:
                 raise self._airflow_error

@@ -21,17 +21,17 @@ class Steps:
         self.settings = settings
         self.console = Console(stderr=True, highlight=False)
         self.total = total
-        self.done: list[tuple[str, float]] = []
+        self.finished: list[tuple[str, float]] = []
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """One step: its number and title now, its seconds when it ends."""
-        number = len(self.done) + 1
+        number = len(self.finished) + 1
         self.console.print(f"[bold cyan][{number:>2}/{self.total}][/] [bold]{title}[/]")
         started = time.monotonic()
         yield
         seconds = time.monotonic() - started
-        self.done.append((title, seconds))
+        self.finished.append((title, seconds))
         self.console.print(f"        [green]done[/] in {seconds:.1f} s")
 
     def log(self, message: str) -> None:
@@ -47,15 +47,15 @@ class Steps:
         self.console.print(
             f"        $ covla {' '.join(arguments)}", style="dim", markup=False, soft_wrap=True
         )
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "covla.cli", *arguments, "--json"],
             stdout=subprocess.PIPE,
             text=True,
             env=self.settings.environment(),
             check=False,
         )
-        if done.returncode not in accept:
-            kind = Refused if done.returncode == Refused.exit_code else CovlaError
-            raise kind(f"covla {arguments[0]} ended with exit code {done.returncode}")
-        result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        if completed.returncode not in accept:
+            kind = Refused if completed.returncode == Refused.exit_code else CovlaError
+            raise kind(f"covla {arguments[0]} ended with exit code {completed.returncode}")
+        result: dict[str, Any] = json.loads(completed.stdout.strip().splitlines()[-1])
         return result

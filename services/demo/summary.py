@@ -54,7 +54,7 @@ def show(result: DemoResult, pages: dict[str, str]) -> None:
         value = getattr(result, key)
         table.add_row(title, f"{value:.3f}" if key.startswith("accuracy") else str(value))
     console.print(table)
-    where = Table(title="Where to look", title_justify="left", show_header=False)
+    where = Table(title="Pages", title_justify="left", show_header=False)
     for name, title in PAGES.items():
         if name in pages:
             where.add_row(title, pages[name])

@@ -1,4 +1,4 @@
-"""The page for people: one HTML file without outside requests, held to that by its policy."""
+"""The page for people: one HTML file without outside requests, as its policy enforces."""
 
 import re
 from functools import cache

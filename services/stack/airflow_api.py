@@ -61,7 +61,7 @@ class AirflowClient:
         """Wait until a DAG has been read from its file.
 
         Raises:
-            CovlaError: it is not there after `timeout` seconds; says which files are broken.
+            CovlaError: it is not there after `timeout` seconds; it names the broken files.
         """
 
         def unknown(_: bool) -> CovlaError:
