@@ -1,19 +1,12 @@
 """After new teacher vectors, or after drift: train a challenger and let the gate decide."""
 
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import get_current_context, task
 
-from include.commands import DRIFT, REFUSED, TEACHER, Result, run_command
+from include.commands import DRIFT, REFUSED, TEACHER, Result, covla_dag, run_command
 from include.time_ranges import Request, request, time_range_params
 
 
-@dag(
-    schedule=(TEACHER | DRIFT),
-    catchup=False,
-    max_active_runs=1,
-    tags=["covla"],
-    doc_md=__doc__,
-    params=time_range_params(),
-)
+@covla_dag(schedule=TEACHER | DRIFT, doc_md=__doc__, params=time_range_params())
 def retrain_covla() -> None:
     @task
     def plan() -> Request:
@@ -35,12 +28,7 @@ def retrain_covla() -> None:
     def promote(requested: Request, folder: str) -> Result:
         """A refusal by the gate is no failure: the champion stays."""
         return run_command(
-            "promote",
-            folder,
-            "--window",
-            requested["gate_window"],
-            minutes=60,
-            accept=(0, REFUSED),
+            "promote", folder, "--window", requested["gate_window"], minutes=60, accept=(0, REFUSED)
         )
 
     requested = plan()

@@ -5,21 +5,14 @@ An hour without a post is skipped.
 
 from collections.abc import Iterator
 
-from airflow.sdk import Metadata, dag, get_current_context, task
+from airflow.sdk import Metadata, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.commands import REFUSED, SCHEDULE, VALIDATED, CommandFailed, run_command
+from include.commands import REFUSED, SCHEDULE, VALIDATED, CommandFailed, covla_dag, run_command
 from include.time_ranges import request, time_range_params
 
 
-@dag(
-    schedule=SCHEDULE,
-    catchup=False,
-    max_active_runs=1,
-    tags=["covla"],
-    doc_md=__doc__,
-    params=time_range_params(),
-)
+@covla_dag(schedule=SCHEDULE, doc_md=__doc__, params=time_range_params())
 def validate_posts() -> None:
     @task(outlets=[VALIDATED])
     def validate() -> Iterator[Metadata]:

@@ -7,7 +7,8 @@ not in quarantine before, or when the time range as a whole breaks an expectatio
 
 import logging
 import warnings
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -36,12 +37,8 @@ OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
 EMBEDDINGS = ("text_embedding", "image_embedding")
 COUNTS = ("text_words", "text_hashtags", "text_mentions", "text_urls", "image_blur", "image_noise")
 FRACTIONS = (
-    "text_uppercase_share",
-    "text_digit_share",
-    "text_non_ascii_share",
-    "text_unique_word_share",
-    "image_brightness",
-    "image_contrast",
+    *("text_uppercase_share", "text_digit_share", "text_non_ascii_share"),
+    *("text_unique_word_share", "image_brightness", "image_contrast"),
 )
 
 
@@ -71,33 +68,38 @@ class Validation:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document; a check without an observed value has no such field."""
-        document = asdict(self)
-        for check in document["expectations"]:
-            if check["observed"] is None:
-                del check["observed"]
-        return document
+        return asdict(self, dict_factory=lambda pairs: {k: v for k, v in pairs if v is not None})
 
 
-@dataclass
 class _Suite:
     """Expectations, and checks that have too few posts for one."""
 
-    items: list[Any] = field(default_factory=list)
-    not_evaluated: list[Check] = field(default_factory=list)
-
-    def add(self, name: str, expectation: Any, *, strict: bool = False) -> None:
-        """With `strict`, no row may break it."""
-        expectation.meta = {"name": name, "position": len(self.items), "strict": strict}
-        self.items.append(expectation)
-
-    def add_mean(self, name: str, column: pd.Series, low: float, least: int) -> None:
-        """A mean of at least `low` over the rows that have a value, if they are `least`."""
+    def __init__(self) -> None:
         import great_expectations.expectations as gx
 
+        self._gx = gx
+        self.items: list[Any] = []
+        self.not_evaluated: list[Check] = []
+
+    def add(self, name: str, kind: str, *, strict: bool = False, **limits: Any) -> None:
+        """An expectation of Great Expectations; with `strict`, no row may break it."""
+        meta = {"name": name, "position": len(self.items), "strict": strict}
+        self.items.append(getattr(self._gx, f"Expect{kind}")(meta=meta, **limits))
+
+    def between(self, name: str, column: str, low: Any, high: Any, *, strict: bool = False) -> None:
+        """Every value from `low` to `high`."""
+        limits = {"column": column, "min_value": low, "max_value": high}
+        self.add(name, "ColumnValuesToBeBetween", strict=strict, **limits)
+
+    def among(self, name: str, column: str, values: Sequence[Any]) -> None:
+        """Every value one of `values`."""
+        self.add(name, "ColumnValuesToBeInSet", column=column, value_set=values)
+
+    def mean(self, name: str, column: pd.Series, low: float, least: int) -> None:
+        """A mean of at least `low` over the rows that have a value, if they are `least`."""
         rows = int(column.notna().sum())
         if rows >= least:
-            mean = {"column": column.name, "min_value": low, "max_value": 1}
-            self.add(name, gx.ExpectColumnMeanToBeBetween(**mean))
+            self.add(name, "ColumnMeanToBeBetween", column=column.name, min_value=low, max_value=1)
             return
         reason = f"not judged: of {rows} posts, at least {least} are needed"
         self.not_evaluated.append(Check(str(column.name), name, True, 0, [reason]))
@@ -119,15 +121,8 @@ def validate(window: TimeRange, settings: Settings) -> Validation:
             bad.setdefault(post_id, []).append(f"{check.column}: {check.expectation}")
     _quarantine(frame, bad, window, settings)
     report = settings.reports / "validation" / f"{window.slug}.html"
-    validation = Validation(
-        str(window),
-        all(check.ok for check in checks),
-        len(frame),
-        len(bad),
-        frame.attrs["passed_over"],
-        checks,
-        str(report),
-    )
+    success, odd = all(check.ok for check in checks), frame.attrs["passed_over"]
+    validation = Validation(str(window), success, len(frame), len(bad), odd, checks, str(report))
     document = validation.as_dict()
     write_bytes_aside(report.with_suffix(".json"), orjson.dumps(document, option=OPTIONS))
     write_bytes_aside(report, render("features", "validation.html.j2", **document).encode())
@@ -151,47 +146,32 @@ def _measured(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _suite(frame: pd.DataFrame, window: TimeRange, settings: Settings) -> _Suite:
-    import great_expectations.expectations as gx
-
     suite = _Suite()
-    names = load_taxonomy(settings=settings).names
-    last = window.end - timedelta(microseconds=1)
-    suite.add("at least one row", gx.ExpectTableRowCountToBeBetween(min_value=1))
+    suite.add("at least one row", "TableRowCountToBeBetween", min_value=1)
     if frame.empty:
         return suite
-    suite.add("is there", gx.ExpectColumnValuesToNotBeNull(column="post_id"), strict=True)
-    suite.add("each id once", gx.ExpectColumnValuesToBeUnique(column="post_id"), strict=True)
-    suite.add("in the window", _between("event_timestamp", window.start, last), strict=True)
+    suite.add("is there", "ColumnValuesToNotBeNull", column="post_id", strict=True)
+    suite.add("each id once", "ColumnValuesToBeUnique", column="post_id", strict=True)
+    last = window.end - timedelta(microseconds=1)
+    suite.between("in the window", "event_timestamp", window.start, last, strict=True)
     limit = settings.max_text_characters
-    suite.add(f"at most {limit} characters", _between("text_length", 0, limit))
-    suite.add_mean("share of a known language", frame["language_known"], 0.3, LEAST_TEXTS)
-    suite.add_mean("share of posts with a picture", frame["has_image_share"], 0.05, LEAST_POSTS)
+    suite.between(f"at most {limit} characters", "text_length", 0, limit)
+    suite.mean("share of a known language", frame["language_known"], 0.3, LEAST_TEXTS)
+    suite.mean("share of posts with a picture", frame["has_image_share"], 0.05, LEAST_POSTS)
     for name in COUNTS:
-        suite.add("not negative", _between(name, 0, None))
+        suite.between("not negative", name, 0, None)
     for name in FRACTIONS:
-        suite.add("in 0..1", _between(name, 0, 1))
-    suite.add("in 0..8 bits", _between("image_entropy", 0, 8))
-    suite.add("between 1:50 and 50:1", _between("image_aspect", 0.02, 50))
+        suite.between("in 0..1", name, 0, 1)
+    suite.between("in 0..8 bits", "image_entropy", 0, 8)
+    suite.between("between 1:50 and 50:1", "image_aspect", 0.02, 50)
     for name in EMBEDDINGS:
         widths = frame.loc[frame[f"{name}_width"] > 0, f"{name}_width"].mode().tolist() or [0.0]
-        suite.add("one width", _among(f"{name}_width", widths[:1]))
-        suite.add("finite", _among(f"{name}_finite", [1.0]))
-    suite.add("one encoder", _among("encoder_id", frame["encoder_id"].mode().tolist()[:1]))
+        suite.among("one width", f"{name}_width", widths[:1])
+        suite.among("finite", f"{name}_finite", [1.0])
+    suite.among("one encoder", "encoder_id", frame["encoder_id"].mode().tolist()[:1])
     if frame["label"].notna().any():
-        suite.add("in the taxonomy", _among("label", names))
+        suite.among("in the taxonomy", "label", load_taxonomy(settings=settings).names)
     return suite
-
-
-def _between(column: str, low: Any, high: Any) -> Any:
-    import great_expectations.expectations as gx
-
-    return gx.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high)
-
-
-def _among(column: str, values: list[Any]) -> Any:
-    import great_expectations.expectations as gx
-
-    return gx.ExpectColumnValuesToBeInSet(column=column, value_set=values)
 
 
 def _evaluate(

@@ -20,18 +20,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from covla.times import now
-from features.feast_api import (
-    RedisOnlineStore as FeastRedis,
-)
-from features.feast_api import (
-    RedisOnlineStoreConfig as FeastRedisConfig,
-)
-from features.feast_api import (
-    SqliteOnlineStore as FeastSqlite,
-)
-from features.feast_api import (
-    SqliteOnlineStoreConfig as FeastSqliteConfig,
-)
+from features import feast_api
 from features.feast_api import feast_redis, serialize_entity_key
 
 Row = tuple[Any, dict[str, Any], datetime, datetime | None]
@@ -91,7 +80,7 @@ def newest(
     return best
 
 
-class SqliteOnlineStoreConfig(FeastSqliteConfig, Times):  # type: ignore[misc]
+class SqliteOnlineStoreConfig(feast_api.SqliteOnlineStoreConfig, Times):  # type: ignore[misc]
     """As Feast's."""
 
     type: Literal["features.online_store.SqliteOnlineStore"] = (
@@ -99,7 +88,7 @@ class SqliteOnlineStoreConfig(FeastSqliteConfig, Times):  # type: ignore[misc]
     )
 
 
-class SqliteOnlineStore(FeastSqlite):  # type: ignore[misc]
+class SqliteOnlineStore(feast_api.SqliteOnlineStore):  # type: ignore[misc]
     """One file; readers and one writer at the same time (write-ahead log)."""
 
     def _get_conn(self, config: Any) -> Any:
@@ -173,7 +162,7 @@ def _stored(connection: sqlite3.Connection, view: str, keys: Sequence[bytes]) ->
     return stored
 
 
-class RedisOnlineStoreConfig(FeastRedisConfig, Times):  # type: ignore[misc]
+class RedisOnlineStoreConfig(feast_api.RedisOnlineStoreConfig, Times):  # type: ignore[misc]
     """As Feast's, whose own check of times is off: ours stands in its place."""
 
     type: Literal["features.online_store.RedisOnlineStore"] = (
@@ -182,7 +171,7 @@ class RedisOnlineStoreConfig(FeastRedisConfig, Times):  # type: ignore[misc]
     skip_dedup: bool = True
 
 
-class RedisOnlineStore(FeastRedis):  # type: ignore[misc]
+class RedisOnlineStore(feast_api.RedisOnlineStore):  # type: ignore[misc]
     """Redis or Valkey. A server that is away is noticed in a second: the caller decides what
     then happens: serving goes on without, and ingest waits."""
 

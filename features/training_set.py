@@ -56,22 +56,17 @@ def training_set(
     """
     as_of = as_of or now()
     odd = passed_over(settings)
-    frame = _joined(window, settings, as_of, odd, quarantined=quarantined)
+    spine = _entity_df(window, settings, as_of, quarantined=quarantined)
+    columns = ["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"]
+    empty = pd.DataFrame(columns=columns)
+    frame = _joined(spine, settings, as_of, odd)[columns] if spine.num_rows else empty
     frame.attrs["passed_over"] = odd
     return frame
 
 
 def _joined(
-    window: TimeRange,
-    settings: Settings,
-    as_of: datetime,
-    odd: Mapping[str, int],
-    *,
-    quarantined: bool,
+    spine: pa.Table, settings: Settings, as_of: datetime, odd: Mapping[str, int]
 ) -> pd.DataFrame:
-    spine = _entity_df(window, settings, as_of, quarantined=quarantined)
-    if spine.num_rows == 0:
-        return pd.DataFrame(columns=["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"])
     entities = pd.DataFrame({"post_id": spine["post_id"].to_pandas()})
     entities["event_timestamp"] = pd.Timestamp(as_of).as_unit("us")
     job = feature_store(settings).get_historical_features(
@@ -87,7 +82,7 @@ def _joined(
     )
     frame = frame.sort_values(["event_timestamp", "post_id"], ignore_index=True)
     frame["hashtag_priors"] = pd.Series(_priors(frame, settings, as_of), dtype=object)
-    return frame[["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"]]
+    return frame
 
 
 def _entity_df(
@@ -156,11 +151,9 @@ def _priors(
         job = store.get_historical_features(entities, features=features)
         joined = job.to_arrow().to_pylist()
     states: dict[tuple[str, datetime], HashtagState] = {
-        (row["hashtag"], row["event_timestamp"]): {
-            "posts": row["posts"],
-            "labelled": row["labelled"],
-            "prior": row["prior"],
-        }
+        (row["hashtag"], row["event_timestamp"]): HashtagState(
+            posts=row["posts"], labelled=row["labelled"], prior=row["prior"]
+        )
         for row in joined
         if row["posts"] is not None
     }

@@ -37,16 +37,15 @@ def will_alert(wanted: bool | None, settings: Settings, log: Callable[[str], Non
     Raises:
         ServiceUnavailable: it is wanted, and no broker is known.
     """
-    if wanted is False:
-        return False
-    try:
-        bootstrap(settings)
-    except ServiceUnavailable:
-        if wanted:
-            raise
-        log("drift: no Kafka broker is known, so no alert will be sent")
-        return False
-    return True
+    if wanted is not False:
+        try:
+            bootstrap(settings)
+            return True
+        except ServiceUnavailable:
+            if wanted:
+                raise
+            log("drift: no Kafka broker is known, so no alert will be sent")
+    return False
 
 
 def send(alert: Alert, settings: Settings) -> None:

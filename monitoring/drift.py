@@ -8,7 +8,7 @@ bench/drift.py measures the rates.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from monitoring.columns import MODALITIES, Comparison
 from monitoring.quality import NoiseRow
@@ -35,13 +35,7 @@ class DriftResult:
 
     drift: bool
     drift_modality: str | None
-    alpha: float
-    modalities: dict[str, ModalityDrift] = field(default_factory=dict)
-
-    @property
-    def scores(self) -> dict[str, float | None]:
-        """Modality -> score."""
-        return {name: one.score for name, one in self.modalities.items()}
+    modalities: dict[str, ModalityDrift]
 
 
 @dataclass(frozen=True)
@@ -61,15 +55,15 @@ class DriftReport:
     report: str  # path of the page
 
 
-def thresholds(comparison: Comparison, alpha: float = ALPHA) -> dict[str, float]:
-    """Test -> the p-value under which it finds drift; they add up to at most `alpha`.
+def thresholds(comparison: Comparison) -> dict[str, float]:
+    """Test -> the p-value under which it finds drift; they add up to at most ALPHA.
 
     Tests are columns, and `text_embedding` and `image_embedding`.
     """
     by_modality = tests(comparison)
     limits = {}
     for modality, names in by_modality.items():
-        level = alpha / len(by_modality)
+        level = ALPHA / len(by_modality)
         columns = [name for name in names if not name.endswith("_embedding")]
         if modality in comparison.embeddings:
             level /= 2
@@ -87,36 +81,29 @@ def tests(comparison: Comparison) -> dict[str, list[str]]:
 
 
 def evaluate(
-    comparison: Comparison,
-    p_values: dict[str, float],
-    limits: dict[str, float],
-    alpha: float = ALPHA,
+    comparison: Comparison, p_values: dict[str, float], limits: dict[str, float]
 ) -> DriftResult:
     """The decision from each test's p-value and its threshold, as `thresholds` gives them.
 
     A change of either modality moves their agreement too, so agreement is named only when it
     changed alone, as when images are paired with the wrong texts.
     """
-    each = {name: _modality(name, comparison, p_values, limits, alpha) for name in MODALITIES}
+    each = {name: _modality(name, comparison, p_values, limits) for name in MODALITIES}
     drifted = [name for name in MODALITIES if each[name].drift]
     candidates = [name for name in drifted if name != "agreement"] or drifted
     named = max(candidates, key=lambda name: each[name].score or 0.0, default=None)
-    return DriftResult(bool(drifted), named, alpha, each)
+    return DriftResult(bool(drifted), named, each)
 
 
 def _modality(
-    name: str,
-    comparison: Comparison,
-    p_values: dict[str, float],
-    limits: dict[str, float],
-    alpha: float,
+    name: str, comparison: Comparison, p_values: dict[str, float], limits: dict[str, float]
 ) -> ModalityDrift:
     columns = tests(comparison).get(name, [])
     if not columns:
         reason = comparison.skipped.get(name, "no column of it can be tested")
         return ModalityDrift(False, None, None, [], 0, reason)
     order = sorted(columns, key=lambda column: (p_values[column], column))
-    corrected = min(1.0, p_values[order[0]] * alpha / limits[order[0]])
+    corrected = min(1.0, p_values[order[0]] * ALPHA / limits[order[0]])
     drifted = [column for column in order if p_values[column] < limits[column]]
     score = -math.log10(max(corrected, 1e-300)) + 0.0
     return ModalityDrift(bool(drifted), round(score, 4), corrected, drifted, len(columns))

@@ -6,20 +6,11 @@ import pandas as pd
 import pyarrow as pa
 
 from covla.errors import CovlaError, TooFew
-from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.settings import Settings
 from covla.time_range import TimeRange
+from monitoring.sides import FEATURES
 
-COLUMNS = (
-    "post_id",
-    "lang",
-    "has_text",
-    "has_image",
-    *(f"text_{name}" for name in TEXT_QUALITY),
-    *(f"image_{name}" for name in IMAGE_QUALITY),
-    "text_embedding",
-    "image_embedding",
-)
+COLUMNS = ("post_id", "has_text", "has_image", *FEATURES)
 
 
 def window_rows(window: TimeRange, settings: Settings) -> pd.DataFrame:

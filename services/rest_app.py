@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import orjson
 from starlette.applications import Starlette
@@ -22,17 +22,9 @@ from services.rest_explain import Explanations, wants_image
 from services.rest_metrics import Metrics
 from services.rest_openapi import DOCS, DOCS_POLICY, document
 from services.rest_queue import Answer, Overloaded, PredictionQueue
-from services.rest_requests import (
-    batch_bytes,
-    claim,
-    many_posts,
-    one_post,
-    read_body,
-    status_of,
-)
+from services.rest_requests import batch_bytes, claim, many_posts, one_post, read_body, status_of
 
 READ_SECONDS = 30
-_SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 log = logging.getLogger(__name__)
 Handler = Callable[[Request, bytes], Awaitable[Response]]  # a request and its body
@@ -119,7 +111,7 @@ class Api:
 
     async def _predict(self, posts: list[SocialPost]) -> Answer:
         answer = await asyncio.wrap_future(self.queue.submit(posts))
-        self.metrics.answered(answer)
+        self.metrics.results(answer)
         return answer
 
     def _guarded(
@@ -143,30 +135,33 @@ class Api:
                 self.metrics.refused(error.code)
                 response = _refusal(error, status_of(error))
             except Overloaded as error:
-                self.metrics.refused("overloaded")
-                headers = {"Retry-After": str(error.retry_after)}
-                response = _failure(429, "overloaded", str(error), headers)
+                response = self._failure(429, "overloaded", str(error), error.retry_after)
             except (ServiceUnavailable, MemoryError) as error:
-                self.metrics.refused("unavailable")
                 log.warning("%s cannot be answered now: %s", route, error)
                 reason = str(error) or "the server is out of memory"
-                response = _failure(503, "unavailable", reason, {"Retry-After": "5"})
+                response = self._failure(503, "unavailable", reason, 5)
             except TimeoutError:
                 self.metrics.refused("too_slow")
                 slow = PostError("body", "too_slow", f"did not arrive within {READ_SECONDS} s")
                 response = _refusal(slow, 408)
             except Exception:
                 log.exception("%s failed", route)
-                self.metrics.refused("internal")
                 reason = "internal error; the server's log says why"
-                response = _failure(500, "internal", reason)
+                response = self._failure(500, "internal", reason)
             finally:
                 self._free_bytes += claimed
-            response.headers.update(_SAFE)
+            response.headers.update(playground.SAFE)
             self.metrics.request(route, response.status_code, time.perf_counter() - started)
             return response
 
         return guarded
+
+    def _failure(self, status: int, code: str, reason: str, retry: int | None = None) -> Response:
+        """An error that is of no field, counted; `retry` is in seconds."""
+        self.metrics.refused(code)
+        body = {"error": reason, "field": "", "code": code}
+        headers = None if retry is None else {"Retry-After": str(retry)}
+        return JSONResponse(body, status, headers=headers)
 
     async def metrics_page(self, _: Request) -> Response:
         """Prometheus metrics."""
@@ -184,20 +179,14 @@ def _refusal(error: PostError, status: int) -> Response:
     )
 
 
-def _failure(
-    status: int, code: str, reason: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    """An error that is of no field."""
-    return JSONResponse({"error": reason, "field": "", "code": code}, status, headers=headers)
-
-
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _failure(error.status_code, "http", str(error.detail), error.headers)
+    body = {"error": str(error.detail), "field": "", "code": "http"}
+    return JSONResponse(body, error.status_code, headers=error.headers)
 
 
 async def _docs(_: Request) -> Response:
-    return HTMLResponse(DOCS, headers=_SAFE | {"Content-Security-Policy": DOCS_POLICY})
+    return HTMLResponse(DOCS, headers=playground.SAFE | {"Content-Security-Policy": DOCS_POLICY})
 
 
 async def _openapi(_: Request) -> Response:

@@ -9,10 +9,11 @@ import resource
 import signal
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 from airflow.configuration import conf
-from airflow.sdk import Asset
+from airflow.sdk import Asset, dag
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 VALIDATED = Asset("covla_validated", uri="covla://posts/validated")
@@ -21,6 +22,9 @@ DRIFT = Asset("covla_drift", uri="covla://posts/drift")
 
 REFUSED = 4
 TOO_FEW = 2
+
+# One run at a time, and none for time ranges that have gone by.
+covla_dag = partial(dag, catchup=False, max_active_runs=1, tags=["covla"])
 
 Result = dict[str, Any]  # the JSON document that a command prints
 

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,10 @@ def up(
     processes.require_disk(folder)
     (folder / "status.json").unlink(missing_ok=True)
     plan = Plan(str(compose), str(folder), list(services), dict(scale), {})
-    with recorded(settings, "compose", str(compose)):
-        listeners = _listen(names(plan), services, free_ports=free_ports)
-        plan.listeners.update({place: each.fileno() for place, each in listeners.items()})
-        try:
-            _supervise(plan, settings, log)
-        finally:
-            for listener in listeners.values():
-                listener.close()
+    with recorded(settings, "compose", str(compose)), ExitStack() as stack:
+        for place, listener in _listen(names(plan), services, free_ports=free_ports):
+            plan.listeners[place] = stack.enter_context(listener).fileno()
+        _supervise(plan, settings, log)
 
 
 def _services(
@@ -89,21 +86,18 @@ def _services(
 
 def _listen(
     containers: Mapping[str, str], services: Mapping[str, Service], *, free_ports: bool
-) -> dict[str, socket.socket]:
-    listeners: dict[str, socket.socket] = {}
+) -> Iterator[tuple[str, socket.socket]]:
     for name, service in containers.items():
         for host, outside, inside in services[service].ports:
             port = 0 if free_ports else outside
             try:
-                listeners[f"{name}:{inside}"] = socket.create_server((host, port), backlog=128)
+                listener = socket.create_server((host, port), backlog=128)
             except OSError:
-                for listener in listeners.values():
-                    listener.close()
                 raise CovlaError(
                     f"{service}: port {outside} of {host} is taken",
                     hint="Stop what listens there, or publish with --free-ports",
                 ) from None
-    return listeners
+            yield f"{name}:{inside}", listener
 
 
 def _supervise(plan: Plan, settings: Settings, log: Callable[[str], None]) -> None:
@@ -155,28 +149,24 @@ def status(settings: Settings) -> dict[str, ContainerStatus]:
     try:
         text = (settings.state.absolute() / "compose" / "status.json").read_bytes()
     except FileNotFoundError:
-        raise ServiceUnavailable(
-            "no container runs", hint="Start them with `covla up --like-compose`"
-        ) from None
+        raise _none_runs() from None
     return {name: ContainerStatus(**each) for name, each in orjson.loads(text).items()}
+
+
+def _none_runs() -> ServiceUnavailable:
+    return ServiceUnavailable("no container runs", hint="Start them with `covla up --like-compose`")
 
 
 def states(settings: Settings) -> list[ServiceStatus]:
     """Each container as `services.stack.local.status` describes a process; none when none runs."""
     if not processes.running(settings, "compose"):
         return []
-    return [
-        ServiceStatus(
-            name,
-            each.state,
-            each.state in {"healthy", "running"} or each.code == 0,
-            "  ".join([*each.ports.values(), each.why]).strip(),
-            None,
-            None,
-            each.log,
-        )
-        for name, each in status(settings).items()
-    ]
+    statuses = []
+    for name, each in status(settings).items():
+        healthy = each.state in {"healthy", "running"} or each.code == 0
+        address = "  ".join([*each.ports.values(), each.why]).strip()
+        statuses.append(ServiceStatus(name, each.state, healthy, address, None, None, each.log))
+    return statuses
 
 
 def execute(
@@ -199,9 +189,7 @@ def execute(
     try:
         supervisor = psutil.Process(int((folder / "unshare.pid").read_text())).children()[0]
     except (FileNotFoundError, psutil.NoSuchProcess, IndexError):
-        raise ServiceUnavailable(
-            "no container runs", hint="Start them with `covla up --like-compose`"
-        ) from None
+        raise _none_runs() from None
     compose = compose.absolute()
     service = file.read(compose, os.environ)[containers[name].service]
     image = image_of(service, compose.parent, settings)

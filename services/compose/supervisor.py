@@ -148,20 +148,13 @@ class Supervisor:
             self._write()
 
     def _write(self) -> None:
-        status = {
-            name: ContainerStatus(
-                container.service.name,
-                container.state,
-                container.why,
-                container.code,
-                self._addresses[name],
-                self._ports.get(name, {}),
-                container.restarts,
-                str(container.log),
-            )
-            for name, container in self.containers.items()
-        }
+        status = {name: self._status(name, each) for name, each in self.containers.items()}
         write_bytes_aside(self.folder / "status.json", orjson.dumps(status))
+
+    def _status(self, name: str, each: Container) -> ContainerStatus:
+        state = (each.service.name, each.state, each.why, each.code)
+        place = (self._addresses[name], self._ports.get(name, {}))
+        return ContainerStatus(*state, *place, each.restarts, str(each.log))
 
     def _stop(self) -> None:
         order = sorted(self.containers.values(), key=lambda c: c.started_at, reverse=True)

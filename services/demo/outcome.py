@@ -17,6 +17,8 @@ from covla.settings import Settings
 from covla.waiting import wait_until
 from services import publish
 
+HINT = "The log of the stream worker says why: STATE/logs/stream.log"
+
 
 class Outcome:
     """Reads predictions, dead letters and alerts from where they ended when it was made."""
@@ -26,11 +28,9 @@ class Outcome:
         self._settings = settings
         self._topics = topics
         self._consumer = clients.consumer(settings, group=None)
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in (topics.predictions, topics.dead_letters, topics.alerts)
-            for number in self._consumer.partitions_for_topic(topic) or ()
-        ]
+        partitions = _partitions(
+            self._consumer, (topics.predictions, topics.dead_letters, topics.alerts)
+        )
         self._consumer.assign(partitions)
         self._consumer.seek_to_end(*partitions)
         for partition in partitions:
@@ -84,7 +84,7 @@ class Outcome:
             return ServiceUnavailable(
                 f"{len(left)} of {len(wanted)} posts have no prediction after {timeout:.0f} s, "
                 f"such as {min(left)}",
-                hint="The log of the stream worker says why: STATE/logs/stream.log",
+                hint=HINT,
             )
 
         # Without a pause: `read` waits for records.
@@ -111,7 +111,7 @@ class Outcome:
             return ServiceUnavailable(
                 f"the stream worker predicts with version {last} after {timeout:.0f} s, "
                 f"and version {version} is champion",
-                hint="The log of the stream worker says why: STATE/logs/stream.log",
+                hint=HINT,
             )
 
         wait_until(newest, version.__eq__, timeout=timeout, error=late)
@@ -119,6 +119,11 @@ class Outcome:
     def close(self) -> None:
         """Leave Kafka."""
         self._consumer.close()
+
+
+def _partitions(consumer: Any, topics: Iterable[str]) -> list[TopicPartition]:
+    partitions = {topic: consumer.partitions_for_topic(topic) or () for topic in topics}
+    return [TopicPartition(topic, number) for topic in partitions for number in partitions[topic]]
 
 
 def accuracy(predictions: dict[str, Prediction], labels: dict[str, str]) -> float:
@@ -142,12 +147,7 @@ def wait_for_group(
     """
     consumer = clients.consumer(settings, group=group)
     try:
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in consumer.partitions_for_topic(topic) or ()
-        ]
-        ends = consumer.end_offsets(partitions)
+        ends = consumer.end_offsets(_partitions(consumer, topics))
 
         def behind() -> int:
             left: int = sum(

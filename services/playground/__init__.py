@@ -9,6 +9,8 @@ from starlette.responses import HTMLResponse, Response
 
 from covla.html import csp_source
 
+SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
 
 def _hashes(page: str, tag: str) -> str:
     """CSP source expressions of the page's own inline blocks."""
@@ -33,11 +35,4 @@ def _page() -> tuple[str, str]:
 async def page(_: Request) -> Response:
     """The playground."""
     text, policy = _page()
-    return HTMLResponse(
-        text,
-        headers={
-            "Content-Security-Policy": policy,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-        },
-    )
+    return HTMLResponse(text, headers={"Content-Security-Policy": policy} | SAFE)

@@ -69,21 +69,13 @@ def down(settings: Settings, *, log: Callable[[str], None]) -> list[str]:
 
 def status(settings: Settings) -> list[ServiceStatus]:
     """Every recorded process."""
-    statuses = []
-    for process in processes.records(settings):
-        alive = process.alive
-        statuses.append(
-            ServiceStatus(
-                process.name,
-                "running" if alive else "dead",
-                alive and _answers(process),
-                process.address,
-                process.pid,
-                process.started_at,
-                process.log,
-            )
-        )
-    return statuses
+    return [_status(process, process.alive) for process in processes.records(settings)]
+
+
+def _status(each: Process, alive: bool) -> ServiceStatus:
+    state, healthy = "running" if alive else "dead", alive and _answers(each)
+    times = (each.pid, each.started_at)
+    return ServiceStatus(each.name, state, healthy, each.address, *times, each.log)
 
 
 def pages(settings: Settings) -> dict[str, str]:
