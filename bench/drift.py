@@ -66,6 +66,11 @@ def p_values(comparison: Comparison) -> dict[str, float]:
     return found
 
 
+def result_of(comparison: Comparison, p_values: dict[str, float]) -> drift.DriftResult:
+    """What the monitor decides from these p-values."""
+    return drift.evaluate(comparison, p_values, drift.thresholds(comparison))
+
+
 def rates(
     plain: pd.DataFrame, changed: Mapping[Drift, pd.DataFrame], signal: Agreement, rounds: int
 ) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def rates(
             window, reference = plain.iloc[order[:size]], plain.iloc[order[-2 * REFERENCE :]]
             comparison = compare(window, reference, signal)
             found = p_values(comparison)
-            alarms += drift.judge(comparison, found).drift
+            alarms += result_of(comparison, found).drift
             uncorrected += min(found.values()) < 0.05
         row = {"false_alarms": alarms / rounds, "uncorrected": uncorrected / rounds}
         for name, frame in changed.items():
@@ -88,7 +93,7 @@ def rates(
             for _ in range(tries):
                 window = frame.iloc[rng.permutation(len(frame))[:size]]
                 comparison = compare(window, plain.iloc[: 2 * REFERENCE], signal)
-                hits += drift.judge(comparison, p_values(comparison)).drift_modality == name
+                hits += result_of(comparison, p_values(comparison)).drift_modality == name
             row[f"{name}_named"] = hits / tries
         table[str(size)] = row
     return table

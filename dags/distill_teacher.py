@@ -1,20 +1,20 @@
-"""After validation: what the teacher says of the posts to train on, into the store."""
+"""After validation: the teacher's vectors of the posts to train on, into the feature store."""
 
 from collections.abc import Iterator
 
-from airflow.sdk import Metadata, dag, get_current_context, task
+from airflow.sdk import Metadata, get_current_context, task
 
-from include.commands import TEACHER, VALIDATED, run_command
+from include.commands import TEACHER, VALIDATED, covla_dag, run_command
 from include.time_ranges import request
 
 
-@dag(schedule=[VALIDATED], catchup=False, max_active_runs=1, tags=["covla"], doc_md=__doc__)
+@covla_dag(schedule=[VALIDATED], doc_md=__doc__)
 def distill_teacher() -> None:
     @task(outlets=[TEACHER])
     def teach() -> Iterator[Metadata]:
-        asked = request(get_current_context())
-        run_command("teach", "--window", asked["train_window"], minutes=240)
-        yield Metadata(TEACHER, extra=asked)
+        requested = request(get_current_context())
+        run_command("teach", "--window", requested["train_window"], minutes=240)
+        yield Metadata(TEACHER, extra=requested)
 
     teach()
 

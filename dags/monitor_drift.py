@@ -5,29 +5,22 @@ An hour with too few posts to tell is skipped, with the reason.
 
 from collections.abc import Iterator
 
-from airflow.sdk import Metadata, dag, get_current_context, task
+from airflow.sdk import Metadata, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.commands import DRIFT, SCHEDULE, run_command
+from include.commands import DRIFT, SCHEDULE, covla_dag, run_command
 from include.time_ranges import request, time_range_params
 
 
-@dag(
-    schedule=SCHEDULE,
-    catchup=False,
-    max_active_runs=1,
-    tags=["covla"],
-    doc_md=__doc__,
-    params=time_range_params(),
-)
+@covla_dag(schedule=SCHEDULE, doc_md=__doc__, params=time_range_params())
 def monitor_drift() -> None:
     @task(outlets=[DRIFT])
     def drift() -> Iterator[Metadata]:
-        asked = request(get_current_context())
-        found = run_command("drift", "--window", asked["window"], minutes=20)
-        if not found["drift"]:
+        requested = request(get_current_context())
+        report = run_command("drift", "--window", requested["window"], minutes=20)
+        if not report["drift"]:
             raise AirflowSkipException("no modality drifted")
-        yield Metadata(DRIFT, extra=asked | {"drift_modality": found["drift_modality"]})
+        yield Metadata(DRIFT, extra=requested | {"drift_modality": report["drift_modality"]})
 
     drift()
 

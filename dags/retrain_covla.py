@@ -1,52 +1,38 @@
 """After new teacher vectors, or after drift: train a challenger and let the gate decide."""
 
-from typing import Any
+from airflow.sdk import get_current_context, task
 
-from airflow.sdk import dag, get_current_context, task
-
-from include.commands import DRIFT, GATE_SAID_NO, TEACHER, run_command
-from include.time_ranges import request, time_range_params
+from include.commands import DRIFT, REFUSED, TEACHER, Result, covla_dag, run_command
+from include.time_ranges import Request, request, time_range_params
 
 
-@dag(
-    schedule=(TEACHER | DRIFT),
-    catchup=False,
-    max_active_runs=1,
-    tags=["covla"],
-    doc_md=__doc__,
-    params=time_range_params(),
-)
+@covla_dag(schedule=TEACHER | DRIFT, doc_md=__doc__, params=time_range_params())
 def retrain_covla() -> None:
     @task
-    def plan() -> dict[str, Any]:
+    def plan() -> Request:
         return request(get_current_context())
 
     @task
-    def teach(asked: dict[str, Any]) -> dict[str, Any]:
+    def teach(requested: Request) -> Result:
         """After drift there are posts that no teacher has seen; known ones cost nothing."""
-        return run_command("teach", "--window", asked["train_window"], minutes=240)
+        return run_command("teach", "--window", requested["train_window"], minutes=240)
 
     @task
-    def train(asked: dict[str, Any], taught: dict[str, Any]) -> str:
-        del taught  # the vectors are in the feature store
-        time_range, preset = asked["train_window"], asked["preset"]
+    def train(requested: Request, distilled: Result) -> str:
+        del distilled  # the vectors are in the feature store
+        time_range, preset = requested["train_window"], requested["preset"]
         trained = run_command("train", "--window", time_range, "--preset", preset, minutes=600)
         return str(trained["folder"])
 
     @task
-    def promote(asked: dict[str, Any], folder: str) -> dict[str, Any]:
-        """The gate's no is an answer, not a failure: the champion stays."""
+    def promote(requested: Request, folder: str) -> Result:
+        """A refusal by the gate is no failure: the champion stays."""
         return run_command(
-            "promote",
-            folder,
-            "--window",
-            asked["gate_window"],
-            minutes=60,
-            accept=(0, GATE_SAID_NO),
+            "promote", folder, "--window", requested["gate_window"], minutes=60, accept=(0, REFUSED)
         )
 
-    asked = plan()
-    promote(asked, train(asked, teach(asked)))
+    requested = plan()
+    promote(requested, train(requested, teach(requested)))
 
 
 retrain_covla()

@@ -1,13 +1,14 @@
-"""Great Expectations over a window: what must hold before anything is trained on it.
+"""Great Expectations over a time range: what must hold before anything is trained on it.
 
-The verdict is small and plain JSON (great_expectations#8671). Rows that break an expectation go
-to the lake's quarantine, which training leaves out; the verdict is no when too many do that were
-not there before, or when the window as a whole is wrong.
+The result is small and plain JSON (great_expectations#8671). Rows that break an expectation go
+to the lake's quarantine, which training leaves out; validation fails when too many do that were
+not in quarantine before, or when the time range as a whole breaks an expectation.
 """
 
 import logging
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -26,148 +27,157 @@ from features.lake import Lake
 from features.tables import QUARANTINE
 from features.training_set import training_set
 
-MOSTLY = 0.95  # share of rows that must be right for the window to be used without the others
+MOSTLY = 0.95  # fraction of rows that must be good, for the others to be left out alone
 # In a quiet hour one odd row is more than the other 5 %, and still only one odd row.
 ALLOWED = 1
-# Posts that a share needs before it says something. An hour of few texts alone is ordinary.
+# Posts that a fraction needs before it means something. An hour of few texts alone is ordinary.
 LEAST_TEXTS, LEAST_POSTS = 30, 100
 EXAMPLES = 5
 OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY
 EMBEDDINGS = ("text_embedding", "image_embedding")
 COUNTS = ("text_words", "text_hashtags", "text_mentions", "text_urls", "image_blur", "image_noise")
-SHARES = (
-    "text_uppercase_share",
-    "text_digit_share",
-    "text_non_ascii_share",
-    "text_unique_word_share",
-    "image_brightness",
-    "image_contrast",
+FRACTIONS = (
+    *("text_uppercase_share", "text_digit_share", "text_non_ascii_share"),
+    *("text_unique_word_share", "image_brightness", "image_contrast"),
 )
 
 
-@dataclass
+@dataclass(frozen=True)
+class Check:
+    """One expectation and whether it holds."""
+
+    column: str
+    expectation: str
+    ok: bool
+    unexpected: int
+    examples: list[str]
+    observed: float | None = None  # of an expectation of the whole column
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What `covla validate` finds of a time range."""
+
+    window: str
+    success: bool
+    rows: int
+    quarantined: int
+    passed_over: dict[str, int]  # table of the lake -> rows whose time cannot be
+    expectations: list[Check]
+    report: str  # path of the page
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON document; a check without an observed value has no such field."""
+        return asdict(self, dict_factory=lambda pairs: {k: v for k, v in pairs if v is not None})
+
+
 class _Suite:
-    """Expectations with what they are called in the verdict."""
+    """Expectations, and checks that have too few posts for one."""
 
-    items: list[tuple[str, Any]] = field(default_factory=list)
-    not_judged: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, name: str, expectation: Any, *, strict: bool = False) -> None:
-        """With `strict`, no row may break it."""
-        expectation.meta = {"name": name, "position": len(self.items), "strict": strict}
-        self.items.append((name, expectation))
-
-    def add_share(self, name: str, column: pd.Series, low: float, least: int) -> None:
-        """A mean of at least `low` over the rows that have a value, if they are `least`."""
+    def __init__(self) -> None:
         import great_expectations.expectations as gx
 
+        self._gx = gx
+        self.items: list[Any] = []
+        self.not_evaluated: list[Check] = []
+
+    def add(self, name: str, kind: str, *, strict: bool = False, **limits: Any) -> None:
+        """An expectation of Great Expectations; with `strict`, no row may break it."""
+        meta = {"name": name, "position": len(self.items), "strict": strict}
+        self.items.append(getattr(self._gx, f"Expect{kind}")(meta=meta, **limits))
+
+    def between(self, name: str, column: str, low: Any, high: Any, *, strict: bool = False) -> None:
+        """Every value from `low` to `high`."""
+        limits = {"column": column, "min_value": low, "max_value": high}
+        self.add(name, "ColumnValuesToBeBetween", strict=strict, **limits)
+
+    def among(self, name: str, column: str, values: Sequence[Any]) -> None:
+        """Every value one of `values`."""
+        self.add(name, "ColumnValuesToBeInSet", column=column, value_set=values)
+
+    def mean(self, name: str, column: pd.Series, low: float, least: int) -> None:
+        """A mean of at least `low` over the rows that have a value, if they are `least`."""
         rows = int(column.notna().sum())
         if rows >= least:
-            mean = {"column": column.name, "min_value": low, "max_value": 1}
-            self.add(name, gx.ExpectColumnMeanToBeBetween(**mean))
+            self.add(name, "ColumnMeanToBeBetween", column=column.name, min_value=low, max_value=1)
             return
         reason = f"not judged: of {rows} posts, at least {least} are needed"
-        row = {"column": column.name, "expectation": name, "ok": True, "unexpected": 0}
-        self.not_judged.append(row | {"examples": [reason], "posts": []})
+        self.not_evaluated.append(Check(str(column.name), name, True, 0, [reason]))
 
 
-def validate(window: TimeRange, settings: Settings) -> dict[str, Any]:
-    """The verdict on a window; writes it, its page and the quarantined rows.
-
-    Returns:
-        window, success, rows, quarantined, passed_over (rows of the lake whose time cannot be),
-        expectations (column, expectation, ok, unexpected, examples), report (path of the page).
-    """
+def validate(window: TimeRange, settings: Settings) -> Validation:
+    """Check a time range; writes the result, its page and the quarantined rows."""
     frame = training_set(window, settings, quarantined=True)
-    # A row that an earlier run put aside is dealt with; it stays aside for as long as it is bad.
+    # A row that an earlier run quarantined does not count; it stays there for as long as it is bad.
     before = Lake(settings).read("quarantine", window, ["post_id", "event_timestamp"])
     pairs = set(zip(*before.to_pydict().values(), strict=True))
     keys = zip(frame["post_id"], frame["event_timestamp"], strict=True)
-    known = {post_id for post_id, at in keys if (post_id, at.to_pydatetime()) in pairs}
-    rows = _judge(_measured(frame), window, settings, known)
+    quarantined = {post_id for post_id, at in keys if (post_id, at.to_pydatetime()) in pairs}
+    checks = []
     bad: dict[str, list[str]] = {}
-    for row in rows:
-        for post_id in row.pop("posts"):
-            bad.setdefault(post_id, []).append(f"{row['column']}: {row['expectation']}")
+    for check, posts in _evaluate(_measured(frame), window, settings, quarantined):
+        checks.append(check)
+        for post_id in posts:
+            bad.setdefault(post_id, []).append(f"{check.column}: {check.expectation}")
     _quarantine(frame, bad, window, settings)
     report = settings.reports / "validation" / f"{window.slug}.html"
-    verdict = {
-        "window": str(window),
-        "success": all(row["ok"] for row in rows),
-        "rows": len(frame),
-        "quarantined": len(bad),
-        "passed_over": frame.attrs["passed_over"],
-        "expectations": rows,
-        "report": str(report),
-    }
-    write_bytes_aside(report.with_suffix(".json"), orjson.dumps(verdict, option=OPTIONS))
-    write_bytes_aside(report, render("features", "validation.html.j2", **verdict).encode())
-    return verdict
+    success, odd = all(check.ok for check in checks), frame.attrs["passed_over"]
+    validation = Validation(str(window), success, len(frame), len(bad), odd, checks, str(report))
+    document = validation.as_dict()
+    write_bytes_aside(report.with_suffix(".json"), orjson.dumps(document, option=OPTIONS))
+    write_bytes_aside(report, render("features", "validation.html.j2", **document).encode())
+    return validation
 
 
 def _measured(frame: pd.DataFrame) -> pd.DataFrame:
-    """Scalars in place of what Great Expectations cannot look into."""
+    """Scalars in place of what Great Expectations cannot read."""
     plain = frame.drop(columns=[*EMBEDDINGS, "teacher", "hashtags", "hashtag_priors"])
     plain["text_length"] = [len(text or "") for text in frame["text"]]
     with_text = frame["has_text"].astype(bool)
     plain["language_known"] = (frame["lang"] != "und").astype(float).where(with_text)
     plain["has_image_share"] = frame["has_image"].astype(float)
     for name in EMBEDDINGS:
-        there = frame[f"has_{name.split('_', maxsplit=1)[0]}"].astype(bool)
+        mask = frame[f"has_{name.split('_', maxsplit=1)[0]}"].astype(bool)
         vectors = [() if v is None else v for v in frame[name]]
         finite = [bool(np.isfinite(v).all()) for v in vectors]
-        plain[f"{name}_width"] = pd.Series([len(v) for v in vectors], dtype=float).where(there)
-        plain[f"{name}_finite"] = pd.Series(finite, dtype=float).where(there)
+        plain[f"{name}_width"] = pd.Series([len(v) for v in vectors], dtype=float).where(mask)
+        plain[f"{name}_finite"] = pd.Series(finite, dtype=float).where(mask)
     return plain
 
 
 def _suite(frame: pd.DataFrame, window: TimeRange, settings: Settings) -> _Suite:
-    import great_expectations.expectations as gx
-
     suite = _Suite()
-    names = load_taxonomy(settings=settings).names
-    last = window.end - timedelta(microseconds=1)
-    suite.add("at least one row", gx.ExpectTableRowCountToBeBetween(min_value=1))
+    suite.add("at least one row", "TableRowCountToBeBetween", min_value=1)
     if frame.empty:
         return suite
-    suite.add("is there", gx.ExpectColumnValuesToNotBeNull(column="post_id"), strict=True)
-    suite.add("each id once", gx.ExpectColumnValuesToBeUnique(column="post_id"), strict=True)
-    suite.add("in the window", _between("event_timestamp", window.start, last), strict=True)
+    suite.add("is there", "ColumnValuesToNotBeNull", column="post_id", strict=True)
+    suite.add("each id once", "ColumnValuesToBeUnique", column="post_id", strict=True)
+    last = window.end - timedelta(microseconds=1)
+    suite.between("in the window", "event_timestamp", window.start, last, strict=True)
     limit = settings.max_text_characters
-    suite.add(f"at most {limit} characters", _between("text_length", 0, limit))
-    suite.add_share("share of a known language", frame["language_known"], 0.3, LEAST_TEXTS)
-    suite.add_share("share of posts with a picture", frame["has_image_share"], 0.05, LEAST_POSTS)
+    suite.between(f"at most {limit} characters", "text_length", 0, limit)
+    suite.mean("share of a known language", frame["language_known"], 0.3, LEAST_TEXTS)
+    suite.mean("share of posts with a picture", frame["has_image_share"], 0.05, LEAST_POSTS)
     for name in COUNTS:
-        suite.add("not negative", _between(name, 0, None))
-    for name in SHARES:
-        suite.add("in 0..1", _between(name, 0, 1))
-    suite.add("in 0..8 bits", _between("image_entropy", 0, 8))
-    suite.add("between 1:50 and 50:1", _between("image_aspect", 0.02, 50))
+        suite.between("not negative", name, 0, None)
+    for name in FRACTIONS:
+        suite.between("in 0..1", name, 0, 1)
+    suite.between("in 0..8 bits", "image_entropy", 0, 8)
+    suite.between("between 1:50 and 50:1", "image_aspect", 0.02, 50)
     for name in EMBEDDINGS:
         widths = frame.loc[frame[f"{name}_width"] > 0, f"{name}_width"].mode().tolist() or [0.0]
-        suite.add("one width", _among(f"{name}_width", widths[:1]))
-        suite.add("finite", _among(f"{name}_finite", [1.0]))
-    suite.add("one encoder", _among("encoder_id", frame["encoder_id"].mode().tolist()[:1]))
+        suite.among("one width", f"{name}_width", widths[:1])
+        suite.among("finite", f"{name}_finite", [1.0])
+    suite.among("one encoder", "encoder_id", frame["encoder_id"].mode().tolist()[:1])
     if frame["label"].notna().any():
-        suite.add("in the taxonomy", _among("label", names))
+        suite.among("in the taxonomy", "label", load_taxonomy(settings=settings).names)
     return suite
 
 
-def _between(column: str, low: Any, high: Any) -> Any:
-    import great_expectations.expectations as gx
-
-    return gx.ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high)
-
-
-def _among(column: str, values: list[Any]) -> Any:
-    import great_expectations.expectations as gx
-
-    return gx.ExpectColumnValuesToBeInSet(column=column, value_set=values)
-
-
-def _judge(
-    frame: pd.DataFrame, window: TimeRange, settings: Settings, known: set[str]
-) -> list[dict[str, Any]]:
+def _evaluate(
+    frame: pd.DataFrame, window: TimeRange, settings: Settings, quarantined: set[str]
+) -> list[tuple[Check, list[str]]]:
+    """Each check, with the ids of the posts that break it."""
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own imports
@@ -182,43 +192,39 @@ def _judge(
         batch = definition.get_batch({"dataframe": frame})
         form = {"result_format": "COMPLETE", "unexpected_index_column_names": ["post_id"]}
         wanted = _suite(frame, window, settings)
-        suite = gx.ExpectationSuite(name="window", expectations=[e for _, e in wanted.items])
-        outcome = batch.validate(suite, result_format=form).to_json_dict()
-        results = sorted(outcome["results"], key=_position)
-        return [_row(result, known) for result in results] + wanted.not_judged
+        suite = gx.ExpectationSuite(name="window", expectations=wanted.items)
+        results = batch.validate(suite, result_format=form).to_json_dict()["results"]
+        results.sort(key=lambda result: result["expectation_config"]["meta"]["position"])
+        checks = [_check(result, quarantined) for result in results]
+        return checks + [(check, []) for check in wanted.not_evaluated]
 
 
-def _position(result: dict[str, Any]) -> int:
-    return int(result["expectation_config"]["meta"]["position"])
-
-
-def _row(plain: dict[str, Any], known: set[str]) -> dict[str, Any]:
-    if plain["exception_info"].get("raised_exception"):
-        raise RuntimeError(plain["exception_info"]["exception_message"])
-    found, meta = plain["result"], plain["expectation_config"]["meta"]
-    posts = [r["post_id"] for r in found.get("unexpected_index_list") or [] if r["post_id"]]
-    ok = plain["success"]
+def _check(outcome: dict[str, Any], quarantined: set[str]) -> tuple[Check, list[str]]:
+    """From one result of Great Expectations, as JSON."""
+    if outcome["exception_info"].get("raised_exception"):
+        raise RuntimeError(outcome["exception_info"]["exception_message"])
+    result, meta = outcome["result"], outcome["expectation_config"]["meta"]
+    posts = [r["post_id"] for r in result.get("unexpected_index_list") or [] if r["post_id"]]
+    ok = outcome["success"]
     if not ok and not meta["strict"] and posts:
-        fresh = sum(post_id not in known for post_id in posts)
-        judged = found["element_count"] - found["missing_count"] - (len(posts) - fresh)
-        ok = fresh <= max(ALLOWED, int((1 - MOSTLY) * judged + 1e-9))
-    row: dict[str, Any] = {
-        "column": plain["expectation_config"]["kwargs"].get("column", "(table)"),
-        "expectation": meta["name"],
-        "ok": ok,
-        "unexpected": found.get("unexpected_count", 0),
-        "examples": [str(value)[:80] for value in found.get("unexpected_list", [])[:EXAMPLES]],
-        "posts": posts,
-    }
-    if "observed_value" in found:
-        row["observed"] = float(found["observed_value"])
-    return row
+        fresh = sum(post_id not in quarantined for post_id in posts)
+        evaluated = result["element_count"] - result["missing_count"] - (len(posts) - fresh)
+        ok = fresh <= max(ALLOWED, int((1 - MOSTLY) * evaluated + 1e-9))
+    check = Check(
+        outcome["expectation_config"]["kwargs"].get("column", "(table)"),
+        meta["name"],
+        ok,
+        result.get("unexpected_count", 0),
+        [str(value)[:80] for value in result.get("unexpected_list", [])[:EXAMPLES]],
+        float(result["observed_value"]) if "observed_value" in result else None,
+    )
+    return check, posts
 
 
 def _quarantine(
     frame: pd.DataFrame, bad: dict[str, list[str]], window: TimeRange, settings: Settings
 ) -> None:
-    """This window's bad rows, in place of those that an earlier run found."""
+    """The bad rows of this time range, in place of those of an earlier run."""
     lake, name = Lake(settings), f"validate-{window.slug}"
     lake.discard("quarantine", window, name)
     if not bad:

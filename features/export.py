@@ -1,7 +1,7 @@
 """A training set as one Parquet file."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -13,19 +13,28 @@ from features.lake import write_parquet
 from features.training_set import training_set
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What the file holds."""
+
+    window: str
+    rows: int
+    labelled: int
+    passed_over: dict[str, int]  # table of the lake -> rows whose time cannot be
+    out: str
+
+
 def export(
     window: TimeRange, settings: Settings, out: str | Path, as_of: str | None = None
-) -> dict[str, Any]:
+) -> Exported:
     """Write `training_set` to `out`, hashtag priors as JSON text.
 
     Raises:
         CovlaError: `as_of` is no time with a zone, or none that can be.
         ServiceUnavailable: `out` cannot be written.
-        Refused: the window holds no post.
+        Refused: the time range has no post.
     """
-    moment = None
-    if as_of is not None:
-        moment = parse_time("as-of", as_of)
+    moment = None if as_of is None else parse_time("as-of", as_of)
     frame = training_set(window, settings, moment)
     if frame.empty:
         raise Refused(f"no post in the window {window}", hint="Ingest posts first")
@@ -34,10 +43,5 @@ def export(
         orjson.dumps(value, option=options).decode() for value in frame["hashtag_priors"]
     ]
     write_parquet(pa.Table.from_pandas(frame, preserve_index=False), Path(out))
-    return {
-        "window": str(window),
-        "rows": len(frame),
-        "labelled": int(frame["label"].notna().sum()),
-        "passed_over": frame.attrs["passed_over"],
-        "out": str(out),
-    }
+    labelled = int(frame["label"].notna().sum())
+    return Exported(str(window), len(frame), labelled, frame.attrs["passed_over"], str(out))

@@ -3,12 +3,11 @@
 import hashlib
 import hmac
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from covla.model.encoders import Encoded, Encoders
+from covla.model.encoders import Encoders
 from covla.posts.preprocessing import PreparedPost
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from features.tables import POSTS
@@ -41,45 +40,32 @@ def extract(
         encoders: the frozen towers.
         created_timestamp: when these rows become known (UTC).
         secret: `settings.author_secret()`.
-        image_uris: where each image lies in the blob store.
+        image_uris: where each image is in the image store.
     """
-    encoded = encoders.encode(items)
-    rows = [
-        _row(item, code, uri, created_timestamp, secret, encoders.id)
-        for item, code, uri in zip(items, encoded, image_uris, strict=True)
-    ]
+    rows = []
+    for item, code, uri in zip(items, encoders.encode(items), image_uris, strict=True):
+        at = item.post.created_at.astimezone(UTC)
+        row = {
+            "post_id": item.post.post_id,
+            "event_timestamp": at,
+            "created_timestamp": created_timestamp,
+            "posted_at": (at - EPOCH) // timedelta(microseconds=1),
+            "author_hash": author_hash(item.post.author_id, secret),
+            "text": item.text,
+            "lang": item.lang,
+            "hashtags": item.hashtags,
+            "text_hash": item.text_hash,
+            "image_hash": item.image_hash,
+            "image_uri": uri,
+            "has_text": bool(item.text),
+            "has_image": item.image is not None,
+            "text_embedding": code.text_embedding,
+            "image_embedding": code.image_embedding,
+            "encoder_id": encoders.id,
+        }
+        # Of an empty text there is nothing to measure: null, as for an image that is missing.
+        text = item.text_quality if item.text else dict.fromkeys(TEXT_QUALITY)
+        row |= {f"text_{name}": text[name] for name in TEXT_QUALITY}
+        row |= {f"image_{name}": item.image_quality.get(name) for name in IMAGE_QUALITY}
+        rows.append(row)
     return pa.Table.from_pylist(rows, schema=FEATURES)
-
-
-def _row(
-    item: PreparedPost,
-    code: Encoded,
-    image_uri: str | None,
-    created: datetime,
-    secret: bytes,
-    encoder_id: str,
-) -> dict[str, Any]:
-    at = item.post.created_at.astimezone(UTC)
-    since = at - EPOCH
-    row = {
-        "post_id": item.post.post_id,
-        "event_timestamp": at,
-        "created_timestamp": created,
-        "posted_at": (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds,
-        "author_hash": author_hash(item.post.author_id, secret),
-        "text": item.text,
-        "lang": item.lang,
-        "hashtags": item.hashtags,
-        "text_hash": item.text_hash,
-        "image_hash": item.image_hash,
-        "image_uri": image_uri,
-        "has_text": bool(item.text),
-        "has_image": item.image is not None,
-        "text_embedding": code.text_embedding,
-        "image_embedding": code.image_embedding,
-        "encoder_id": encoder_id,
-    }
-    # Of an empty text there is nothing to measure: null, as for an image that is not there.
-    row |= {f"text_{name}": item.text_quality[name] if item.text else None for name in TEXT_QUALITY}
-    row |= {f"image_{name}": item.image_quality.get(name) for name in IMAGE_QUALITY}
-    return row

@@ -51,25 +51,8 @@ for _name in _NAMES:
         os.environ.pop(_name, None)
 
 __all__ = [
-    "Array",
-    "Bool",
-    "Entity",
-    "FeatureService",
-    "FeatureStore",
-    "FeatureView",
-    "Field",
-    "FileSource",
-    "Float32",
-    "Float64",
-    "Int64",
-    "RedisOnlineStore",
-    "RedisOnlineStoreConfig",
-    "RepoConfig",
-    "SqliteOnlineStore",
-    "SqliteOnlineStoreConfig",
-    "String",
-    "ValueType",
-    "feast_redis",
-    "on_demand_feature_view",
-    "serialize_entity_key",
-]
+    "Array", "Bool", "Entity", "FeatureService", "FeatureStore", "FeatureView", "Field",
+    "FileSource", "Float32", "Float64", "Int64", "RedisOnlineStore", "RedisOnlineStoreConfig",
+    "RepoConfig", "SqliteOnlineStore", "SqliteOnlineStoreConfig", "String", "ValueType",
+    "feast_redis", "on_demand_feature_view", "serialize_entity_key",
+]  # fmt: skip

@@ -6,7 +6,6 @@ import warnings
 from functools import lru_cache
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import yaml
 from filelock import FileLock
@@ -23,7 +22,7 @@ TIMEOUTS = "socket_connect_timeout=1,socket_timeout=5"  # seconds
 def repo_config(settings: Settings, folder: Path) -> RepoConfig:
     """feature_store.yaml, filled from settings; registry and SQLite file lie in `folder`."""
     if settings.online_store == "redis":
-        online: dict[str, Any] = {
+        online: dict[str, str | int] = {
             "type": "features.online_store.RedisOnlineStore",
             "connection_string": f"{settings.redis_url.removeprefix('redis://')},{TIMEOUTS}",
         }
@@ -48,7 +47,7 @@ def apply(settings: Settings, folder: Path, *, hashtags: str | None = None) -> F
     Lake(settings).create()
     store = FeatureStore(config=repo_config(settings, folder))
     with warnings.catch_warnings():
-        # On-demand views are called experimental, and slow offline, where ours is not asked for.
+        # On-demand views are called experimental, and slow offline, where ours is not used.
         warnings.simplefilter("ignore", RuntimeWarning)
         store.apply(definitions(settings, hashtags=hashtags))
     return store
@@ -81,7 +80,7 @@ def _digest(settings: Settings, folder: Path) -> str:
     total = hashlib.sha256()
     for source in sources:
         total.update(source.read_bytes())
-    config: dict[str, Any] = repo_config(settings, folder).model_dump(mode="json")
+    config = repo_config(settings, folder).model_dump(mode="json")
     total.update(json.dumps([config, str(settings.lake)], default=str, sort_keys=True).encode())
     total.update(str(settings.train_window_hours).encode())
     return total.hexdigest()

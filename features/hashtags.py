@@ -6,7 +6,6 @@ labels arrived, however often, and through however many workers.
 
 from datetime import datetime
 
-import duckdb
 import pyarrow as pa
 
 from covla.posts.taxonomy import Taxonomy, load_taxonomy
@@ -14,7 +13,7 @@ from covla.settings import Settings
 from features.definitions import hashtag_window
 from features.lake import Lake
 from features.tables import HASHTAGS
-from features.times import POSSIBLE, bounds
+from features.times import POSSIBLE, bounds, connect
 
 # Events of a hashtag: a post that first carries it, a label of such a post (+1), and the label that
 # this one replaces (-1). Nothing counts before both its own time and its post's.
@@ -29,14 +28,15 @@ posts as (
            min(created_timestamp) as created_timestamp
     from carried group by post_id, hashtag
 ),
-said as (
+labelled as (
     select post_id, event_timestamp, min(created_timestamp) as created_timestamp,
            arg_max(label, created_timestamp) as label
     from read_parquet($labels, hive_partitioning=false)
     where created_timestamp <= $as_of and {POSSIBLE} group by post_id, event_timestamp
 ),
 labels as (
-    select *, lag(label) over (partition by post_id order by event_timestamp) as before from said
+    select *, lag(label) over (partition by post_id order by event_timestamp) as before
+    from labelled
 ),
 events as (
     select hashtag, event_timestamp as moment, created_timestamp, null::varchar as label, 1 as step
@@ -60,14 +60,13 @@ def history(settings: Settings, *, as_of: datetime, latest: bool = False) -> pa.
         latest: the last row of each hashtag alone.
 
     A row becomes valid one microsecond after its event, so that a post never sees itself, nor a
-    label that carries the time of its own post. `prior` is the share of each label in taxonomy
+    label that carries the time of its own post. `prior` is the fraction of each label in taxonomy
     order; zeros where no carrying post was labelled.
     """
     lake = Lake(settings)
     lake.create()
-    with duckdb.connect() as engine:
-        engine.execute("set timezone = 'UTC'")
-        found: pa.Table = engine.sql(
+    with connect() as database:
+        rows: pa.Table = database.sql(
             EVENTS + _states(load_taxonomy(settings=settings), settings, latest=latest),
             params={
                 "posts": lake.glob("posts"),
@@ -76,7 +75,7 @@ def history(settings: Settings, *, as_of: datetime, latest: bool = False) -> pa.
                 **bounds(settings, as_of),
             },
         ).to_arrow_table()
-    return found.cast(HASHTAGS)
+    return rows.cast(HASHTAGS)
 
 
 def _states(taxonomy: Taxonomy, settings: Settings, *, latest: bool) -> str:

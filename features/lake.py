@@ -84,13 +84,13 @@ class Lake:
                 write_parquet(part, self.root / table / hour / f"{name}.parquet")
 
     def discard(self, table: str, window: TimeRange, name: str) -> None:
-        """Remove the files that an earlier `put` of the same name left in the window's hours."""
+        """Remove the files that an earlier `put` of this name left in a time range's hours."""
         with self._locked(table):
             for folder in self._folders(table, window):
                 (folder / f"{name}.parquet").unlink(missing_ok=True)
 
     def read(self, table: str, window: TimeRange, columns: list[str] | None = None) -> pa.Table:
-        """The rows of a window, by event time; duplicates of a replay included, rows whose time
+        """The rows of a time range, by event time; duplicates of a replay included, rows whose time
         cannot be left out."""
         files = [str(f) for d in self._folders(table, window) for f in sorted(d.glob("*.parquet"))]
         schema = SCHEMAS[table]
@@ -106,7 +106,7 @@ class Lake:
         """Merge each hour's small files into one; returns files before and after.
 
         A reader that listed an hour's files before may miss one after: run it when no training
-        reads the window. A crash on the way leaves rows twice, which readers expect.
+        reads the time range. A crash on the way leaves rows twice, which readers expect.
         """
         before = after = 0
         for table in ("posts", "labels"):
@@ -127,7 +127,7 @@ class Lake:
     def _locked(self, table: str) -> FileLock:
         """One writer a table: a worker that lost its partition must not undo its successor."""
         self.root.mkdir(parents=True, exist_ok=True)
-        # Held for milliseconds, and asked for at every batch.
+        # Kept for milliseconds, and taken at every batch.
         return FileLock(self.root / f".{table}.lock", poll_interval=0.01)
 
 

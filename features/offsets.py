@@ -25,8 +25,8 @@ class Offsets:
         """Commit that `records` are written; while the broker is away, a later commit does it."""
         for record in records:
             where = TopicPartition(record.topic, record.partition)
-            known = self._written.get(where)
-            if known is None or record.offset >= known.offset:
+            last = self._written.get(where)
+            if last is None or record.offset >= last.offset:
                 self._written[where] = OffsetAndMetadata(record.offset + 1, "", -1)
         try:
             self._commit()

@@ -1,9 +1,8 @@
-"""What serving asks the online store: hashtag priors that are fresh."""
+"""What serving reads of the online store: hashtag priors that are fresh."""
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.preprocessing import PreparedPost
@@ -11,6 +10,8 @@ from covla.settings import Settings
 from features.definitions import HASHTAG, hashtag_window
 from features.feature_store import feature_store
 from features.online_store import UNREACHABLE
+
+FeatureValue = str | float | list[str] | None  # of the views that are online
 
 
 class OnlineContext:
@@ -36,10 +37,10 @@ class OnlineContext:
             return [{} for _ in items]
         try:
             with self._lock:
-                known = self._read(tags)
+                rows = self._read(tags)
         except UNREACHABLE:
             return [None if item.hashtags else {} for item in items]
-        return [self._of(item, known) for item in items]
+        return [self._of(item, rows) for item in items]
 
     def _read(self, tags: list[str]) -> dict[str, tuple[datetime, HashtagPrior]]:
         response = self.store.get_online_features(
@@ -57,19 +58,15 @@ class OnlineContext:
         }
 
     def _of(
-        self, item: PreparedPost, known: dict[str, tuple[datetime, HashtagPrior]]
+        self, item: PreparedPost, rows: dict[str, tuple[datetime, HashtagPrior]]
     ) -> Mapping[str, HashtagPrior] | None:
-        found = {tag: known[tag] for tag in item.hashtags if tag in known}
-        if any(_age(item.post.created_at, at) > self.oldest for at, _ in found.values()):
+        own = {tag: rows[tag] for tag in item.hashtags if tag in rows}
+        if any(item.post.created_at - at > self.oldest for at, _ in own.values()):
             return None
-        return {tag: prior for tag, (_, prior) in found.items()}
+        return {tag: prior for tag, (_, prior) in own.items()}
 
 
-def _age(post: datetime, row: datetime) -> timedelta:
-    return post - row
-
-
-def post_features(settings: Settings, post_id: str) -> dict[str, Any]:
+def post_features(settings: Settings, post_id: str) -> dict[str, FeatureValue]:
     """Every online feature of one post; {} when it is not known."""
     store = feature_store(settings)
     names = [

@@ -20,25 +20,14 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from covla.times import now
-from features.feast_api import (
-    RedisOnlineStore as FeastRedis,
-)
-from features.feast_api import (
-    RedisOnlineStoreConfig as FeastRedisConfig,
-)
-from features.feast_api import (
-    SqliteOnlineStore as FeastSqlite,
-)
-from features.feast_api import (
-    SqliteOnlineStoreConfig as FeastSqliteConfig,
-)
+from features import feast_api
 from features.feast_api import feast_redis, serialize_entity_key
 
 Row = tuple[Any, dict[str, Any], datetime, datetime | None]
-# Away, full, loading, read-only, or a writer that was held up until its lock ran out: each of them
+# Away, full, loading, read-only, or a writer that was delayed until its lock ran out: each of them
 # is tried again.
 UNREACHABLE = (RedisError,)
-LOCK_SECONDS = 20  # what a killed writer holds up the others; a batch takes a fraction of one
+LOCK_SECONDS = 20  # what a killed writer delays the others; a batch takes a fraction of one
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 PASSED_OVER = "online store: passed over %d rows with a time that cannot be"
@@ -83,15 +72,15 @@ def newest(
             continue
         if key in stored and times.possible(stored[key]) and age[0] < stored[key]:
             continue
-        found = best.get(key)
-        if found is None or age >= (microseconds(found[2]), microseconds(found[3])):
+        other = best.get(key)
+        if other is None or age >= (microseconds(other[2]), microseconds(other[3])):
             best[key] = row
     if left_out:
         log.warning("online store: %d rows with a time that cannot be were not written", left_out)
     return best
 
 
-class SqliteOnlineStoreConfig(FeastSqliteConfig, Times):  # type: ignore[misc]
+class SqliteOnlineStoreConfig(feast_api.SqliteOnlineStoreConfig, Times):  # type: ignore[misc]
     """As Feast's."""
 
     type: Literal["features.online_store.SqliteOnlineStore"] = (
@@ -99,7 +88,7 @@ class SqliteOnlineStoreConfig(FeastSqliteConfig, Times):  # type: ignore[misc]
     )
 
 
-class SqliteOnlineStore(FeastSqlite):  # type: ignore[misc]
+class SqliteOnlineStore(feast_api.SqliteOnlineStore):  # type: ignore[misc]
     """One file; readers and one writer at the same time (write-ahead log)."""
 
     def _get_conn(self, config: Any) -> Any:
@@ -161,7 +150,7 @@ class SqliteOnlineStore(FeastSqlite):  # type: ignore[misc]
 
 
 def _stored(connection: sqlite3.Connection, view: str, keys: Sequence[bytes]) -> dict[bytes, int]:
-    found: dict[bytes, int] = {}
+    stored: dict[bytes, int] = {}
     for first in range(0, len(keys), 500):
         part = keys[first : first + 500]
         marks = ",".join("?" * len(part))
@@ -169,11 +158,11 @@ def _stored(connection: sqlite3.Connection, view: str, keys: Sequence[bytes]) ->
             "SELECT entity_key, microseconds FROM covla_event_times "  # noqa: S608
             f"WHERE view = ? AND entity_key IN ({marks})"
         )
-        found |= dict(connection.execute(query, [view, *part]))
-    return found
+        stored |= dict(connection.execute(query, [view, *part]))
+    return stored
 
 
-class RedisOnlineStoreConfig(FeastRedisConfig, Times):  # type: ignore[misc]
+class RedisOnlineStoreConfig(feast_api.RedisOnlineStoreConfig, Times):  # type: ignore[misc]
     """As Feast's, whose own check of times is off: ours stands in its place."""
 
     type: Literal["features.online_store.RedisOnlineStore"] = (
@@ -182,9 +171,9 @@ class RedisOnlineStoreConfig(FeastRedisConfig, Times):  # type: ignore[misc]
     skip_dedup: bool = True
 
 
-class RedisOnlineStore(FeastRedis):  # type: ignore[misc]
-    """Redis or Valkey. A server that is away is noticed in a second: what then happens is for the
-    caller to say, serving goes on without and ingest waits."""
+class RedisOnlineStore(feast_api.RedisOnlineStore):  # type: ignore[misc]
+    """Redis or Valkey. A server that is away is noticed in a second: the caller decides what
+    then happens: serving goes on without, and ingest waits."""
 
     _times: Times | None = None
 
@@ -219,8 +208,8 @@ class RedisOnlineStore(FeastRedis):  # type: ignore[misc]
             with client.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.hget(key, field)
-                found = pipe.execute()
-            stored = {key: _time(raw) for key, raw in zip(keys, found, strict=True) if raw}
+                times = pipe.execute()
+            stored = {key: _time(raw) for key, raw in zip(keys, times, strict=True) if raw}
             kept = newest(data, keys, stored, config.online_store)
             super().online_write_batch(config, table, list(kept.values()), progress)
 

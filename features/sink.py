@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,10 +19,10 @@ from features.definitions import HASHTAG, POST_VIEWS
 from features.extract import extract
 from features.feature_store import feature_store
 from features.hashtags import history
-from features.lake import Lake, write_parquet
+from features.lake import SOURCE, Lake, write_parquet
 from features.online_store import UNREACHABLE
 from features.records import Label, Post
-from features.tables import LABELS
+from features.tables import LABELS, POSTS
 
 KEYS = ["post_id", "event_timestamp", "created_timestamp"]
 # Hashtags are computed again at most this often, and for at most a twentieth of the time.
@@ -38,7 +38,7 @@ class Sink:
         self.store = feature_store(settings)
         self.lake = Lake(settings)
         self.secret = settings.author_secret()
-        self._hashtags: dict[str, tuple[Any, ...]] = {}
+        self._hashtags: dict[str, Mapping[str, object]] = {}
         self._refresh_at = 0.0
         self._stale = True
 
@@ -86,17 +86,11 @@ class Sink:
         if not self._stale or (not force and started < self._refresh_at):
             return
         rows = history(self.settings, as_of=now(), latest=True)
-        values = rows.select(["event_timestamp", *HASHTAG]).to_pylist()
-        states = dict(
-            zip(
-                rows["hashtag"].to_pylist(),
-                ((*list(v.values())[:-1], tuple(v["prior"])) for v in values),
-                strict=True,
-            )
-        )
+        values = rows.select(["hashtag", "event_timestamp", *HASHTAG]).to_pylist()
+        states = {value["hashtag"]: value for value in values}
         changed = [self._hashtags.get(tag) != state for tag, state in states.items()]
         if any(changed):
-            self._write_view("hashtag", rows.filter(pa.array(changed)))
+            write_online(self.store, "hashtag", rows.filter(pa.array(changed)))
         self._hashtags = states
         self._stale = False
         spent = time.monotonic() - started
@@ -109,10 +103,7 @@ class Sink:
     def _online(self, table: str, rows: pa.Table) -> None:
         for view, (source, features, online) in POST_VIEWS.items():
             if source == table and online:
-                self._write_view(view, rows.select([*KEYS, *features]))
-
-    def _write_view(self, view: str, rows: pa.Table) -> None:
-        write_online(self.store, view, rows)
+                write_online(self.store, view, rows.select([*KEYS, *features]))
 
 
 def write_online(store: Any, view: str, rows: pa.Table) -> None:
@@ -151,24 +142,16 @@ def _label_rows(labels: Sequence[Label], created: datetime) -> pa.Table:
             "created_timestamp": created,
             "label": item.label.label,
             "source": item.label.source,
+            **{name: getattr(item.record, name) for name in SOURCE},
         }
         for item in labels
     ]
-    return _with_source(pa.Table.from_pylist(rows, schema=LABELS), labels)
+    return pa.Table.from_pylist(rows, schema=LABELS)
 
 
-def _with_source(rows: pa.Table, items: Iterable[Post | Label]) -> pa.Table:
-    records = [item.record for item in items]
-    for name, kind, values in (
-        ("topic", pa.string(), [record.topic for record in records]),
-        ("partition", pa.int32(), [record.partition for record in records]),
-        ("offset", pa.int64(), [record.offset for record in records]),
-    ):
-        column = pa.array(values, kind)
-        index = rows.schema.get_field_index(name)
-        rows = (
-            rows.append_column(pa.field(name, kind), column)
-            if index < 0
-            else rows.set_column(index, pa.field(name, kind), column)
-        )
+def _with_source(rows: pa.Table, posts: Sequence[Post]) -> pa.Table:
+    for name in SOURCE:
+        field = POSTS.field(name)
+        values = [getattr(post.record, name) for post in posts]
+        rows = rows.append_column(field, pa.array(values, field.type))
     return rows

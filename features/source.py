@@ -1,7 +1,7 @@
 """Posts of a time range to train on, and a teacher's vectors of them back into the lake."""
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,13 @@ from covla.time_range import TimeRange
 from covla.times import now
 from features.lake import Lake
 from features.tables import TEACHER
-from features.training_set import training_set
+from features.training_set import HashtagState, training_set
 
-HELD_OUT = 0.2  # of a window's posts
+HELD_OUT = 0.2  # of the posts of a time range
 
 
 def load_window(window: TimeRange, settings: Settings) -> list[TrainingPost]:
-    """The posts of a window with what was known of them, labelled or not; [] for none.
+    """The posts of a time range with what was known of them, labelled or not; [] for none.
 
     Images are addresses in the blob store. Posts that validation put aside are left out. A fifth
     is held out, by content.
@@ -52,10 +52,10 @@ def _training_post(row: Mapping[Any, Any]) -> TrainingPost:
     )
 
 
-def as_priors(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, HashtagPrior]:
-    """hashtag -> {posts, prior} to what the model takes."""
+def as_priors(rows: Mapping[str, HashtagState]) -> dict[str, HashtagPrior]:
+    """What the model takes of each hashtag."""
     return {
-        tag: HashtagPrior([float(share) for share in row["prior"]], float(row["posts"]))
+        tag: HashtagPrior([float(fraction) for fraction in row["prior"]], float(row["posts"]))
         for tag, row in rows.items()
     }
 
@@ -63,9 +63,9 @@ def as_priors(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, HashtagPrior]:
 def write_teacher(
     window: TimeRange, vectors: Mapping[str, FloatArray], teacher_id: str, settings: Settings
 ) -> int:
-    """Keep a teacher's vectors of a window's posts; returns how many.
+    """Keep a teacher's vectors of the posts of a time range; returns how many.
 
-    A second run of the same teacher over the same window overwrites the first.
+    A second run of the same teacher over the same time range overwrites the first.
 
     Args:
         window: of event time; a vector of a post outside it is an error of the caller.
@@ -78,7 +78,7 @@ def write_teacher(
     """
     lake = Lake(settings)
     times = lake.read("posts", window, ["post_id", "event_timestamp"]).to_pylist()
-    last: dict[str, Any] = {}
+    last: dict[str, datetime] = {}
     for row in times:
         at = row["event_timestamp"]
         last[row["post_id"]] = max(at, last.get(row["post_id"], at))

@@ -5,7 +5,6 @@ New ones never come in (`covla.times`); what an earlier release let in stays whe
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import duckdb
 
@@ -19,7 +18,14 @@ TABLES = ("posts", "labels", "teacher")
 log = logging.getLogger(__name__)
 
 
-def bounds(settings: Settings, as_of: datetime | None = None) -> dict[str, Any]:
+def connect() -> duckdb.DuckDBPyConnection:
+    """An empty database, whose times are UTC."""
+    database = duckdb.connect()
+    database.execute("set timezone = 'UTC'")
+    return database
+
+
+def bounds(settings: Settings, as_of: datetime | None = None) -> dict[str, datetime]:
     """Parameters of `POSSIBLE`: the times that an event could have at `as_of`, default now."""
     seen = now() if as_of is None else min(as_of.astimezone(UTC), now())
     latest = seen + timedelta(minutes=settings.future_minutes)
@@ -30,22 +36,21 @@ def passed_over(settings: Settings) -> dict[str, int]:
     """Table -> rows whose time cannot be, which no reader takes; logged if there are any."""
     lake = Lake(settings)
     lake.create()
-    found = {}
-    with duckdb.connect() as engine:
-        engine.execute("set timezone = 'UTC'")
+    odd = {}
+    with connect() as database:
         for table in TABLES:
-            row = engine.execute(
+            row = database.execute(
                 "select count(*) from read_parquet($files, hive_partitioning=false) "  # noqa: S608
                 f"where not ({POSSIBLE})",
                 {"files": lake.glob(table), **bounds(settings)},
             ).fetchone()
             if row and row[0]:
-                found[table] = int(row[0])
-    if found:
-        counts = ", ".join(f"{rows} of {table}" for table, rows in found.items())
+                odd[table] = int(row[0])
+    if odd:
+        counts = ", ".join(f"{rows} of {table}" for table, rows in odd.items())
         log.warning(
             "lake: passed over rows with a time before %s or in the future: %s",
             settings.earliest_time.isoformat(),
             counts,
         )
-    return found
+    return odd

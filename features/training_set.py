@@ -1,12 +1,11 @@
-"""What is known of a window's posts: a point-in-time join through Feast."""
+"""What is known of the posts of a time range: a point-in-time join through Feast."""
 
 import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 
@@ -17,10 +16,18 @@ from features.definitions import HASHTAG, POST_VIEWS
 from features.feature_store import apply, feature_store
 from features.hashtags import history
 from features.lake import Lake, write_parquet
-from features.times import POSSIBLE, bounds, passed_over
+from features.times import POSSIBLE, bounds, connect, passed_over
 
 FEATURES = [f"{view}:{name}" for view, (_, features, _) in POST_VIEWS.items() for name in features]
 COLUMNS = [name for _, features, _ in POST_VIEWS.values() for name in features]
+
+
+class HashtagState(TypedDict):
+    """A hashtag as it was just before a post."""
+
+    posts: int
+    labelled: int
+    prior: list[float]
 
 
 def training_set(
@@ -30,9 +37,9 @@ def training_set(
     *,
     quarantined: bool = False,
 ) -> pd.DataFrame:
-    """One row per post of the window, in order of time.
+    """One row per post of the time range, in order of time.
 
-    A post that came several times is in the window of its last version. Labels and teacher
+    A post that came several times is in the time range of its last version. Labels and teacher
     vectors are the last that were known at `as_of`. A row that was written to the lake later
     than `as_of` is not seen, whatever its event time (feast#6615).
 
@@ -44,50 +51,44 @@ def training_set(
 
     Returns:
         post_id, event_timestamp, every feature of `definitions.POST_VIEWS` (null where nothing is
-        known) and `hashtag_priors`: hashtag -> {posts, labelled, prior} as it was just before
-        the post. Rows whose time cannot be are passed over; `attrs["passed_over"]` counts
-        them, table of the lake -> rows.
+        known) and `hashtag_priors`: hashtag -> `HashtagState`. Rows whose time cannot be are
+        passed over; `attrs["passed_over"]` counts them, table of the lake -> rows.
     """
     as_of = as_of or now()
     odd = passed_over(settings)
-    found = _joined(window, settings, as_of, odd, quarantined=quarantined)
-    found.attrs["passed_over"] = odd
-    return found
+    spine = _entity_df(window, settings, as_of, quarantined=quarantined)
+    columns = ["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"]
+    empty = pd.DataFrame(columns=columns)
+    frame = _joined(spine, settings, as_of, odd)[columns] if spine.num_rows else empty
+    frame.attrs["passed_over"] = odd
+    return frame
 
 
 def _joined(
-    window: TimeRange,
-    settings: Settings,
-    as_of: datetime,
-    odd: Mapping[str, int],
-    *,
-    quarantined: bool,
+    spine: pa.Table, settings: Settings, as_of: datetime, odd: Mapping[str, int]
 ) -> pd.DataFrame:
-    spine = _entity_df(window, settings, as_of, quarantined=quarantined)
-    if spine.num_rows == 0:
-        return pd.DataFrame(columns=["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"])
-    ask = pd.DataFrame({"post_id": spine["post_id"].to_pandas()})
-    ask["event_timestamp"] = pd.Timestamp(as_of).as_unit("us")
+    entities = pd.DataFrame({"post_id": spine["post_id"].to_pandas()})
+    entities["event_timestamp"] = pd.Timestamp(as_of).as_unit("us")
     job = feature_store(settings).get_historical_features(
-        ask, features=FEATURES, filter_by_created_timestamp=True
+        entities, features=FEATURES, filter_by_created_timestamp=True
     )
     frame: pd.DataFrame = job.to_arrow().to_pandas()
     for table, columns in (("labels", ["label", "source"]), ("teacher", ["teacher", "teacher_id"])):
         if table in odd:
-            known = frame["post_id"].isin(_possible(table, settings, as_of))
-            frame[columns] = frame[columns].where(known, None)
+            mask = frame["post_id"].isin(_possible(table, settings, as_of))
+            frame[columns] = frame[columns].where(mask, None)
     frame = frame.drop(columns="event_timestamp").merge(
         spine.to_pandas(), on="post_id", validate="one_to_one"
     )
     frame = frame.sort_values(["event_timestamp", "post_id"], ignore_index=True)
     frame["hashtag_priors"] = pd.Series(_priors(frame, settings, as_of), dtype=object)
-    return frame[["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"]]
+    return frame
 
 
 def _entity_df(
     window: TimeRange, settings: Settings, as_of: datetime, *, quarantined: bool
 ) -> pa.Table:
-    """The posts whose last version known at `as_of` is in the window, and when it was."""
+    """The posts whose last version known at `as_of` is in the time range, and when it was."""
     lake = Lake(settings)
     lake.create()
     query = f"""
@@ -104,7 +105,7 @@ def _entity_df(
                 from read_parquet($quarantine, hive_partitioning=false)
             ) using (post_id, event_timestamp)
         """  # noqa: S608
-    values: dict[str, Any] = {
+    values: dict[str, datetime | str] = {
         "posts": lake.glob("posts"),
         "as_of": as_of,
         "start": window.start,
@@ -113,16 +114,14 @@ def _entity_df(
     }
     if not quarantined:
         values["quarantine"] = lake.glob("quarantine")
-    with duckdb.connect() as engine:
-        engine.execute("set timezone = 'UTC'")
-        return engine.sql(query, params=values).to_arrow_table()
+    with connect() as database:
+        return database.sql(query, params=values).to_arrow_table()
 
 
 def _possible(table: str, settings: Settings, as_of: datetime) -> list[str]:
     """Posts with a row of `table` whose time can be: the last of these is what Feast joined."""
-    with duckdb.connect() as engine:
-        engine.execute("set timezone = 'UTC'")
-        rows = engine.execute(
+    with connect() as database:
+        rows = database.execute(
             "select distinct post_id from read_parquet($files, hive_partitioning=false) "  # noqa: S608
             f"where created_timestamp <= $as_of and {POSSIBLE}",
             {"files": Lake(settings).glob(table), "as_of": as_of, **bounds(settings, as_of)},
@@ -130,8 +129,10 @@ def _possible(table: str, settings: Settings, as_of: datetime) -> list[str]:
     return [post_id for (post_id,) in rows]
 
 
-def _priors(frame: pd.DataFrame, settings: Settings, as_of: datetime) -> list[dict[str, Any]]:
-    """Per post, what each of its hashtags was worth at the post's own time."""
+def _priors(
+    frame: pd.DataFrame, settings: Settings, as_of: datetime
+) -> list[dict[str, HashtagState]]:
+    """Per post, the state of each of its hashtags at the post's own time."""
     pairs = [
         (tag, at)
         for tags, at in zip(frame["hashtags"], frame["event_timestamp"], strict=True)
@@ -139,21 +140,24 @@ def _priors(frame: pd.DataFrame, settings: Settings, as_of: datetime) -> list[di
     ]
     if not pairs:
         return [{} for _ in range(len(frame))]
-    ask = pd.DataFrame(pairs, columns=["hashtag", "event_timestamp"]).drop_duplicates()
+    entities = pd.DataFrame(pairs, columns=["hashtag", "event_timestamp"]).drop_duplicates()
     # The hashtag table has moved on since `as_of`: join with its state at that time.
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "hashtags.parquet"
         write_parquet(history(settings, as_of=as_of), state)
         local = settings.model_copy(update={"online_store": "sqlite"})
         store = apply(local, Path(folder), hashtags=str(state))
-        job = store.get_historical_features(ask, features=[f"hashtag:{name}" for name in HASHTAG])
+        features = [f"hashtag:{name}" for name in HASHTAG]
+        job = store.get_historical_features(entities, features=features)
         joined = job.to_arrow().to_pylist()
-    known = {
-        (row["hashtag"], row["event_timestamp"]): {name: row[name] for name in HASHTAG}
+    states: dict[tuple[str, datetime], HashtagState] = {
+        (row["hashtag"], row["event_timestamp"]): HashtagState(
+            posts=row["posts"], labelled=row["labelled"], prior=row["prior"]
+        )
         for row in joined
         if row["posts"] is not None
     }
     return [
-        {tag: known[tag, at] for tag in (tags if tags is not None else ()) if (tag, at) in known}
+        {tag: states[tag, at] for tag in (tags if tags is not None else ()) if (tag, at) in states}
         for tags, at in zip(frame["hashtags"], frame["event_timestamp"], strict=True)
     ]

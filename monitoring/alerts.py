@@ -1,11 +1,12 @@
-"""Alerts: one JSON record on the alerts topic for whoever wants to be told."""
+"""Alerts: one JSON record on the alerts topic for whoever subscribes to it."""
 
 import hashlib
+from collections.abc import Callable
 
 from kafka.errors import KafkaError
 
 from covla.errors import ServiceUnavailable
-from covla.kafka.clients import ensure_topics, producer
+from covla.kafka.clients import bootstrap, ensure_topics, producer
 from covla.schemas.alert import Alert
 from covla.settings import Settings
 from covla.time_range import TimeRange
@@ -15,7 +16,7 @@ from covla.times import now
 def drift_alert(
     window: TimeRange, reference: str, modality: str, scores: dict[str, float | None]
 ) -> Alert:
-    """The alert of a verdict."""
+    """The alert that `modality` drifted."""
     key = "\0".join(("drift", modality, str(window), reference))
     return Alert.model_validate(
         {
@@ -28,6 +29,23 @@ def drift_alert(
             "created_at": now(),
         }
     )
+
+
+def will_alert(wanted: bool | None, settings: Settings, log: Callable[[str], None]) -> bool:
+    """Whether drift is sent: as `wanted`, and for None where a broker is known.
+
+    Raises:
+        ServiceUnavailable: it is wanted, and no broker is known.
+    """
+    if wanted is not False:
+        try:
+            bootstrap(settings)
+            return True
+        except ServiceUnavailable:
+            if wanted:
+                raise
+            log("drift: no Kafka broker is known, so no alert will be sent")
+    return False
 
 
 def send(alert: Alert, settings: Settings) -> None:

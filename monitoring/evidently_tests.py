@@ -1,4 +1,4 @@
-"""Our two-sample tests inside Evidently, so that its report shows what the verdict is made of."""
+"""Our two-sample tests inside Evidently, so that its report shows what decides."""
 
 from typing import Any
 
@@ -53,9 +53,9 @@ class EmbeddingDriftCalculation(SingleValueCalculation[EmbeddingDrift]):  # type
             for side in (current_data, reference_data)
         )
         p_value = mmd_p_value(reference, current)
-        found = "detected" if p_value < self.metric.threshold else "not detected"
+        outcome = "detected" if p_value < self.metric.threshold else "not detected"
         result = self.result(p_value)
-        label = f"Drift {found}. MMD permutation test, p-value {p_value:.4f}"
+        label = f"Drift {outcome}. MMD permutation test, p-value {p_value:.4f}"
         result.widget = [counter(title="", counters=[CounterData(label, self.display_name())])]
         return result
 
@@ -78,13 +78,13 @@ class ModalityDriftCalculation(SingleValueCalculation[ModalityDrift]):  # type: 
     """From the p-values that the metrics before it in the report found."""
 
     def calculate(self, context: Context, current_data: Any, reference_data: Any) -> SingleValue:
-        found = {}
+        p_values = {}
         for key, value in context._metrics.items():
             metric = context.get_metric(key).metric
             name = getattr(metric, "column", None) or getattr(metric, "prefix", None)
             if name in self.metric.limits:
-                found[name] = float(value.value)
-        drifted = [name for name, limit in self.metric.limits.items() if found[name] < limit]
+                p_values[name] = float(value.value)
+        drifted = [name for name, limit in self.metric.limits.items() if p_values[name] < limit]
         result = self.result(100 * len(drifted) / len(self.metric.limits))
         label = f"{len(drifted)} of {len(self.metric.limits)} tests of {self.metric.modality}"
         result.widget = [counter(title="", counters=[CounterData(label, self.display_name())])]

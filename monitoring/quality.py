@@ -1,4 +1,4 @@
-"""Noise: how many of a window's posts lie outside what the training posts looked like."""
+"""Outliers: how many posts of a time range lie outside what the training posts looked like."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ LOW, HIGH = 0.01, 0.99  # quantiles of the reference
 
 @dataclass(frozen=True)
 class NoiseRow:
-    """One measure of `covla.posts.quality` (its unit is said there)."""
+    """One measure of `covla.posts.quality` (which gives its unit)."""
 
     measure: str
     low: float
@@ -24,15 +24,15 @@ class NoiseRow:
 def noise(comparison: Comparison) -> list[NoiseRow]:
     """A row per quality measure that could be compared, worst first.
 
-    For the eye and for finding the cause; the verdict comes from the tests.
+    For a person who looks for the cause; the decision comes from the tests.
     """
     rows = []
     tested = {name for names in comparison.columns.values() for name in names}
     for name in (name for names in MEASURES.values() for name in names if name in tested):
-        known, seen = comparison.reference[name].dropna(), comparison.current[name].dropna()
-        low, high = float(known.quantile(LOW)), float(known.quantile(HIGH))
-        shares = (_outside(known, low, high), _outside(seen, low, high))
-        rows.append(NoiseRow(name, low, high, *shares))
+        reference, current = comparison.reference[name].dropna(), comparison.current[name].dropna()
+        low, high = float(reference.quantile(LOW)), float(reference.quantile(HIGH))
+        fractions = (_outside(reference, low, high), _outside(current, low, high))
+        rows.append(NoiseRow(name, low, high, *fractions))
     return sorted(rows, key=lambda row: (-row.window_share, row.measure))
 
 

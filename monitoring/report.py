@@ -2,12 +2,13 @@
 
 import re
 import uuid
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from evidently import DataDefinition, Dataset, Report
+from evidently.core.report import Snapshot
 from evidently.presets import DataDriftPreset
 from evidently.sdk.models import PanelMetric, ProjectModel
 from evidently.sdk.panels import line_plot_panel
@@ -16,7 +17,7 @@ from evidently.ui.workspace import Workspace
 from covla.files import write_bytes_aside
 from covla.html import render
 from monitoring.columns import MODALITIES, Comparison
-from monitoring.drift import tests
+from monitoring.drift import DriftReport, tests
 from monitoring.evidently_tests import CATEGORIES, EmbeddingDrift, ModalityDrift
 
 PROJECT = "covla drift"
@@ -30,23 +31,23 @@ def run(
     *,
     at: datetime,
     metadata: dict[str, str] | None = None,
-) -> tuple[dict[str, float], Any]:
+) -> tuple[dict[str, float], Snapshot]:
     """Test every column and embedding of `thresholds` at its own level.
 
     Args:
         comparison: the two sides.
-        thresholds: test -> p-value under which it says drift.
+        thresholds: test -> p-value under which it finds drift.
         at: the snapshot's time, which the UI plots over.
         metadata: what the UI shows beside it.
 
     Returns:
         Test -> p-value, and Evidently's snapshot.
     """
-    parts = [f"{modality}_embedding" for modality in comparison.embeddings]
-    columns = [name for name in thresholds if name not in parts]
+    embedded = [f"{modality}_embedding" for modality in comparison.embeddings]
+    columns = [name for name in thresholds if name not in embedded]
     categorical = [name for name in columns if name in comparison.categorical]
     numerical = [name for name in columns if name not in comparison.categorical]
-    embeddings = [EmbeddingDrift(prefix=name, threshold=thresholds[name]) for name in parts]
+    embeddings = [EmbeddingDrift(prefix=name, threshold=thresholds[name]) for name in embedded]
     preset = DataDriftPreset(
         columns=columns,
         per_column_method=dict.fromkeys(numerical, "ks") | dict.fromkeys(categorical, CATEGORIES),
@@ -61,12 +62,12 @@ def run(
         Dataset.from_pandas(side[columns + components], data_definition=definition)
         for side in (comparison.current, comparison.reference)
     )
-    shares = [
+    modalities = [
         ModalityDrift(modality=modality, limits={name: thresholds[name] for name in names})
         for modality, names in tests(comparison).items()
     ]
-    parts_of_it = [*embeddings, *([preset] if columns else []), *shares]
-    report = Report(parts_of_it, include_tests=False)
+    metrics = [*embeddings, *([preset] if columns else []), *modalities]
+    report = Report(metrics, include_tests=False)
     # Its table of correlations divides by zero at a column that is constant on one side.
     with np.errstate(divide="ignore", invalid="ignore"):
         snapshot = report.run(current, reference, timestamp=at, metadata=metadata)
@@ -77,16 +78,16 @@ def run(
     return {name: p_values[name] for name in thresholds}, snapshot
 
 
-def write_html(path: Path, snapshot: Any, result: dict[str, Any]) -> None:
-    """Evidently's page, self-contained, with the verdict on top."""
+def write_html(path: Path, snapshot: Snapshot, result: DriftReport) -> None:
+    """Evidently's page, self-contained, with our table on top."""
     page: str = snapshot.get_html_str(as_iframe=False)
     body = re.search(r"<body[^>]*>", page)
     at = body.end() if body else 0
-    header = render("monitoring", "drift.html.j2", **result)
+    header = render("monitoring", "drift.html.j2", **asdict(result))
     write_bytes_aside(path, (page[:at] + header + page[at:]).encode())
 
 
-def publish(folder: Path, snapshot: Any, key: str) -> None:
+def publish(folder: Path, snapshot: Snapshot, key: str) -> None:
     """Add the snapshot to the workspace `folder`; the same key replaces its earlier run."""
     folder.mkdir(parents=True, exist_ok=True)
     workspace = Workspace(str(folder))

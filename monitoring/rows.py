@@ -1,4 +1,4 @@
-"""Where the two sides come from: a window of the feature lake, and a model's training rows."""
+"""Where the two sides come from: a time range of the feature lake, and a model's training rows."""
 
 from pathlib import Path
 
@@ -6,29 +6,20 @@ import pandas as pd
 import pyarrow as pa
 
 from covla.errors import CovlaError, TooFew
-from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.settings import Settings
 from covla.time_range import TimeRange
+from monitoring.sides import FEATURES
 
-COLUMNS = (
-    "post_id",
-    "lang",
-    "has_text",
-    "has_image",
-    *(f"text_{name}" for name in TEXT_QUALITY),
-    *(f"image_{name}" for name in IMAGE_QUALITY),
-    "text_embedding",
-    "image_embedding",
-)
+COLUMNS = ("post_id", "has_text", "has_image", *FEATURES)
 
 
 def window_rows(window: TimeRange, settings: Settings) -> pd.DataFrame:
-    """The feature rows of a window, each post once in its last version.
+    """The feature rows of a time range, each post once in its last version.
 
     Posts that validation put aside are among them: they were served too.
 
     Raises:
-        TooFew: the lake has no post of that window.
+        TooFew: the lake has no post of it.
     """
     from features.lake import Lake
 

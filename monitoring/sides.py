@@ -7,7 +7,7 @@ from covla.arrays import DoubleArray
 from covla.errors import CovlaError, TooFew
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 
-MIN_ROWS = 30  # below this a test has no power worth a verdict
+MIN_ROWS = 30  # below this a test has too little power
 EMBEDDINGS = ("text_embedding", "image_embedding")
 MEASURES = {
     "text": [f"text_{name}" for name in TEXT_QUALITY],
@@ -42,7 +42,7 @@ def check(window: pd.DataFrame, reference: pd.DataFrame) -> None:
         raise CovlaError("reference: no column is a feature", hint="Train the model again")
     for column in (name for name in EMBEDDINGS if name in reference):
         widths = [_widths(frame[column], column) for frame in (window, reference)]
-        if all(len(found) for found in widths) and len({*widths[0], *widths[1]}) > 1:
+        if all(len(each) for each in widths) and len({*widths[0], *widths[1]}) > 1:
             raise CovlaError(
                 f"{column}: {widths[0][0]} numbers in the window, {widths[1][0]} in the reference",
                 hint="Compare with a model that was trained on the features of the same encoders",
@@ -70,19 +70,19 @@ def stack(embeddings: pd.Series) -> DoubleArray:
 
 def finite_vectors(embeddings: pd.Series) -> "pd.Series[bool]":
     """Which rows have a vector, and one of numbers."""
-    known = embeddings.dropna()
-    finite = [bool(np.isfinite(np.asarray(row, dtype=np.float64)).all()) for row in known]
-    return pd.Series(finite, known.index, dtype=bool).reindex(embeddings.index, fill_value=False)
+    vectors = embeddings.dropna()
+    finite = [bool(np.isfinite(np.asarray(row, dtype=np.float64)).all()) for row in vectors]
+    return pd.Series(finite, vectors.index, dtype=bool).reindex(embeddings.index, fill_value=False)
 
 
 def present(side: pd.DataFrame, modality: str) -> "pd.Series[bool] | None":
-    """Which posts have the modality: those that say so, or else those with an embedding.
+    """The posts with the modality: by the column has_<modality>, or else by the embedding.
 
     None where neither is kept, as in an old model whose towers trained along.
     """
-    says = side.get(f"has_{modality}")
-    if says is not None and says.notna().all():
-        return says.astype(bool)
+    mask = side.get(f"has_{modality}")
+    if mask is not None and mask.notna().all():
+        return mask.astype(bool)
     embedded = side[f"{modality}_embedding"].notna()
     return embedded if embedded.any() else None
 
@@ -92,18 +92,18 @@ def measured(side: pd.DataFrame, modality: str) -> "pd.Series[bool]":
     return side[MEASURES[modality]].notna().any(axis=1)
 
 
-def too_few(there: "tuple[pd.Series[bool], pd.Series[bool]]") -> str | None:
+def too_few(masks: "tuple[pd.Series[bool], pd.Series[bool]]") -> str | None:
     """The reason, if one of window and reference has fewer than MIN_ROWS rows."""
-    for name, rows in zip(("window", "reference"), there, strict=True):
-        if (found := int(rows.sum())) < MIN_ROWS:
-            return f"{found} posts of the {name} are too few (at least {MIN_ROWS})"
+    for name, mask in zip(("window", "reference"), masks, strict=True):
+        if (count := int(mask.sum())) < MIN_ROWS:
+            return f"{count} posts of the {name} are too few (at least {MIN_ROWS})"
     return None
 
 
 def untestable(window: pd.Series, reference: pd.Series, *, numbers: bool) -> str | None:
-    """Why a column says nothing of drift; None if it can be tested.
+    """Why a column cannot show drift; None if it can be tested.
 
-    A measure with one value in the whole reference has no spread to hold the window against; it
+    A measure with one value in the whole reference has no spread to compare the time range with; it
     comes from posts of one kind. A category may be alone: a second one is news.
     """
     if reference.isna().all():

@@ -1,4 +1,4 @@
-"""Two-sample tests that Evidently lacks, valid for small windows. Each returns a p-value.
+"""Two-sample tests that Evidently lacks, valid for few posts. Each returns a p-value.
 
 Evidently's chi-square takes the reference for exact and divides by zero at a category that is
 new; its Fisher test wants both sides of equal length. Its embedding drift is a distance with a

@@ -1,19 +1,48 @@
-"""One run of the drift monitor: a window in, the verdict and its two files out."""
+"""One run of the drift monitor: a time range in; a report, its files, and maybe an alert out."""
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 import orjson
 import pandas as pd
 
 from covla.files import write_bytes_aside
 from covla.inference.text_image_similarity import WIDTHS, Agreement
+from covla.schemas.alert import Alert
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from monitoring import drift, quality
+from monitoring.alerts import drift_alert, send, will_alert
 from monitoring.columns import compare
-from monitoring.sides import check, stack
+from monitoring.drift import DriftReport
+from monitoring.rows import reference_rows, window_rows
+from monitoring.sides import EMBEDDINGS, check, stack
+
+
+def monitor(
+    window: TimeRange,
+    ref: str,
+    settings: Settings,
+    *,
+    alert: bool | None = None,
+    log: Callable[[str], None] = lambda _: None,
+) -> tuple[DriftReport, Alert | None]:
+    """`watch` on the lake's rows and the training rows of model `ref`; then the alert, if it is
+    sent: where there is drift and `alerts.will_alert` allows it.
+
+    Raises:
+        CovlaError: no such model, or as `sides.check`.
+        ServiceUnavailable: an alert is wanted, and Kafka does not take it.
+    """
+    alerting = will_alert(alert, settings, log)
+    version, reference = reference_rows(ref, settings)
+    rows = window_rows(window, settings)
+    result = watch(window, rows, version, reference, settings, log=log)
+    if result.drift_modality is None or not alerting:
+        return result, None
+    record = drift_alert(window, version, result.drift_modality, result.scores)
+    send(record, settings)
+    return result, record
 
 
 def watch(
@@ -23,47 +52,48 @@ def watch(
     reference: pd.DataFrame,
     settings: Settings,
     *,
-    say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Compare, judge, write `<reports>/drift-<window>/report.html` and `.json`, and show it in
+    log: Callable[[str], None] = lambda _: None,
+) -> DriftReport:
+    """Compare, test, write `<reports>/drift-<window>/report.html` and `.json`, and publish it in
     the workspace `<state>/evidently`. The same rows give the same result.
 
     Raises:
-        CovlaError: as `columns.check`.
+        CovlaError: as `sides.check`.
     """
     check(rows, reference)
-    say(f"drift: {len(rows)} posts against {len(reference)} of model {version}")
+    log(f"drift: {len(rows)} posts against {len(reference)} of model {version}")
     comparison = compare(rows, reference, _agreement(rows, settings))
     from monitoring import report  # Evidently takes seconds to import
 
     limits = drift.thresholds(comparison)
-    named = {"window": str(window), "reference": version}
-    p_values, snapshot = report.run(comparison, limits, at=window.end, metadata=named)
-    verdict = drift.judge(comparison, p_values)
+    metadata = {"window": str(window), "reference": version}
+    p_values, snapshot = report.run(comparison, limits, at=window.end, metadata=metadata)
+    decision = drift.evaluate(comparison, p_values, limits)
     folder = settings.reports / f"drift-{window.slug}"
-    found = {
-        **named,
-        "drift": verdict.drift,
-        "drift_modality": verdict.drift_modality,
-        "alpha": verdict.alpha,
-        "rows": {"window": len(rows), "reference": len(reference)},
-        "scores": verdict.scores,
-        "modalities": {name: asdict(one) for name, one in verdict.modalities.items()},
-        "untested": comparison.untested,
-        "noise": [asdict(row) for row in quality.noise(comparison)],
-        "report": str(folder / "report.html"),
-    }
-    snapshot.set_name(f"drift: {verdict.drift_modality}" if verdict.drift else "no drift")
-    report.write_html(folder / "report.html", snapshot, found)
-    report.publish(settings.state.absolute() / "evidently", snapshot, "\0".join(named.values()))
-    write_bytes_aside(folder / "report.json", orjson.dumps(found, option=orjson.OPT_INDENT_2))
-    return found
+    result = DriftReport(
+        **metadata,
+        drift=decision.drift,
+        drift_modality=decision.drift_modality,
+        alpha=drift.ALPHA,
+        rows={"window": len(rows), "reference": len(reference)},
+        scores={name: one.score for name, one in decision.modalities.items()},
+        modalities=decision.modalities,
+        untested=comparison.untested,
+        noise=quality.noise(comparison),
+        report=str(folder / "report.html"),
+    )
+    snapshot.set_name(f"drift: {result.drift_modality}" if result.drift else "no drift")
+    report.write_html(folder / "report.html", snapshot, result)
+    report.publish(settings.state.absolute() / "evidently", snapshot, "\0".join(metadata.values()))
+    body = orjson.dumps(asdict(result), option=orjson.OPT_INDENT_2)
+    write_bytes_aside(folder / "report.json", body)
+    return result
 
 
 def _agreement(rows: pd.DataFrame, settings: Settings) -> Agreement | None:
-    """The signal, or None where the features are not those of the `base` encoders."""
-    both = rows.dropna(subset=["text_embedding", "image_embedding"]).head(1)
+    """The similarity function, or None where the features are not those of the `base` encoders."""
+    both = rows.dropna(subset=[*EMBEDDINGS]).head(1)
     if both.empty:
         return None
-    widths = tuple(stack(both[name]).shape[1] for name in ("text_embedding", "image_embedding"))
+    widths = tuple(stack(both[name]).shape[1] for name in EMBEDDINGS)
     return Agreement.load(settings) if widths == WIDTHS else None

@@ -18,7 +18,7 @@ def start(settings: Settings, subcommand: str) -> Process:
 
     Raises:
         CovlaError: a port set by hand is taken.
-        ServiceUnavailable: the process ended or did not get ready; its log says why.
+        ServiceUnavailable: the process ended or did not get ready; its log has the reason.
     """
     name = "rest" if subcommand == "serve" else subcommand
     if running := processes.running(settings, name):

@@ -1,4 +1,4 @@
-"""Who serves now: a thread asks the registry, loads a new champion aside, and swaps it in."""
+"""Which version serves: a thread checks the registry, loads a new champion, and swaps it in."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class ChampionWatcher:
-    """`current()` is the champion's Predictor. Ask once per batch: a batch then has one version.
+    """`current()` is the champion's Predictor. Call it once per batch, for one version.
 
     A new champion is loaded and warmed up while the old one serves; the swap is one assignment,
     so nothing is dropped and no request waits. When the registry is away or the new version

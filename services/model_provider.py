@@ -20,12 +20,12 @@ class Model(Protocol):
 
 
 Current = Callable[[], Model]
-# Between two looks for a first champion.
+# Between two checks for a first champion.
 CHAMPION_SECONDS = 2.0
 
 
-def wait_for_champion(settings: Settings, say: Callable[[str], None]) -> None:
-    """Return when there is a champion; says so once when there is none yet.
+def wait_for_champion(settings: Settings, log: Callable[[str], None]) -> None:
+    """Return when there is a champion; logs once when there is none yet.
 
     Raises:
         ServiceUnavailable: the registry does not answer.
@@ -34,14 +34,14 @@ def wait_for_champion(settings: Settings, say: Callable[[str], None]) -> None:
 
     registry = Registry(settings)
     if registry.champion() is None:
-        say("there is no champion yet; waiting for a first `covla promote`")
+        log("there is no champion yet; waiting for a first `covla promote`")
         while registry.champion() is None:
             time.sleep(CHAMPION_SECONDS)
 
 
 @contextmanager
 def serving(settings: Settings, ref: str) -> Iterator[Current]:
-    """A loaded and warm model with the online context, as a function to ask once per batch.
+    """A loaded and warm model with the online context, as a function to call once per batch.
 
     "champion" is followed: a new one takes over between two batches, and while it is loaded the
     old one serves. Any other reference stays what it is.

@@ -1,4 +1,4 @@
-"""Ask a service over HTTP whether it is ready, as a container's health check does."""
+"""Check over HTTP whether a service is ready, as a container's health check does."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def ready(url: str, part: str | None = None) -> str:
     url = string.Template(url).safe_substitute(HOSTNAME=os.uname().nodename)
     if not url.startswith(("http://", "https://")):
         raise CovlaError(f"{url!r} is no http address")
-    # Health is asked of a neighbour, never through a proxy.
+    # A health check goes to a neighbour, never through a proxy.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=SECONDS) as answer:
@@ -46,7 +46,7 @@ def ready(url: str, part: str | None = None) -> str:
 
 def _status(body: str, part: str) -> Any:
     try:
-        found = json.loads(body)[part]["status"]
+        status = json.loads(body)[part]["status"]
     except (ValueError, KeyError, TypeError):
         return "not in the answer"
-    return found or "not running"
+    return status or "not running"

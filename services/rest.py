@@ -2,7 +2,7 @@
 
 BentoML brings the lifecycle, health, timeouts and tracing. The routes are an ASGI application of
 ours inside it, since BentoML's typed endpoints cannot refuse a body before reading it, answer one
-error per item, or say 413, 422 and 429 with a reason.
+error per item, or give 413, 422 and 429 with a reason.
 """
 
 import signal

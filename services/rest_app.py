@@ -4,10 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import orjson
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -18,17 +18,16 @@ from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from services import playground
 from services.playground.examples import examples
-from services.rest_explain import Explanations, wants_picture
+from services.rest_explain import Explanations, wants_image
 from services.rest_metrics import Metrics
 from services.rest_openapi import DOCS, DOCS_POLICY, document
 from services.rest_queue import Answer, Overloaded, PredictionQueue
-from services.rest_requests import batch_bytes, claim, many_posts, one_post, status_of
+from services.rest_requests import batch_bytes, claim, many_posts, one_post, read_body, status_of
 
 READ_SECONDS = 30
-_SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 log = logging.getLogger(__name__)
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request, bytes], Awaitable[Response]]  # a request and its body
 
 
 class Api:
@@ -46,10 +45,11 @@ class Api:
 
     def application(self) -> Starlette:
         """The ASGI application."""
-        answers = {
-            "/predict": self.predict,
-            "/predict_batch": self.predict_batch,
-            "/explain": self.explain,
+        one = self.settings.max_message_bytes
+        posts = {  # route -> handler, and the largest body
+            "/predict": (self.predict, one),
+            "/predict_batch": (self.predict_batch, batch_bytes(self.settings)),
+            "/explain": (self.explain, one),
         }
         pages = {
             "/": playground.page,
@@ -62,30 +62,29 @@ class Api:
             exception_handlers={HTTPException: _http_error},
             routes=[
                 *(
-                    Route(path, self._guarded(path, f), methods=["POST"])
-                    for path, f in answers.items()
+                    Route(path, self._guarded(path, handler, limit), methods=["POST"])
+                    for path, (handler, limit) in posts.items()
                 ),
                 *(Route(path, page) for path, page in pages.items()),
             ],
         )
 
-    async def predict(self, request: Request) -> Response:
+    async def predict(self, request: Request, body: bytes) -> Response:
         """One post, one prediction."""
-        async with asyncio.timeout(READ_SECONDS):
-            post = await one_post(request, self.settings)
-        answer = await self._ask([post])
+        post = await one_post(request, body, self.settings)
+        answer = await self._predict([post])
         result = answer.results[0]
         if isinstance(result, PostError):
             return _refusal(result, status_of(result))
         headers = {"Model-Version": answer.version}
         return Response(result.to_json(), media_type="application/json", headers=headers)
 
-    async def predict_batch(self, request: Request) -> Response:
+    async def predict_batch(self, _: Request, body: bytes) -> Response:
         """A list of posts; one prediction or one error for each, in order, and status 200."""
-        async with asyncio.timeout(READ_SECONDS):
-            items = await many_posts(request, self.settings)
+        # Megabytes: not on the event loop.
+        items = await run_in_threadpool(many_posts, body, self.settings)
         good = [item for item in items if isinstance(item, SocialPost)]
-        answer = await self._ask(good)
+        answer = await self._predict(good)
         results = iter(answer.results)
         rows = []
         for item in items:
@@ -99,75 +98,77 @@ class Api:
             else:
                 rows.append(result.to_json())
         headers = {"Model-Version": answer.version}
-        body = b"[" + b",".join(rows) + b"]"
-        return Response(body, media_type="application/json", headers=headers)
+        content = b"[" + b",".join(rows) + b"]"
+        return Response(content, media_type="application/json", headers=headers)
 
-    async def explain(self, request: Request) -> Response:
-        """One post: its prediction and why, or a PNG of that where Accept asks for one."""
-        async with asyncio.timeout(READ_SECONDS):
-            post = await one_post(request, self.settings)
-        picture = wants_picture(request.headers.get("accept", ""))
-        reply = await asyncio.wrap_future(self.explanations.submit(post, picture=picture))
+    async def explain(self, request: Request, body: bytes) -> Response:
+        """One post: its prediction and why, or a PNG of that where Accept prefers one."""
+        post = await one_post(request, body, self.settings)
+        image = wants_image(request.headers.get("accept", ""))
+        reply = await asyncio.wrap_future(self.explanations.submit(post, image=image))
         headers = {"Model-Version": reply.version, "Vary": "Accept"}
         return Response(reply.content, media_type=reply.media_type, headers=headers)
 
-    async def _ask(self, posts: list[SocialPost]) -> Answer:
+    async def _predict(self, posts: list[SocialPost]) -> Answer:
         answer = await asyncio.wrap_future(self.queue.submit(posts))
-        self.metrics.answered(answer)
+        self.metrics.results(answer)
         return answer
 
-    def _guarded(self, route: str, handler: Handler) -> Handler:
+    def _guarded(
+        self, route: str, handler: Handler, limit: int
+    ) -> Callable[[Request], Awaitable[Response]]:
         """Count, time, bound what is in flight, and turn every error into its answer."""
-        settings = self.settings
-        limit = batch_bytes(settings) if route == "/predict_batch" else settings.max_message_bytes
 
         async def guarded(request: Request) -> Response:
             started = time.perf_counter()
             claimed = 0
             try:
-                wanted = claim(request, limit)
-                if wanted > self._free_bytes:
+                size = claim(request, limit)
+                if size > self._free_bytes:
                     raise Overloaded(self.queue.waiting, 1)
-                self._free_bytes -= wanted
-                claimed = wanted
-                response = await handler(request)
+                self._free_bytes -= size
+                claimed = size
+                async with asyncio.timeout(READ_SECONDS):
+                    body = await read_body(request, claimed)
+                response = await handler(request, body)
             except PostError as error:
                 self.metrics.refused(error.code)
                 response = _refusal(error, status_of(error))
             except Overloaded as error:
-                self.metrics.refused("overloaded")
-                busy = {"error": str(error), "field": "", "code": "overloaded"}
-                headers = {"Retry-After": str(error.retry_after)}
-                response = JSONResponse(busy, 429, headers=headers)
+                response = self._failure(429, "overloaded", str(error), error.retry_after)
             except (ServiceUnavailable, MemoryError) as error:
-                self.metrics.refused("unavailable")
                 log.warning("%s cannot be answered now: %s", route, error)
                 reason = str(error) or "the server is out of memory"
-                away = {"error": reason, "field": "", "code": "unavailable"}
-                response = JSONResponse(away, 503, headers={"Retry-After": "5"})
+                response = self._failure(503, "unavailable", reason, 5)
             except TimeoutError:
                 self.metrics.refused("too_slow")
                 slow = PostError("body", "too_slow", f"did not arrive within {READ_SECONDS} s")
                 response = _refusal(slow, 408)
             except Exception:
                 log.exception("%s failed", route)
-                self.metrics.refused("internal")
-                internal = {"error": "internal error; the server's log says why"}
-                response = JSONResponse(internal | {"field": "", "code": "internal"}, 500)
+                reason = "internal error; the server's log says why"
+                response = self._failure(500, "internal", reason)
             finally:
                 self._free_bytes += claimed
-            response.headers.update(_SAFE)
+            response.headers.update(playground.SAFE)
             self.metrics.request(route, response.status_code, time.perf_counter() - started)
             return response
 
         return guarded
+
+    def _failure(self, status: int, code: str, reason: str, retry: int | None = None) -> Response:
+        """An error that is of no field, counted; `retry` is in seconds."""
+        self.metrics.refused(code)
+        body = {"error": reason, "field": "", "code": code}
+        headers = None if retry is None else {"Retry-After": str(retry)}
+        return JSONResponse(body, status, headers=headers)
 
     async def metrics_page(self, _: Request) -> Response:
         """Prometheus metrics."""
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
-def _error(error: PostError) -> dict[str, Any]:
+def _error(error: PostError) -> dict[str, str]:
     return {"error": str(error), "field": error.field, "code": error.code}
 
 
@@ -185,7 +186,7 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 
 async def _docs(_: Request) -> Response:
-    return HTMLResponse(DOCS, headers=_SAFE | {"Content-Security-Policy": DOCS_POLICY})
+    return HTMLResponse(DOCS, headers=playground.SAFE | {"Content-Security-Policy": DOCS_POLICY})
 
 
 async def _openapi(_: Request) -> Response:

@@ -34,7 +34,7 @@ def maker(current: Current) -> Make:
     from covla.inference.predictor import Predictor
     from covla.posts.preprocessing import PreparedPost
 
-    def make(post: SocialPost, picture: bool) -> tuple[Explained, bytes]:
+    def make(post: SocialPost, image: bool) -> tuple[Explained, bytes]:
         model = current()
         assert isinstance(model, Predictor)
         try:
@@ -42,9 +42,9 @@ def maker(current: Current) -> Make:
         except (CovlaError, MemoryError):
             raise
         except Exception:
-            model.check()  # a broken engine is no fault of the post
+            model.check()  # a broken backend is no fault of the post
             raise
-        if not picture:
+        if not image:
             return explained, b""
         from covla.inference.explanation.rendering import draw
 
@@ -66,7 +66,7 @@ class Explanations:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="explain")
 
-    def submit(self, post: SocialPost, *, picture: bool) -> "Future[Reply]":
+    def submit(self, post: SocialPost, *, image: bool) -> "Future[Reply]":
         """Queue one post.
 
         Raises:
@@ -76,7 +76,7 @@ class Explanations:
             if self._closed or self._waiting >= self._capacity:
                 raise Overloaded(self._waiting, max(self._waiting, 1) * SECONDS)
             self._waiting += 1
-            future = self._pool.submit(self._answer, post, picture)
+            future = self._pool.submit(self._answer, post, image)
         future.add_done_callback(self._done)
         return future
 
@@ -84,10 +84,10 @@ class Explanations:
         with self._lock:
             self._waiting -= 1
 
-    def _answer(self, post: SocialPost, picture: bool) -> Reply:
-        explained, drawn = self._make(post, picture)
+    def _answer(self, post: SocialPost, image: bool) -> Reply:
+        explained, drawn = self._make(post, image)
         version = explained.prediction.model_version
-        if picture:
+        if image:
             return Reply(version, "image/png", drawn)
         return Reply(version, "application/json", explained.to_json())
 
@@ -98,7 +98,7 @@ class Explanations:
         self._pool.shutdown()
 
 
-def wants_picture(accept: str) -> bool:
+def wants_image(accept: str) -> bool:
     """Whether an Accept header puts PNG before JSON (RFC 9110, 12.5.1)."""
 
     def quality(media_type: str) -> float:
@@ -108,9 +108,9 @@ def wants_picture(accept: str) -> bool:
             ranges = (media_type, media_type.split("/", maxsplit=1)[0] + "/*", "*/*")
             if name not in ranges:
                 continue
-            said = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+            q = next((p[2:] for p in parameters if p.startswith("q=")), "1")
             try:
-                best = max(best, (-ranges.index(name) + 2, float(said)))
+                best = max(best, (-ranges.index(name) + 2, float(q)))
             except ValueError:
                 continue
         return best[1]

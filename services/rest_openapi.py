@@ -1,4 +1,4 @@
-"""What the REST service says of itself: OpenAPI, made from the contracts, and a page to read it."""
+"""The description of the REST service: OpenAPI, from the contracts, and a page to read it."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ from covla.schemas.explanation import Explained
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from services.rest_requests import BATCH_POSTS, FORM_FIELDS
+
+Json = dict[str, Any]  # a part of the document
 
 # Swagger UI comes with BentoML; its own page is not used, since it loads a tracker.
 DOCS = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>CoVLA API</title>
@@ -34,13 +36,13 @@ def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
+def _json(schema: Json) -> Json:
     return {"content": {"application/json": {"schema": schema}}}
 
 
-def _operation(summary: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+def _operation(summary: str, body: Json, answer: Json) -> Json:
     version = {"description": "The version that answered", "schema": {"type": "string"}}
-    responses: dict[str, Any] = {
+    responses: Json = {
         "200": {"description": "OK", "headers": {"Model-Version": version}, **_json(answer)}
     }
     responses |= {
@@ -55,7 +57,7 @@ def _operation(summary: str, body: dict[str, Any], answer: dict[str, Any]) -> di
     }
 
 
-def _explain(body: dict[str, Any]) -> dict[str, Any]:
+def _explain(body: Json) -> Json:
     operation = _operation(
         "Predict one post and say why: JSON, or a PNG where Accept puts image/png first",
         body,
@@ -67,9 +69,9 @@ def _explain(body: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
-def document() -> dict[str, Any]:
+def document() -> Json:
     """The OpenAPI 3.1 document."""
-    schemas: dict[str, Any] = {}
+    schemas: Json = {}
     for contract in (SocialPost, Prediction, Explained):
         schema = contract.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
@@ -79,7 +81,7 @@ def document() -> dict[str, Any]:
         "required": ["error", "field", "code"],
         "properties": {name: {"type": "string"} for name in ("error", "field", "code", "post_id")},
     }
-    form: dict[str, Any] = {name: {"type": "string"} for name in FORM_FIELDS}
+    form: Json = {name: {"type": "string"} for name in FORM_FIELDS}
     form["image"] = {"type": "string", "contentMediaType": "application/octet-stream"}
     one = {
         "application/json": {"schema": _ref("SocialPost")},

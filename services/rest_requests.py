@@ -2,17 +2,15 @@
 
 import base64
 import uuid
-from typing import Any
 
 import orjson
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message
 
 from covla.errors import PostError
-from covla.schemas.post import SocialPost, parse_post
+from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from covla.times import now
 
@@ -30,10 +28,10 @@ def status_of(error: PostError) -> int:
 
 
 def claim(request: Request, limit: int) -> int:
-    """How many bytes the body may take: what the request says, else the limit.
+    """How many bytes the body may take: what the request states, else the limit.
 
     Raises:
-        PostError: it says more than `limit`; nothing was read.
+        PostError: it states more than `limit`; nothing was read.
     """
     stated = request.headers.get("content-length", "")
     if not stated.isdecimal():
@@ -44,7 +42,7 @@ def claim(request: Request, limit: int) -> int:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, given up as soon as it is larger than `limit` bytes.
+    """The body, given up as soon as it is larger than `limit` bytes, which `claim` gave.
 
     Raises:
         PostError: too large.
@@ -59,28 +57,31 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def one_post(request: Request, settings: Settings) -> SocialPost:
+async def one_post(request: Request, body: bytes, settings: Settings) -> SocialPost:
     """A JSON SocialPost, or a form with `text`, an `image` file, or both.
 
     Raises:
         PostError: it names the field.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    body = await read_body(request, settings.max_message_bytes)
     if kind in {"application/json", ""}:
-        return parse_post(body, settings)
-    if kind in {"multipart/form-data", "application/x-www-form-urlencoded"}:
-        return SocialPost.from_dict(await _form(request, body)).check_limits(settings)
-    raise PostError(
-        "content-type", "media_type", f"{kind[:80]} is not application/json or multipart/form-data"
-    )
+        post = SocialPost.from_json(body)
+    elif kind in {"multipart/form-data", "application/x-www-form-urlencoded"}:
+        post = await _form(request, body)
+    else:
+        raise PostError(
+            "content-type",
+            "media_type",
+            f"{kind[:80]} is not application/json or multipart/form-data",
+        )
+    return post.check_limits(settings)
 
 
-async def _form(request: Request, body: bytes) -> dict[str, Any]:
+async def _form(request: Request, body: bytes) -> SocialPost:
     async def replay() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    value: dict[str, Any] = {
+    value: dict[str, str | dict[str, str]] = {
         "post_id": f"web-{uuid.uuid4().hex}",
         "created_at": now().isoformat(),
     }
@@ -103,7 +104,7 @@ async def _form(request: Request, body: bytes) -> dict[str, Any]:
                 value["image"] = {"data": base64.b64encode(content).decode()}
     except HTTPException as error:  # python-multipart's complaint, as Starlette hands it on
         raise PostError("body", "bad_form", f"is no valid form: {error.detail}") from None
-    return value
+    return SocialPost.from_dict(value)
 
 
 def _filled(field: str | UploadFile) -> bool:
@@ -111,7 +112,12 @@ def _filled(field: str | UploadFile) -> bool:
     return bool(field) if isinstance(field, str) else bool(field.filename or field.size)
 
 
-def _posts(body: bytes, settings: Settings) -> list[SocialPost | PostError]:
+def many_posts(body: bytes, settings: Settings) -> list[SocialPost | PostError]:
+    """A JSON list of posts (or {"posts": [...]}): one post or one error per item, in order.
+
+    Raises:
+        PostError: the body as a whole cannot be used.
+    """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -131,16 +137,6 @@ def _posts(body: bytes, settings: Settings) -> list[SocialPost | PostError]:
         except PostError as error:
             posts.append(error)
     return posts
-
-
-async def many_posts(request: Request, settings: Settings) -> list[SocialPost | PostError]:
-    """A JSON list of posts (or {"posts": [...]}): one post or one error per item, in order.
-
-    Raises:
-        PostError: the body as a whole cannot be used.
-    """
-    body = await read_body(request, batch_bytes(settings))
-    return await run_in_threadpool(_posts, body, settings)  # megabytes: not on the event loop
 
 
 def batch_bytes(settings: Settings) -> int:

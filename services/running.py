@@ -30,11 +30,11 @@ def recorded(settings: Settings, name: str, address: str) -> Iterator[None]:
             )
         log = other.log if other and other.pid == os.getpid() else ""
         created = psutil.Process().create_time()
-        mine = Process(name, os.getpid(), created, address, datetime.now(UTC).isoformat(), log)
-        processes.record(settings, mine)
+        process = Process(name, os.getpid(), created, address, datetime.now(UTC).isoformat(), log)
+        processes.record(settings, process)
     try:
         yield
     finally:
-        found = processes.find(settings, name)
-        if found and found.pid == os.getpid():
+        last = processes.find(settings, name)
+        if last and last.pid == os.getpid():
             (settings.run / f"{name}.json").unlink(missing_ok=True)

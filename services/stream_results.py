@@ -49,7 +49,7 @@ def _answers(model: Model, posts: Sequence[SocialPost]) -> list[Prediction | Pos
     except (CovlaError, MemoryError):
         raise
     except Exception as error:
-        # A post that fails alone is an answer, so this is the engine.
+        # A post that fails alone is an answer, so this is the backend.
         raise ServiceUnavailable(f"the model fails: {type(error).__name__}: {error}") from error
 
 

@@ -1,6 +1,7 @@
 """`covla demo`."""
 
 import signal
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -41,16 +42,16 @@ def demo(posts: Path | None, preset: str, scale: float, leave: bool, as_json: bo
     settings = get_settings()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stop is a stop, whoever asks
     try:
-        outcome = Demo(settings, posts=posts, preset=preset, scale=scale).run()
+        finished = Demo(settings, posts=posts, preset=preset, scale=scale).run()
         if not as_json:
-            show(outcome, local.pages(settings))
+            show(finished, local.pages(settings))
         if leave or as_json:
-            print_result(outcome, as_json=as_json)
+            print_result(asdict(finished), as_json=as_json)
             return
         log("Everything stays up. Ctrl-C stops it.")
         wait_for_interrupt()
     finally:
-        local.down(settings, say=log)
+        local.down(settings, log=log)
 
 
 def wait_for_interrupt() -> None:

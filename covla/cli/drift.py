@@ -1,5 +1,6 @@
 """`covla drift`."""
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -36,36 +37,17 @@ def drift(
 
     Writes an HTML and a JSON report, and shows both in the Evidently UI.
     """
-    from covla.errors import ServiceUnavailable
-    from covla.kafka.clients import bootstrap
     from covla.settings import get_settings
-    from monitoring.rows import reference_rows, window_rows
+    from monitoring.watch import monitor
 
-    settings = get_settings()
-    if alert is not False:
-        try:
-            bootstrap(settings)
-            alert = True
-        except ServiceUnavailable:
-            if alert:
-                raise
-            log("drift: no Kafka broker is known, so no alert will be sent")
-    version, known = reference_rows(reference, settings)
-    rows = window_rows(window, settings)
-    from monitoring.watch import watch
-
-    found = watch(window, rows, version, known, settings, say=log)
-    found["alert_id"] = None
-    if found["drift"] and alert:
-        from monitoring.alerts import drift_alert, send
-
-        record = drift_alert(window, version, found["drift_modality"], found["scores"])
-        send(record, settings)
-        found["alert_id"] = record.alert_id
-    shown = (
+    report, sent = monitor(window, reference, get_settings(), alert=alert, log=log)
+    document = asdict(report) | {"alert_id": sent and sent.alert_id}
+    summary = (
         *("window", "reference", "drift", "drift_modality", "scores", "untested"),
         *("report", "alert_id"),
     )
-    print_result(found if as_json else {name: found[name] for name in shown}, as_json=as_json)
-    if found["drift"] and fail_on_drift:
+    print_result(
+        document if as_json else {name: document[name] for name in summary}, as_json=as_json
+    )
+    if report.drift and fail_on_drift:
         ctx.exit(4)

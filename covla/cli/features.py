@@ -58,16 +58,15 @@ def validate(ctx: click.Context, window: Any, as_json: bool) -> None:
     from covla.settings import get_settings
     from features.expectations import validate as check
 
-    verdict = check(window, get_settings())
+    validation = check(window, get_settings())
+    document = validation.as_dict()
     if not as_json:
-        for row in verdict["expectations"]:
-            mark = "ok" if row["ok"] else "NO"
-            log(f"{mark}  {row['column']}: {row['expectation']}  {row['unexpected'] or ''}")
-    print_result(
-        verdict if as_json else {k: v for k, v in verdict.items() if k != "expectations"},
-        as_json=as_json,
-    )
-    if not verdict["success"]:
+        del document["expectations"]
+        for row in validation.expectations:
+            mark = "ok" if row.ok else "NO"
+            log(f"{mark}  {row.column}: {row.expectation}  {row.unexpected or ''}")
+    print_result(document, as_json=as_json)
+    if not validation.success:
         ctx.exit(4)
 
 
@@ -101,7 +100,7 @@ def training_set(window: Any, as_of: str | None, out: str, as_json: bool) -> Non
     from covla.settings import get_settings
     from features.export import export
 
-    print_result(export(window, get_settings(), out, as_of), as_json=as_json)
+    print_result(asdict(export(window, get_settings(), out, as_of)), as_json=as_json)
 
 
 @features.command()
@@ -111,7 +110,7 @@ def rebuild(as_json: bool) -> None:
     from covla.settings import get_settings
     from features.rebuild import rebuild as run
 
-    print_result(run(get_settings()), as_json=as_json)
+    print_result(run(get_settings()).as_dict(), as_json=as_json)
 
 
 @features.command()
@@ -134,13 +133,13 @@ def get(post_id: str, as_json: bool) -> None:
     from covla.settings import get_settings
     from features.online import post_features
 
-    found = post_features(get_settings(), post_id)
-    if not found:
+    values = post_features(get_settings(), post_id)
+    if not values:
         raise CovlaError(
             f"post_id: nothing is known online of {post_id!r}",
             hint="Ingest it, or fill the online store with `covla features rebuild`",
         )
-    print_result(found, as_json=as_json)
+    print_result(values, as_json=as_json)
 
 
 @features.command()

@@ -10,6 +10,7 @@ from covla.cli.output import log, print_result
 
 if TYPE_CHECKING:
     from covla.settings import Settings
+    from services.stack.local import ServiceStatus
 
 PARTS = ("kafka", "mlflow", "evidently", "airflow")
 
@@ -61,7 +62,7 @@ def up(
     chosen = list(parts) or local.default_parts(settings)
     if airflow and "airflow" not in chosen:
         chosen.append("airflow")
-    started = local.up(settings, chosen, say=log)
+    started = local.up(settings, chosen, log=log)
     print_result({process.name: process.address for process in started}, as_json=as_json)
 
 
@@ -82,7 +83,7 @@ def _like_compose(
         profiles=profiles,
         scale=numbers,
         free_ports=free_ports,
-        say=log,
+        log=log,
     )
 
 
@@ -106,7 +107,7 @@ def down(as_json: bool) -> None:
     from covla.settings import get_settings
     from services.stack import local
 
-    stopped = local.down(get_settings(), say=log)
+    stopped = local.down(get_settings(), log=log)
     print_result({"stopped": stopped}, as_json=as_json)
 
 
@@ -119,17 +120,16 @@ def status(as_json: bool) -> None:
     from services.compose import rehearsal
     from services.stack import local
 
-    states = local.status(get_settings()) + rehearsal.states(get_settings())
+    statuses = local.status(get_settings()) + rehearsal.states(get_settings())
     if as_json:
-        print_result({state["name"]: state for state in states}, as_json=True)
-    elif states:
+        print_result({each.name: each.as_dict() for each in statuses}, as_json=True)
+    elif statuses:
         print_result(
-            {state["name"]: f"{_health(state)}  {state['address']}" for state in states},
-            as_json=False,
+            {each.name: f"{_health(each)}  {each.address}" for each in statuses}, as_json=False
         )
     else:
         log("nothing runs; start services with `covla up`")
-    if ill := [f"{state['name']} is {_health(state)}" for state in states if not state["healthy"]]:
+    if ill := [f"{each.name} is {_health(each)}" for each in statuses if not each.healthy]:
         raise ServiceUnavailable(", ".join(ill), hint="Start it again with `covla up`")
 
 
@@ -158,7 +158,7 @@ def ui(as_json: bool) -> None:
     print_result(local.pages(get_settings()), as_json=as_json)
 
 
-def _health(state: dict[str, object]) -> str:
-    if state["healthy"]:
+def _health(status: "ServiceStatus") -> str:
+    if status.healthy:
         return "healthy"
-    return "not answering" if state["state"] == "running" else str(state["state"])
+    return "not answering" if status.state == "running" else status.state

@@ -1,6 +1,6 @@
 """A task of every DAG: one `covla` command in a child process (ADR 4).
 
-The scheduler's process never loads a model. A command that dies says how: its exit code or signal
+The scheduler's process never loads a model. A command that dies leaves its exit code or signal
 and the end of what it wrote (airflow#55599: torch inside a task ended as a bare SIGKILL).
 """
 
@@ -9,18 +9,24 @@ import resource
 import signal
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 from airflow.configuration import conf
-from airflow.sdk import Asset
+from airflow.sdk import Asset, dag
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 VALIDATED = Asset("covla_validated", uri="covla://posts/validated")
 TEACHER = Asset("covla_teacher", uri="covla://posts/teacher")
 DRIFT = Asset("covla_drift", uri="covla://posts/drift")
 
-GATE_SAID_NO = 4
+REFUSED = 4
 TOO_FEW = 2
+
+# One run at a time, and none for time ranges that have gone by.
+covla_dag = partial(dag, catchup=False, max_active_runs=1, tags=["covla"])
+
+Result = dict[str, Any]  # the JSON document that a command prints
 
 # Section [covla], option schedule of Airflow's own configuration; "none" for runs by hand alone.
 _schedule = conf.get("covla", "schedule", fallback="@hourly")
@@ -38,7 +44,7 @@ def _limit_memory(gigabytes: int) -> None:
 
 def run_command(
     *arguments: str, minutes: float = 60, gigabytes: int = 16, accept: tuple[int, ...] = (0,)
-) -> dict[str, Any]:
+) -> Result:
     """Run `covla ARGUMENTS --json` and return its result, with `exit_code` besides.
 
     Raises:
@@ -48,7 +54,7 @@ def run_command(
     child = [sys.executable, "-m", "covla.cli", *arguments, "--json"]
     print("$ covla", *arguments, flush=True)
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             child,
             capture_output=True,
             text=True,
@@ -58,19 +64,19 @@ def run_command(
         )
     except subprocess.TimeoutExpired as error:
         raise CommandFailed(f"covla {arguments[0]} did not end within {minutes} minutes") from error
-    print(done.stderr, done.stdout, sep="\n", flush=True)
-    lines = done.stdout.strip().splitlines()
-    if done.returncode == TOO_FEW and lines and lines[-1].startswith('{"skipped"'):
+    print(completed.stderr, completed.stdout, sep="\n", flush=True)
+    lines = completed.stdout.strip().splitlines()
+    if completed.returncode == TOO_FEW and lines and lines[-1].startswith('{"skipped"'):
         raise AirflowSkipException(json.loads(lines[-1])["skipped"])
-    if done.returncode not in accept:
-        how = f"exit code {done.returncode}"
-        if done.returncode < 0:
-            how = f"{signal.Signals(-done.returncode).name} (out of memory?)"
-        ends = f"{done.stdout}\n{done.stderr}".strip().splitlines()[-3:]
+    if completed.returncode not in accept:
+        how = f"exit code {completed.returncode}"
+        if completed.returncode < 0:
+            how = f"{signal.Signals(-completed.returncode).name} (out of memory?)"
+        ends = f"{completed.stdout}\n{completed.stderr}".strip().splitlines()[-3:]
         raise CommandFailed(f"covla {arguments[0]} ended with {how}: {' | '.join(ends)}")
-    # A command that says no gives its reasons on stderr, after its result.
+    # A command that refuses gives its reasons on stderr, after its result.
     try:
-        result: dict[str, Any] = json.loads(lines[-1])
+        result: Result = json.loads(lines[-1])
     except (IndexError, json.JSONDecodeError) as error:
         raise CommandFailed(f"covla {arguments[0]} gave no JSON result: {lines[-3:]}") from error
-    return result | {"exit_code": done.returncode}
+    return result | {"exit_code": completed.returncode}

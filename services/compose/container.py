@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,39 +30,29 @@ class Check:
     until: float
 
 
+@dataclass(eq=False)
 class Container:
     """`state` is created, starting, healthy, unhealthy, running (no health check), restarting or
     exited; `why` is the last word of its health check or log."""
 
-    def __init__(
-        self,
-        name: str,
-        service: Service,
-        *,
-        enter: Sequence[str],
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        log: Path,
-    ) -> None:
-        """`enter` stands before every command that runs in the container."""
-        self.name = name
-        self.service = service
-        self.state = "created"
-        self.why = ""
-        self.code: int | None = None
-        self.restarts = 0
-        self.log = log
-        self._enter = list(enter)
-        self._command = list(command)
-        self._environment = dict(environment)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._main: psutil.Process | None = None
-        self._check: Check | None = None
-        self._failures = 0
-        self._next = 0.0
-        self._delay = FIRST_RESTART_SECONDS
-        self.started_at = 0.0
-        self.took = 0.0  # seconds until it was healthy
+    name: str
+    service: Service
+    enter: list[str]  # stands before every command that runs in the container
+    command: list[str]
+    environment: dict[str, str]
+    log: Path
+    state: str = "created"
+    why: str = ""
+    code: int | None = None
+    restarts: int = 0
+    started_at: float = 0.0
+    took: float = 0.0  # seconds until it was healthy
+    _process: subprocess.Popen[bytes] | None = None
+    _main: psutil.Process | None = None
+    _check: Check | None = None
+    _failures: int = 0
+    _next: float = 0.0
+    _delay: float = FIRST_RESTART_SECONDS
 
     @property
     def up(self) -> bool:
@@ -74,11 +64,11 @@ class Container:
         answer, info = os.pipe()
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [*self._enter[:3], "--info-fd", str(info), *self._enter[3:], *self._command],
+                [*self.enter[:3], "--info-fd", str(info), *self.enter[3:], *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self.environment,
                 pass_fds=[info],
                 start_new_session=True,
             )
@@ -91,7 +81,7 @@ class Container:
         self._next = self.started_at
 
     def tick(self) -> None:
-        """Look at the process and its health; restart it when it is time."""
+        """Check the process and its health; restart it when it is time."""
         now = time.monotonic()
         if self.state == "restarting":
             if now >= self._next:
@@ -147,12 +137,12 @@ class Container:
     def run(self, command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
         """Start another command in the container; its output is in one pipe."""
         return subprocess.Popen(
-            [*self._enter, *command],
+            [*self.enter, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=self._environment,
+            env=self.environment,
             **options,
         )
 
@@ -188,7 +178,7 @@ def _process_of(info: str, init: bool) -> psutil.Process | None:
     try:
         first = psutil.Process(json.loads(info)["child-pid"])
     except (ValueError, KeyError, psutil.NoSuchProcess):
-        return None  # it ended at once; the log says why
+        return None  # it ended at once; the log has the reason
     if not init:
         return first
 
@@ -201,8 +191,8 @@ def _process_of(info: str, init: bool) -> psutil.Process | None:
 
 
 def last_line(log: Path) -> str:
-    """The last line that says something."""
+    """The last line that is not empty."""
     with log.open("rb") as lines:
         lines.seek(max(0, log.stat().st_size - 4096))
-        found = [line.strip() for line in lines.read().decode(errors="replace").splitlines()]
-    return next((line for line in reversed(found) if line), "")
+        stripped = [line.strip() for line in lines.read().decode(errors="replace").splitlines()]
+    return next((line for line in reversed(stripped) if line), "")

@@ -14,7 +14,7 @@ from covla.errors import CovlaError
 
 _VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?:(:?[-?])([^}]*))?\})")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-# Whatever else a service says would not be rehearsed: it is refused, not passed over.
+# Any other key of a service would not be rehearsed: it is refused, not passed over.
 _SUPPORTED = {
     "image", "build", "entrypoint", "command", "environment", "volumes", "tmpfs", "ports",
     "depends_on", "healthcheck", "init", "restart", "profiles", "read_only",
@@ -76,14 +76,14 @@ def read(path: Path, environment: Mapping[str, str]) -> dict[str, Service]:
     """The services of a Compose file, by name; variables come from `environment`, else from .env.
 
     Raises:
-        CovlaError: a required variable is missing, or the file says what is not supported here.
+        CovlaError: a required variable is missing, or the file uses what is not supported here.
     """
     values = dotenv_values(path.with_name(".env"), interpolate=False) | dict(environment)
     try:
-        found = yaml.safe_load(path.read_text())["services"]
+        services = yaml.safe_load(path.read_text())["services"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise CovlaError(f"{path} is no Compose file: {error}") from None
-    return {name: _service(name, _fill(given, values)) for name, given in found.items()}
+    return {name: _service(name, _fill(given, values)) for name, given in services.items()}
 
 
 def chosen(services: Mapping[str, Service], profiles: list[str]) -> dict[str, Service]:

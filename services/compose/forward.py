@@ -26,11 +26,11 @@ async def _serve(published: Sequence[Published]) -> None:
 def _to(address: str, port: int) -> Callable[..., Awaitable[None]]:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there, back = await asyncio.open_connection(address, port)
+            replies, target = await asyncio.open_connection(address, port)
         except OSError:
             writer.close()  # as a port that nobody listens on
             return
-        await asyncio.gather(_carry(reader, back), _carry(there, writer))
+        await asyncio.gather(_carry(reader, target), _carry(replies, writer))
 
     return connected
 

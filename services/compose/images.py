@@ -47,7 +47,7 @@ def image_of(service: Service, root: Path, settings: Settings) -> Image:
     """The image of a service of the Compose file in `root`.
 
     Raises:
-        CovlaError: its programs are not on this machine; says what to install.
+        CovlaError: its programs are not on this machine; it names what to install.
     """
     if service.built:
         return _ours((root / "deploy" / "Dockerfile").read_text())
@@ -90,8 +90,8 @@ def _package(name: str) -> Path:
 
 def _program(*names: str, package: str) -> Path:
     for name in names:
-        if found := shutil.which(name, path=PATH):
-            return Path(found)
+        if program := shutil.which(name, path=PATH):
+            return Path(program)
     raise CovlaError(f"{names[0]} is not installed", hint=f"Install the package {package}")
 
 

@@ -74,6 +74,6 @@ def _ip(*words: str) -> None:
 
 
 def _run(*words: str) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CovlaError(f"`{' '.join(words)}` failed: {done.stderr.strip()}")
+    completed = subprocess.run(words, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise CovlaError(f"`{' '.join(words)}` failed: {completed.stderr.strip()}")

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from covla.settings import Settings
 from services.compose import file, sandbox
 from services.compose.file import Service
 from services.compose.images import PATH, can_run, image_of
-from services.compose.supervisor import Plan, as_argument, names
+from services.compose.supervisor import ContainerStatus, Plan, as_argument, names
 from services.running import recorded
 from services.stack import processes
+from services.stack.local import ServiceStatus
 
 NAME = "docker-compose.yml"
 
@@ -33,7 +35,7 @@ def up(
     profiles: Sequence[str],
     scale: Mapping[str, int],
     free_ports: bool,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> None:
     """Run the services of a Compose file until SIGTERM or SIGINT; no process of it is left then.
 
@@ -48,20 +50,16 @@ def up(
     """
     sandbox.check()
     compose = compose.absolute()
-    services = _services(compose, profiles, scale, settings, say)
+    services = _services(compose, profiles, scale, settings, log)
     folder = settings.state.absolute() / "compose"
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     processes.require_disk(folder)
     (folder / "status.json").unlink(missing_ok=True)
     plan = Plan(str(compose), str(folder), list(services), dict(scale), {})
-    with recorded(settings, "compose", str(compose)):
-        listeners = _listen(names(plan), services, free_ports=free_ports)
-        plan.listeners.update({place: each.fileno() for place, each in listeners.items()})
-        try:
-            _supervise(plan, settings, say)
-        finally:
-            for listener in listeners.values():
-                listener.close()
+    with recorded(settings, "compose", str(compose)), ExitStack() as stack:
+        for place, listener in _listen(names(plan), services, free_ports=free_ports):
+            plan.listeners[place] = stack.enter_context(listener).fileno()
+        _supervise(plan, settings, log)
 
 
 def _services(
@@ -69,43 +67,40 @@ def _services(
     profiles: Sequence[str],
     scale: Mapping[str, int],
     settings: Settings,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> dict[str, Service]:
-    found = file.chosen(file.read(compose, os.environ), list(profiles))
-    for name in list(found):
-        if not can_run(found[name]):
-            say(f"{name}: left out, {found[name].image} needs a container engine")
-            del found[name]
+    services = file.chosen(file.read(compose, os.environ), list(profiles))
+    for name in list(services):
+        if not can_run(services[name]):
+            log(f"{name}: left out, {services[name].image} needs a container engine")
+            del services[name]
         else:
-            image_of(found[name], compose.parent, settings)
+            image_of(services[name], compose.parent, settings)
     for name, number in scale.items():
-        if name not in found:
+        if name not in services:
             raise CovlaError(f"--scale: there is no service {name!r}")
-        if number > 1 and found[name].ports:
+        if number > 1 and services[name].ports:
             raise CovlaError(f"--scale: {name} publishes a port, which one container can have")
-    return found
+    return services
 
 
 def _listen(
     containers: Mapping[str, str], services: Mapping[str, Service], *, free_ports: bool
-) -> dict[str, socket.socket]:
-    listeners: dict[str, socket.socket] = {}
+) -> Iterator[tuple[str, socket.socket]]:
     for name, service in containers.items():
         for host, outside, inside in services[service].ports:
-            wanted = 0 if free_ports else outside
+            port = 0 if free_ports else outside
             try:
-                listeners[f"{name}:{inside}"] = socket.create_server((host, wanted), backlog=128)
+                listener = socket.create_server((host, port), backlog=128)
             except OSError:
-                for listener in listeners.values():
-                    listener.close()
                 raise CovlaError(
                     f"{service}: port {outside} of {host} is taken",
                     hint="Stop what listens there, or publish with --free-ports",
                 ) from None
-    return listeners
+            yield f"{name}:{inside}", listener
 
 
-def _supervise(plan: Plan, settings: Settings, say: Callable[[str], None]) -> None:
+def _supervise(plan: Plan, settings: Settings, log: Callable[[str], None]) -> None:
     command = [*sandbox.unshare(), sys.executable, "-m", "services.compose.supervisor"]
     child = subprocess.Popen(
         [*command, as_argument(plan)],
@@ -136,7 +131,7 @@ def _supervise(plan: Plan, settings: Settings, say: Callable[[str], None]) -> No
         assert child.stdout is not None
         for line in child.stdout:
             last = line.rstrip()
-            say(last)
+            log(last)
     finally:
         stop()
         code = child.wait()
@@ -145,8 +140,8 @@ def _supervise(plan: Plan, settings: Settings, say: Callable[[str], None]) -> No
         raise ServiceUnavailable(f"the supervisor ended with code {code}: {last}")
 
 
-def status(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Container -> service, state, why, address, ports, restarts, log.
+def status(settings: Settings) -> dict[str, ContainerStatus]:
+    """Every container by its name.
 
     Raises:
         ServiceUnavailable: nothing was started.
@@ -154,27 +149,24 @@ def status(settings: Settings) -> dict[str, dict[str, Any]]:
     try:
         text = (settings.state.absolute() / "compose" / "status.json").read_bytes()
     except FileNotFoundError:
-        raise ServiceUnavailable(
-            "no container runs", hint="Start them with `covla up --like-compose`"
-        ) from None
-    found: dict[str, dict[str, Any]] = orjson.loads(text)
-    return found
+        raise _none_runs() from None
+    return {name: ContainerStatus(**each) for name, each in orjson.loads(text).items()}
 
 
-def states(settings: Settings) -> list[dict[str, Any]]:
+def _none_runs() -> ServiceUnavailable:
+    return ServiceUnavailable("no container runs", hint="Start them with `covla up --like-compose`")
+
+
+def states(settings: Settings) -> list[ServiceStatus]:
     """Each container as `services.stack.local.status` describes a process; none when none runs."""
     if not processes.running(settings, "compose"):
         return []
-    return [
-        {
-            "name": name,
-            "state": each["state"],
-            "healthy": each["state"] in {"healthy", "running"} or each["code"] == 0,
-            "address": "  ".join([*each["ports"].values(), each["why"]]).strip(),
-            "log": each["log"],
-        }
-        for name, each in status(settings).items()
-    ]
+    statuses = []
+    for name, each in status(settings).items():
+        healthy = each.state in {"healthy", "running"} or each.code == 0
+        address = "  ".join([*each.ports.values(), each.why]).strip()
+        statuses.append(ServiceStatus(name, each.state, healthy, address, None, None, each.log))
+    return statuses
 
 
 def execute(
@@ -188,7 +180,7 @@ def execute(
     """
     containers = status(settings)
     # A service that is scaled stands for its first container, as with `docker compose exec`.
-    name = next((c for c, known in containers.items() if name in {c, known["service"]}), name)
+    name = next((c for c, each in containers.items() if name in {c, each.service}), name)
     if name not in containers:
         raise CovlaError(
             f"there is no container {name!r}", hint=f"There are {', '.join(containers)}"
@@ -197,11 +189,9 @@ def execute(
     try:
         supervisor = psutil.Process(int((folder / "unshare.pid").read_text())).children()[0]
     except (FileNotFoundError, psutil.NoSuchProcess, IndexError):
-        raise ServiceUnavailable(
-            "no container runs", hint="Start them with `covla up --like-compose`"
-        ) from None
+        raise _none_runs() from None
     compose = compose.absolute()
-    service = file.read(compose, os.environ)[containers[name]["service"]]
+    service = file.read(compose, os.environ)[containers[name].service]
     image = image_of(service, compose.parent, settings)
     user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
     inside = ["nsenter", f"--target={supervisor.pid}", *user, "--net", "--mount", "--pid"]

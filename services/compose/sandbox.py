@@ -38,10 +38,10 @@ def check() -> None:
             "this machine cannot run docker-compose.yml without a container engine",
             hint=f"Install the packages {' '.join(packages)}",
         )
-    done = subprocess.run([*unshare(), "true"], capture_output=True, text=True, check=False)
-    if done.returncode:
+    completed = subprocess.run([*unshare(), "true"], capture_output=True, text=True, check=False)
+    if completed.returncode:
         raise CovlaError(
-            f"this machine forbids namespaces ({done.stderr.strip()})",
+            f"this machine forbids namespaces ({completed.stderr.strip()})",
             hint="Run it as root, or allow user namespaces to other users",
         )
 
@@ -108,17 +108,17 @@ def _system() -> Iterator[str]:
 
 
 def _etc(image: Image, name: str, folder: Path) -> list[str]:
-    made = folder / "etc" / name
-    made.mkdir(parents=True, exist_ok=True)
+    etc = folder / "etc" / name
+    etc.mkdir(parents=True, exist_ok=True)
     home = image.environment.get("HOME", "/")
     user = f"covla:x:{image.user}:{image.user}::{home}:/bin/sh\n"
-    (made / "passwd").write_text("root:x:0:0::/root:/bin/sh\n" + user)
-    (made / "group").write_text(f"root:x:0:\ncovla:x:{image.user}:\n")
-    (made / "nsswitch.conf").write_text(_NSSWITCH)
-    (made / "hosts").write_text("127.0.0.1 localhost\n")
-    shutil.copyfile(folder / "resolv.conf", made / "resolv.conf")
+    (etc / "passwd").write_text("root:x:0:0::/root:/bin/sh\n" + user)
+    (etc / "group").write_text(f"root:x:0:\ncovla:x:{image.user}:\n")
+    (etc / "nsswitch.conf").write_text(_NSSWITCH)
+    (etc / "hosts").write_text("127.0.0.1 localhost\n")
+    shutil.copyfile(folder / "resolv.conf", etc / "resolv.conf")
     words = []
-    for each in sorted(made.iterdir()):
+    for each in sorted(etc.iterdir()):
         words += ["--ro-bind", str(each), f"/etc/{each.name}"]
     for kept in _ETC:
         words += ["--ro-bind-try", f"/etc/{kept}", f"/etc/{kept}"]

@@ -38,18 +38,32 @@ class Plan:
     listeners: dict[str, int]  # "container:port" -> file descriptor of a listening socket
 
 
+@dataclass(frozen=True)
+class ContainerStatus:
+    """One container in status.json."""
+
+    service: str
+    state: str
+    why: str
+    code: int | None
+    address: str
+    ports: dict[str, str]  # port of the container -> where it is published
+    restarts: int
+    log: str
+
+
 class Supervisor:
     """The containers of a plan."""
 
-    def __init__(self, plan: Plan, settings: Settings, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, settings: Settings, log: Callable[[str], None]) -> None:
         self.folder = Path(plan.folder)
-        self._say = say
+        self._log = log
         self._states: dict[str, str] = {}
         self._ports: dict[str, dict[str, str]] = {}
         self._began = time.monotonic()
         root = Path(plan.compose).parent
-        found = file.read(Path(plan.compose), os.environ)
-        self.services = {name: found[name] for name in plan.services}
+        services = file.read(Path(plan.compose), os.environ)
+        self.services = {name: services[name] for name in plan.services}
         containers = names(plan)
         self._addresses = network.addresses(list(containers))
         network.build(self._addresses, containers, self.folder)
@@ -104,14 +118,14 @@ class Supervisor:
             self._report()
             if not announced and all(map(_settled, self.containers.values())):
                 announced = True
-                self._say(f"everything is up after {time.monotonic() - self._began:.0f} s")
+                self._log(f"everything is up after {time.monotonic() - self._began:.0f} s")
         self._stop()
 
     def _ready_for(self, container: Container) -> bool:
         for name, condition in container.service.needs.items():
             needed = [c for c in self.containers.values() if c.service.name == name]
             if not needed:
-                continue  # of a profile that was not asked for
+                continue  # of a profile that was not chosen
             good = {
                 "service_healthy": lambda c: c.state == "healthy",
                 "service_completed_successfully": lambda c: c.state == "exited" and c.code == 0,
@@ -129,25 +143,18 @@ class Supervisor:
                 continue
             changed = True
             self._states[name] = state
-            self._say(f"{name}: {state}")
+            self._log(f"{name}: {state}")
         if changed:
             self._write()
 
     def _write(self) -> None:
-        status = {
-            name: {
-                "service": container.service.name,
-                "state": container.state,
-                "why": container.why,
-                "code": container.code,
-                "address": self._addresses[name],
-                "ports": self._ports.get(name, {}),
-                "restarts": container.restarts,
-                "log": str(container.log),
-            }
-            for name, container in self.containers.items()
-        }
+        status = {name: self._status(name, each) for name, each in self.containers.items()}
         write_bytes_aside(self.folder / "status.json", orjson.dumps(status))
+
+    def _status(self, name: str, each: Container) -> ContainerStatus:
+        state = (each.service.name, each.state, each.why, each.code)
+        place = (self._addresses[name], self._ports.get(name, {}))
+        return ContainerStatus(*state, *place, each.restarts, str(each.log))
 
     def _stop(self) -> None:
         order = sorted(self.containers.values(), key=lambda c: c.started_at, reverse=True)
@@ -162,21 +169,21 @@ class Supervisor:
                 late = not container.ends_within(container.service.grace)
                 container.kill()
                 stopped.add(container.name)
-                self._say(f"{container.name}: stopped" + (" by SIGKILL" if late else ""))
+                self._log(f"{container.name}: stopped" + (" by SIGKILL" if late else ""))
         self._names.terminate()
         self._names.wait()
 
 
 def names(plan: Plan) -> dict[str, str]:
     """Container -> service: "stream" alone, or "stream-1", "stream-2" when scaled."""
-    found = {}
+    containers = {}
     for service in plan.services:
         number = plan.scale.get(service, 1)
         if number == 1:
-            found[service] = service
+            containers[service] = service
         else:
-            found |= {f"{service}-{i}": service for i in range(1, number + 1)}
-    return found
+            containers |= {f"{service}-{i}": service for i in range(1, number + 1)}
+    return containers
 
 
 def _settled(container: Container) -> bool:
@@ -197,7 +204,7 @@ def _sentence(container: Container) -> str:
         case "exited":
             return f"ended with code {container.code}" + (why if container.code else "")
         case "starting":
-            # What every start says for a moment is not worth a line.
+            # The reason of every start, for a moment, is not worth a line.
             late = time.monotonic() - container.started_at > QUIET_SECONDS
             return f"starting{why}" if late else "starting"
         case state:

@@ -4,17 +4,20 @@ from collections.abc import Callable, Iterable
 from operator import not_
 from typing import Any
 
-import orjson
 from kafka import TopicPartition
+from pydantic import ValidationError
 
 from covla.errors import PostError, ServiceUnavailable
 from covla.kafka import clients, dead_letters
 from covla.kafka.records import content
 from covla.posts.folder import FolderPost
+from covla.schemas.alert import Alert
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.waiting import wait_until
 from services import publish
+
+HINT = "The log of the stream worker says why: STATE/logs/stream.log"
 
 
 class Outcome:
@@ -25,11 +28,9 @@ class Outcome:
         self._settings = settings
         self._topics = topics
         self._consumer = clients.consumer(settings, group=None)
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in (topics.predictions, topics.dead_letters, topics.alerts)
-            for number in self._consumer.partitions_for_topic(topic) or ()
-        ]
+        partitions = _partitions(
+            self._consumer, (topics.predictions, topics.dead_letters, topics.alerts)
+        )
         self._consumer.assign(partitions)
         self._consumer.seek_to_end(*partitions)
         for partition in partitions:
@@ -38,7 +39,7 @@ class Outcome:
         self.records = 0
         self.repeated = 0
         self._ids: set[str] = set()
-        self.alerts: list[dict[str, Any]] = []
+        self.alerts: list[Alert] = []
         self.dead: dict[tuple[str, int, int], dead_letters.DeadLetter] = {}
 
     def read(self) -> None:
@@ -47,7 +48,7 @@ class Outcome:
             for record in records:
                 try:
                     self._take(record)
-                except (PostError, orjson.JSONDecodeError):
+                except (PostError, ValidationError):
                     continue
 
     def _take(self, record: Any) -> None:
@@ -55,7 +56,7 @@ class Outcome:
             letter = dead_letters.read(record)
             self.dead[letter.identity] = letter
         elif record.topic == self._topics.alerts:
-            self.alerts.append(orjson.loads(content(record) or b""))
+            self.alerts.append(Alert.model_validate_json(content(record) or b""))
         else:
             prediction = Prediction.from_json(content(record))
             self.records += 1
@@ -83,7 +84,7 @@ class Outcome:
             return ServiceUnavailable(
                 f"{len(left)} of {len(wanted)} posts have no prediction after {timeout:.0f} s, "
                 f"such as {min(left)}",
-                hint="The log of the stream worker says why: STATE/logs/stream.log",
+                hint=HINT,
             )
 
         # Without a pause: `read` waits for records.
@@ -110,7 +111,7 @@ class Outcome:
             return ServiceUnavailable(
                 f"the stream worker predicts with version {last} after {timeout:.0f} s, "
                 f"and version {version} is champion",
-                hint="The log of the stream worker says why: STATE/logs/stream.log",
+                hint=HINT,
             )
 
         wait_until(newest, version.__eq__, timeout=timeout, error=late)
@@ -120,10 +121,15 @@ class Outcome:
         self._consumer.close()
 
 
-def accuracy(predictions: dict[str, Prediction], truth: dict[str, str]) -> float:
-    """Share of the labelled posts whose predicted label is the true one."""
-    right = sum(predictions[post_id].label == label for post_id, label in truth.items())
-    return right / len(truth)
+def _partitions(consumer: Any, topics: Iterable[str]) -> list[TopicPartition]:
+    partitions = {topic: consumer.partitions_for_topic(topic) or () for topic in topics}
+    return [TopicPartition(topic, number) for topic in partitions for number in partitions[topic]]
+
+
+def accuracy(predictions: dict[str, Prediction], labels: dict[str, str]) -> float:
+    """Fraction of the labelled posts whose predicted label is the true one."""
+    correct = sum(predictions[post_id].label == label for post_id, label in labels.items())
+    return correct / len(labels)
 
 
 def wait_for_group(
@@ -141,12 +147,7 @@ def wait_for_group(
     """
     consumer = clients.consumer(settings, group=group)
     try:
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in consumer.partitions_for_topic(topic) or ()
-        ]
-        ends = consumer.end_offsets(partitions)
+        ends = consumer.end_offsets(_partitions(consumer, topics))
 
         def behind() -> int:
             left: int = sum(
@@ -158,8 +159,9 @@ def wait_for_group(
             return left
 
         def late(left: int) -> ServiceUnavailable:
-            said = f"consumer group {group} is {left} messages behind after {timeout:.0f} s"
-            return ServiceUnavailable(said)
+            return ServiceUnavailable(
+                f"consumer group {group} is {left} messages behind after {timeout:.0f} s"
+            )
 
         wait_until(behind, not_, timeout=timeout, error=late)
     finally:

@@ -4,7 +4,6 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -20,17 +19,18 @@ from services.demo import stream_posts
 from services.demo.outcome import Outcome, accuracy, wait_for_group
 from services.demo.steps import Steps
 from services.demo.stream_posts import Phase
+from services.demo.summary import DemoResult
 from services.stack import airflow, local, processes
 from services.stack.airflow_api import AirflowClient
 
 STEPS = 14
 WAIT_SECONDS = 300.0  # seconds for anything that should take a minute
 JSON = {"content-type": "application/json"}
-REST_SAMPLE = 20  # posts that are asked for over REST too
+REST_SAMPLE = 20  # posts that are sent over REST too
 
 
 class Demo:
-    """One run of the demo; `run()` runs it and gives the JSON result."""
+    """One run of the demo; `run()` runs it and gives the result."""
 
     def __init__(
         self, settings: Settings, *, posts: Path | None, preset: str, scale: float
@@ -47,10 +47,9 @@ class Demo:
         )
         self.everything = f"{times['history'].start.isoformat()}/{times['after'].end.isoformat()}"
         self.published = 0
-        self.result: dict[str, Any] = {}
         self._airflow_error: Exception | None = None
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> DemoResult:
         """Run it.
 
         Raises:
@@ -59,7 +58,7 @@ class Demo:
         started = time.monotonic()
         steps = self.steps
         with steps.step("Start Kafka, MLflow and Evidently; Airflow comes up meanwhile"):
-            local.up(self.settings, local.default_parts(self.settings), say=steps.log)
+            local.up(self.settings, local.default_parts(self.settings), log=steps.log)
             starting = threading.Thread(target=self._start_airflow, daemon=True)
             starting.start()
             outcome = Outcome(self.settings)
@@ -68,35 +67,45 @@ class Demo:
             self._service("ingest")
             self._ingested()
         with steps.step("Validate the history with Great Expectations"):
-            checked = steps.command("validate", "--window", str(self.phases["history"].window))
-            steps.log(f"verdict: {'good' if checked['success'] else 'bad'}")
-        self._first_champion()
+            validation = steps.command("validate", "--window", str(self.phases["history"].window))
+            steps.log(f"validation: {'passed' if validation['success'] else 'failed'}")
+        first = self._first_champion()
         with steps.step("Serve it: REST and the stream worker"):
             self._service("stream")  # gets ready while REST does
             self._service("serve")
         with steps.step("Publish the live stream, three broken messages in it, and predict"):
             self._publish("live")
             self._publish_broken(outcome)
-            self.result["accuracy_before"] = self._accuracy("live", outcome)
-            steps.log(f"accuracy on the live stream {self.result['accuracy_before']:.3f}")
-        with steps.step("Ask for the same posts over REST"):
-            self._compare_rest(outcome)
-        with steps.step("Drift: every picture comes through a new camera filter"):
+            accuracy_before = self._accuracy("live", outcome, "on the live stream")
+        with steps.step("Send the same posts over REST"):
+            status, equal = self._compare_rest(outcome)
+        with steps.step("Drift: every image comes through a new camera filter"):
             self._publish("drifted")
-            self.result["accuracy_drifted"] = self._accuracy("drifted", outcome)
-            steps.log(f"accuracy after the drift {self.result['accuracy_drifted']:.3f}")
+            accuracy_drifted = self._accuracy("drifted", outcome, "after the drift")
             self._ingested()
-        self._retrain(starting, outcome)
+        modality, champion = self._retrain(starting, outcome, first)
         with steps.step("The champion predicts posts whose content it has never seen"):
-            self._wait_for_swap(outcome)
+            self._wait_for_swap(outcome, champion)
             self._publish("after")
-            self.result["accuracy_after"] = self._accuracy("after", outcome)
-            steps.log(f"accuracy after the retrain {self.result['accuracy_after']:.3f}")
+            accuracy_after = self._accuracy("after", outcome, "after the retrain")
         with steps.step("Count: everything published is a prediction or a dead letter"):
-            self._count(outcome)
+            ingested = self._count(outcome)
         outcome.close()
-        self.result["seconds"] = round(time.monotonic() - started, 1)
-        return self.result
+        return DemoResult(
+            champion_before=first,
+            accuracy_before=accuracy_before,
+            rest_status=status,
+            rest_equals_stream=equal,
+            accuracy_drifted=accuracy_drifted,
+            drift_modality=modality,
+            champion_after=champion,
+            accuracy_after=accuracy_after,
+            posts_published=self.published,
+            posts_ingested=ingested,
+            predictions=len(outcome.predictions),
+            dead_letters=len(outcome.dead),
+            seconds=round(time.monotonic() - started, 1),
+        )
 
     def _start_airflow(self) -> None:
         try:
@@ -153,7 +162,7 @@ class Demo:
             alive=lambda: self._alive("ingest"),
         )
 
-    def _first_champion(self) -> None:
+    def _first_champion(self) -> str:
         window = str(self.phases["history"].window)
         with self.steps.step("Teacher vectors for the history"):
             self.steps.command("teach", "--window", window)
@@ -165,22 +174,27 @@ class Demo:
                 # A champion of an earlier demo knows posts that this demo has yet to publish.
                 command.append("--force")
             promoted = self.steps.command(*command)
-            self.result["champion_before"] = str(promoted["version"])
             self.steps.log(f"champion: version {promoted['version']}")
+        return str(promoted["version"])
 
-    def _accuracy(self, phase: str, outcome: Outcome) -> float:
-        truth = self.phases[phase].truth
-        found = outcome.wait_for(truth, timeout=WAIT_SECONDS, alive=lambda: self._alive("stream"))
-        return round(accuracy(found, truth), 4)
+    def _accuracy(self, phase: str, outcome: Outcome, when: str) -> float:
+        labels = self.phases[phase].labels
+        predictions = outcome.wait_for(
+            labels, timeout=WAIT_SECONDS, alive=lambda: self._alive("stream")
+        )
+        value = round(accuracy(predictions, labels), 4)
+        self.steps.log(f"accuracy {when} {value:.3f}")
+        return value
 
-    def _compare_rest(self, outcome: Outcome) -> None:
+    def _compare_rest(self, outcome: Outcome) -> tuple[int, bool]:
+        """The last status, and whether every response is the prediction of the stream."""
         address = local.pages(self.settings)["rest"]
         sample = self.phases["live"].posts[:REST_SAMPLE]
-        equal = 0
+        equal = status = 0
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
             for item in sample:
                 answer = client.post("/predict", content=item.post.to_json(), headers=JSON)
-                self.result["rest_status"] = answer.status_code
+                status = answer.status_code
                 streamed = outcome.predictions[item.post.post_id].model_dump(mode="json")
                 rest = answer.json()
                 equal += all(
@@ -188,13 +202,16 @@ class Demo:
                     for key, value in streamed.items()
                     if key not in {"predicted_at", "latency_ms"}
                 )
-        self.result["rest_equals_stream"] = equal == len(sample)
         self.steps.log(f"{equal} of {len(sample)} answers are those of the stream")
+        return status, equal == len(sample)
 
-    def _retrain(self, starting: threading.Thread, outcome: Outcome) -> None:
+    def _retrain(
+        self, starting: threading.Thread, outcome: Outcome, before: str
+    ) -> tuple[str | None, str]:
+        """The modality that drifted, and the champion after the retrain."""
         drifted = str(self.phases["drifted"].window)
         train = f"{self.phases['history'].window.start.isoformat()}/{drifted.split('/')[1]}"
-        # The challenger is judged by the stream before and after the drift: held-out posts of both.
+        # The gate evaluates the challenger on held-out posts of before and after the drift.
         recent = f"{self.phases['live'].window.start.isoformat()}/{drifted.split('/')[1]}"
         conf = {
             "window": drifted,
@@ -202,7 +219,7 @@ class Demo:
             "gate_window": recent,
             "preset": self.preset,
         }
-        with self.steps.step("Airflow looks for drift"):
+        with self.steps.step("Airflow checks for drift"):
             starting.join()
             if self._airflow_error is not None:
                 raise self._airflow_error
@@ -210,53 +227,50 @@ class Demo:
             client = AirflowClient(address)
             for dag in ("monitor_drift", "retrain_covla"):
                 client.wait_for_dag(dag, timeout=WAIT_SECONDS)
-            known = {run["dag_run_id"] for run in client.runs("retrain_covla")}
+            known = {run.run_id for run in client.runs("retrain_covla")}
             run = client.trigger("monitor_drift", conf)
             self.steps.log(f"DAG run monitor_drift {run}")
             client.wait("monitor_drift", run, timeout=WAIT_SECONDS)
             outcome.read()
-            self.result["drift_modality"] = (
-                outcome.alerts[-1]["modality"] if outcome.alerts else None
-            )
-            self.steps.log(f"alert: drift of modality {self.result['drift_modality']}")
+            modality = outcome.alerts[-1].modality if outcome.alerts else None
+            self.steps.log(f"alert: drift of modality {modality}")
         with self.steps.step("The drift asset starts the retrain: teach, train, gate, promote"):
             run = self._next_run(client, known)
             self.steps.log(f"DAG run retrain_covla {run}")
             client.wait("retrain_covla", run, timeout=2 * WAIT_SECONDS)
             version = Registry(self.settings).resolve("champion")[0]
-            self.result["champion_after"] = version
             self.steps.log(f"champion: version {version}")
-            if version == self.result["champion_before"]:
+            if version == before:
                 reports = self.settings.reports / "gate"
                 self.steps.log(f"the gate refused the retrained version; why: {reports}")
+        return modality, version
 
     def _next_run(self, client: AirflowClient, known: set[str]) -> str:
         def new() -> list[str]:
-            runs = [str(run["dag_run_id"]) for run in client.runs("retrain_covla")]
-            return [run for run in runs if run not in known]
+            return [r.run_id for r in client.runs("retrain_covla") if r.run_id not in known]
 
         none = "no run of retrain_covla followed: was no drift found?"
         return wait_until(new, timeout=WAIT_SECONDS, error=lambda _: ServiceUnavailable(none))[0]
 
-    def _wait_for_swap(self, outcome: Outcome) -> None:
-        """Wait until REST and the stream worker serve the champion: each looks by its own clock."""
+    def _wait_for_swap(self, outcome: Outcome, version: str) -> None:
+        """Wait until REST and the stream worker serve `version`: each checks by its own clock."""
         address = local.pages(self.settings)["rest"]
-        wanted = self.result["champion_after"]
         probe = self.phases["live"].posts[0]
         body = probe.post.to_json()
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
             wait_until(
                 lambda: client.post("/predict", content=body, headers=JSON).json(),
-                lambda answer: answer.get("model_version") == wanted,
+                lambda answer: answer.get("model_version") == version,
                 timeout=WAIT_SECONDS,
-                error=lambda _: ServiceUnavailable(f"REST does not serve version {wanted}"),
+                error=lambda _: ServiceUnavailable(f"REST does not serve version {version}"),
             )
 
         outcome.wait_for_version(
-            wanted, probe, timeout=WAIT_SECONDS, alive=lambda: self._alive("stream")
+            version, probe, timeout=WAIT_SECONDS, alive=lambda: self._alive("stream")
         )
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: Outcome) -> int:
+        """How many of the posts are in the lake."""
         expected = {item.post.post_id for phase in self.phases.values() for item in phase.posts}
         outcome.wait_for(expected, timeout=WAIT_SECONDS, alive=lambda: self._alive("stream"))
         self._ingested()
@@ -267,14 +281,9 @@ class Demo:
             .read("posts", phase.window, ["post_id"])[0]
             .to_pylist()
         }
-        self.result |= {
-            "posts_published": self.published,
-            "posts_ingested": len(rows),
-            "predictions": len(outcome.predictions),
-            "dead_letters": len(outcome.dead),
-        }
         lost = self.published - len(outcome.predictions) - len(outcome.dead)
         self.steps.log(
             f"{self.published} published = {len(outcome.predictions)} predictions "
             f"+ {len(outcome.dead)} dead letters + {lost} lost"
         )
+        return len(rows)

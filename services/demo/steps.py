@@ -1,4 +1,4 @@
-"""How the demo runs a step: a command in a child process, its time taken, its result shown."""
+"""How the demo runs a step: a command in a child process, its time and its result printed."""
 
 import json
 import subprocess
@@ -21,41 +21,39 @@ class Steps:
         self.settings = settings
         self.console = Console(stderr=True, highlight=False)
         self.total = total
-        self.done: list[tuple[str, float]] = []
+        self.number = 0
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """One step: its number and title now, its seconds when it ends."""
-        number = len(self.done) + 1
-        self.console.print(f"[bold cyan][{number:>2}/{self.total}][/] [bold]{title}[/]")
+        self.number += 1
+        self.console.print(f"[bold cyan][{self.number:>2}/{self.total}][/] [bold]{title}[/]")
         started = time.monotonic()
         yield
-        seconds = time.monotonic() - started
-        self.done.append((title, seconds))
-        self.console.print(f"        [green]done[/] in {seconds:.1f} s")
+        self.console.print(f"        [green]done[/] in {time.monotonic() - started:.1f} s")
 
     def log(self, message: str) -> None:
         """A line of what came out of the present step."""
         self.console.print(f"        {message}", markup=False, soft_wrap=True)
 
-    def command(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> dict[str, Any]:
+    def command(self, *arguments: str) -> dict[str, Any]:
         """Run `covla ARGUMENTS --json` as a person would; its progress passes through.
 
         Raises:
-            CovlaError: it ended with another exit code than those accepted.
+            CovlaError: it ended with another exit code than 0.
         """
         self.console.print(
             f"        $ covla {' '.join(arguments)}", style="dim", markup=False, soft_wrap=True
         )
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "covla.cli", *arguments, "--json"],
             stdout=subprocess.PIPE,
             text=True,
             env=self.settings.environment(),
             check=False,
         )
-        if done.returncode not in accept:
-            kind = Refused if done.returncode == Refused.exit_code else CovlaError
-            raise kind(f"covla {arguments[0]} ended with exit code {done.returncode}")
-        result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        if completed.returncode:
+            kind = Refused if completed.returncode == Refused.exit_code else CovlaError
+            raise kind(f"covla {arguments[0]} ended with exit code {completed.returncode}")
+        result: dict[str, Any] = json.loads(completed.stdout.strip().splitlines()[-1])
         return result

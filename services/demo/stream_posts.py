@@ -1,5 +1,5 @@
 """The posts of the demo, in four phases that share no content: history, a live stream, posts after
-drift for a retrain to learn from, and others that judge it."""
+drift for a retrain to learn from, and others to evaluate it on."""
 
 import base64
 import logging
@@ -33,21 +33,21 @@ from services.publish import restamp
 log = logging.getLogger(__name__)
 
 SIZES = {"history": 520, "live": 160, "drifted": 220, "after": 160}
-# Share of the event time between the last demo and this one that each phase takes.
-SHARES = {"history": 0.7, "live": 0.1, "drifted": 0.1, "after": 0.1}
+# Fraction of the event time between the last demo and this one that each phase takes.
+FRACTIONS = {"history": 0.7, "live": 0.1, "drifted": 0.1, "after": 0.1}
 LONGEST = timedelta(hours=30)
-SPARE = 5  # posts that judge the retrained model, beyond what the gate needs
+SPARE = 5  # posts to evaluate the retrained model on, beyond what the gate needs
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Posts with their labels, and the window of event time that they fill."""
+    """Posts with their labels, and the time range that they fill."""
 
     window: TimeRange
     posts: list[FolderPost]
 
     @property
-    def truth(self) -> dict[str, str]:
+    def labels(self) -> dict[str, str]:
         """post_id -> label."""
         return {item.post.post_id: item.label for item in self.posts if item.label is not None}
 
@@ -62,14 +62,14 @@ def windows(settings: Settings) -> tuple[dict[str, TimeRange], int]:
         last = orjson.loads(record.read_bytes())
         start = max(start, datetime.fromisoformat(last["end"]))
         number = last.get("number", 1) + 1
-    found = {}
+    ranges = {}
     edge = start
-    for name, share in SHARES.items():
-        end = edge + (now - start) * share if name != "after" else now
-        found[name] = TimeRange(edge, end)
+    for name, fraction in FRACTIONS.items():
+        end = edge + (now - start) * fraction if name != "after" else now
+        ranges[name] = TimeRange(edge, end)
         edge = end
     write_bytes_aside(record, orjson.dumps({"end": now, "number": number}))
-    return found, number
+    return ranges, number
 
 
 def synthetic(
@@ -82,16 +82,16 @@ def synthetic(
     """
     counts = {name: max(60, round(size * scale)) for name, size in SIZES.items()}
     while True:
-        made: dict[str, list[FolderPost]] = {}
+        generated: dict[str, list[FolderPost]] = {}
         for number, (name, window) in enumerate(times.items()):
             drift = "image" if name in {"drifted", "after"} else None
-            # Some to spare: drawn scenes are sometimes too much alike.
+            # Some to spare: drawn scenes are sometimes too similar.
             count = round(counts[name] * 1.2)
             items = generate(count, seed * 10 + number, *window, drift=drift)  # type: ignore[arg-type]
-            made[name] = [item for item, _ in items]
-        kept = {name: posts[: counts[name]] for name, posts in _disjoint(made, settings).items()}
-        judging = _held_out([*kept["live"], *kept["drifted"]], settings)
-        if judging >= Rules().fewest + SPARE:
+            generated[name] = [item for item, _ in items]
+        distinct = _disjoint(generated, settings)
+        kept = {name: posts[: counts[name]] for name, posts in distinct.items()}
+        if _held_out([*kept["live"], *kept["drifted"]], settings) >= Rules().fewest + SPARE:
             return _phases(times, kept)
         counts["drifted"] += 50
 
@@ -100,7 +100,7 @@ def from_folder(times: dict[str, TimeRange], folder: Path, settings: Settings) -
     """A posts folder: `train` is the labelled history, `val` the live stream.
 
     A third of `val` comes as it is. After the drift the rest comes through the same new camera
-    filter: a third for a retrain to learn from, a third in the phase that judges it. A
+    filter: a third for a retrain to learn from, a third in the phase that evaluates it. A
     post of `val` that repeats one of an earlier phase is left out.
 
     Raises:
@@ -126,10 +126,10 @@ def from_folder(times: dict[str, TimeRange], folder: Path, settings: Settings) -
     kept = _disjoint({"history": history, **dict(zip(names, parts, strict=True))}, settings)
     for name in ("drifted", "after"):
         kept[name] = [_filtered(item, settings) for item in kept[name]]
-    judging = _held_out([*kept["live"], *kept["drifted"]], settings)
-    if judging < Rules().fewest:
+    holdout = _held_out([*kept["live"], *kept["drifted"]], settings)
+    if holdout < Rules().fewest:
         raise CovlaError(
-            f"{folder}: split val has {len(live)} posts, and {judging} of them would judge the "
+            f"{folder}: split val has {len(live)} posts, and {holdout} of them would judge the "
             f"retrained model; the gate needs {Rules().fewest}",
             hint="About 350 posts of split val are enough",
         )
@@ -168,8 +168,7 @@ def _disjoint(
 
 def _held_out(items: list[FolderPost], settings: Settings) -> int:
     rows = [TrainingPost(item.post, item.label) for item in items]
-    held = hold_out(grouped(rows, settings), HELD_OUT)
-    return sum(row.split == "holdout" for row in held)
+    return sum(row.split == "holdout" for row in hold_out(grouped(rows, settings), HELD_OUT))
 
 
 def _phases(times: dict[str, TimeRange], posts: dict[str, list[FolderPost]]) -> dict[str, Phase]:

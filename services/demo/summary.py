@@ -1,6 +1,6 @@
-"""The table at the end of the demo: what happened, and where to look."""
+"""The result of a demo, and the tables at its end: what happened, and which pages to open."""
 
-from typing import Any
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -27,15 +27,34 @@ PAGES = {
 }
 
 
-def show(outcome: dict[str, Any], pages: dict[str, str]) -> None:
+@dataclass(frozen=True)
+class DemoResult:
+    """What `covla demo` prints; accuracy is of labelled posts of the stream."""
+
+    champion_before: str
+    accuracy_before: float
+    rest_status: int
+    rest_equals_stream: bool
+    accuracy_drifted: float
+    drift_modality: str | None
+    champion_after: str
+    accuracy_after: float
+    posts_published: int
+    posts_ingested: int
+    predictions: int
+    dead_letters: int
+    seconds: float
+
+
+def show(result: DemoResult, pages: dict[str, str]) -> None:
     """Print both tables to stderr."""
     console = Console(stderr=True)
     table = Table(title="What happened", title_justify="left", show_header=False)
     for title, key in ROWS:
-        value = outcome[key]
+        value = getattr(result, key)
         table.add_row(title, f"{value:.3f}" if key.startswith("accuracy") else str(value))
     console.print(table)
-    where = Table(title="Where to look", title_justify="left", show_header=False)
+    where = Table(title="Pages", title_justify="left", show_header=False)
     for name, title in PAGES.items():
         if name in pages:
             where.add_row(title, pages[name])

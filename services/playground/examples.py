@@ -1,4 +1,4 @@
-"""Posts to try on the playground: synthetic, so that they may be shown to anyone."""
+"""Posts to try on the playground: synthetic, so that anyone may see them."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -8,8 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-_SEED, _MADE = 11, 60
-_SHOWN = ("both", "image_tells", "text_tells", "both", "image_tells", "text_only")
+_SEED, _GENERATED = 11, 60
+_PAIR_TYPES = ("both", "image_tells", "text_tells", "both", "image_tells", "text_only")
 
 
 @cache
@@ -17,11 +17,11 @@ def _examples() -> bytes:
     from covla.posts.synthetic.generate import generate
 
     start = datetime(2026, 5, 1, 12, tzinfo=UTC)
-    made = [item for item, _ in generate(_MADE, _SEED, start, start + timedelta(hours=1))]
+    posts = [item for item, _ in generate(_GENERATED, _SEED, start, start + timedelta(hours=1))]
     chosen = []
     seen: set[str | None] = set()
-    for kind in _SHOWN:  # each another kind of place
-        item = next(i for i in made if i.pair_type == kind and i.label not in seen)
+    for kind in _PAIR_TYPES:  # each another kind of place
+        item = next(i for i in posts if i.pair_type == kind and i.label not in seen)
         seen.add(item.label)
         image = item.post.image.data if item.post.image else None
         chosen.append({"text": item.post.text, "image": image})

@@ -1,5 +1,7 @@
 """A small client of Airflow's REST API v2: trigger a DAG, wait for its run, read its log."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx
@@ -8,6 +10,14 @@ from covla.errors import CovlaError, Refused, ServiceUnavailable
 from covla.waiting import wait_until
 
 ENDED = ("success", "failed")
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """One run of a DAG."""
+
+    run_id: str
+    run_type: str  # manual, scheduled, asset_triggered ...
 
 
 class AirflowClient:
@@ -39,19 +49,19 @@ class AirflowClient:
 
     def dags(self) -> list[str]:
         """Ids of the DAGs that the DAG processor has read."""
-        found = self._call("GET", "/dags", params={"limit": 1000})["dags"]
-        return sorted(dag["dag_id"] for dag in found)
+        dags = self._call("GET", "/dags", params={"limit": 1000})["dags"]
+        return sorted(dag["dag_id"] for dag in dags)
 
     def import_errors(self) -> dict[str, str]:
         """DAG file -> why it cannot be read."""
-        found = self._call("GET", "/importErrors", params={"limit": 1000})["import_errors"]
-        return {error["filename"]: error["stack_trace"] for error in found}
+        errors = self._call("GET", "/importErrors", params={"limit": 1000})["import_errors"]
+        return {error["filename"]: error["stack_trace"] for error in errors}
 
     def wait_for_dag(self, dag_id: str, *, timeout: float = 60) -> None:
         """Wait until a DAG has been read from its file.
 
         Raises:
-            CovlaError: it is not there after `timeout` seconds; says which files are broken.
+            CovlaError: it is not there after `timeout` seconds; it names the broken files.
         """
 
         def unknown(_: bool) -> CovlaError:
@@ -64,24 +74,24 @@ class AirflowClient:
         """No run of the DAG starts by its schedule or its assets until someone unpauses it."""
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
 
-    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+    def trigger(self, dag_id: str, conf: Mapping[str, str] | None = None) -> str:
         """Start a run with `conf` and return its run id."""
-        body = {"conf": conf or {}, "logical_date": None}
+        body = {"conf": dict(conf or {}), "logical_date": None}
         return str(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
-    def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """Runs of a DAG, newest first: dag_run_id, state, run_type, conf ..."""
+    def runs(self, dag_id: str) -> list[DagRun]:
+        """Runs of a DAG, newest first."""
         parameters = {"order_by": "-run_after", "limit": 100}
-        found = self._call("GET", f"/dags/{dag_id}/dagRuns", params=parameters)
-        return list(found["dag_runs"])
+        runs = self._call("GET", f"/dags/{dag_id}/dagRuns", params=parameters)["dag_runs"]
+        return [DagRun(run["dag_run_id"], run["run_type"]) for run in runs]
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Task id -> state, of one run."""
-        found = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
-        return {task["task_id"]: task["state"] for task in found["task_instances"]}
+        page = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        return {task["task_id"]: task["state"] for task in page["task_instances"]}
 
-    def wait(self, dag_id: str, run_id: str, *, timeout: float = 600) -> dict[str, Any]:
-        """Wait for the end of a run and return it.
+    def wait(self, dag_id: str, run_id: str, *, timeout: float = 600) -> None:
+        """Wait for the good end of a run.
 
         Raises:
             Refused: it failed; names the failed tasks.
@@ -99,7 +109,6 @@ class AirflowClient:
             states = self.tasks(dag_id, run_id)
             failed = ", ".join(sorted(task for task, state in states.items() if state == "failed"))
             raise Refused(f"run {run_id} of {dag_id} failed in {failed}", hint="See its task log")
-        return run
 
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """The lines of a task's log, as the page shows them."""

@@ -37,5 +37,5 @@ def start(settings: Settings) -> Process:
 
 
 def answers(address: str) -> bool:
-    """Whether the page's API says its version."""
+    """Whether the page's API gives its version."""
     return pages.answers(f"{address}/api/version")

@@ -38,11 +38,11 @@ def verify(folder: Path) -> list[Path]:
         if not jar.is_file():
             raise CovlaError(f"Kafka's {name} is missing in {folder}", hint=_again(folder))
         with jar.open("rb") as handle:
-            found = hashlib.file_digest(handle, "sha256").hexdigest()
-        if found != digest:
+            actual = hashlib.file_digest(handle, "sha256").hexdigest()
+        if actual != digest:
             raise CovlaError(
                 f"Kafka's {name} in {folder} is not the file that was released: "
-                f"SHA-256 {found[:12]}... instead of {digest[:12]}...",
+                f"SHA-256 {actual[:12]}... instead of {digest[:12]}...",
                 hint=_again(folder),
             )
         jars.append(jar)

@@ -124,7 +124,7 @@ def _format(folder: Path, config: Path, class_path: str) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     # Java would read a leading "-" as an option.
     arguments = ["format", "--standalone", "-t", cluster.replace("-", "_"), "-c", config.name]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*_java(class_path), "-Xmx256m", "kafka.tools.StorageTool", *arguments],
         capture_output=True,
         text=True,
@@ -133,8 +133,8 @@ def _format(folder: Path, config: Path, class_path: str) -> None:
         env=_environment(),
         cwd=folder,
     )
-    if done.returncode:
-        why = (done.stderr or done.stdout).strip().splitlines()
+    if completed.returncode:
+        why = (completed.stderr or completed.stdout).strip().splitlines()
         raise ServiceUnavailable(
             f"Kafka could not prepare {folder / 'data'}: {why[-1] if why else 'no reason given'}",
             hint="Check that the folder can be written",

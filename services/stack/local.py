@@ -1,6 +1,7 @@
 """Start, stop and watch the parts of one state folder together."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +13,24 @@ from services.stack.processes import Process
 PARTS = ("kafka", "mlflow", "evidently", "airflow")
 
 
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service, as `covla status` prints it: a recorded process, or a container without
+    `pid` and `started_at`."""
+
+    name: str
+    state: str  # running, dead, or a container's
+    healthy: bool
+    address: str
+    pid: int | None
+    started_at: str | None
+    log: str
+
+    def as_dict(self) -> dict[str, str | bool | int]:
+        """The JSON document, without what is not known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
 def default_parts(settings: Settings) -> list[str]:
     """kafka, mlflow and evidently, without those that the settings say run elsewhere."""
     elsewhere = {
@@ -21,7 +40,7 @@ def default_parts(settings: Settings) -> list[str]:
     return [name for name in PARTS if name != "airflow" and not elsewhere.get(name, False)]
 
 
-def up(settings: Settings, parts: Sequence[str], *, say: Callable[[str], None]) -> list[Process]:
+def up(settings: Settings, parts: Sequence[str], *, log: Callable[[str], None]) -> list[Process]:
     """Start `parts` in order; what runs already is left alone.
 
     Raises:
@@ -32,39 +51,31 @@ def up(settings: Settings, parts: Sequence[str], *, say: Callable[[str], None]) 
         started = []
         for name in parts:
             process = _part(name).start(settings)
-            say(f"{name} runs at {process.address}")
+            log(f"{name} runs at {process.address}")
             started.append(process)
     return started
 
 
-def down(settings: Settings, *, say: Callable[[str], None]) -> list[str]:
+def down(settings: Settings, *, log: Callable[[str], None]) -> list[str]:
     """Stop everything in the run folder, last started first; no process of it is left."""
     stopped = []
     with processes.locked(settings.run):
         for process in reversed(processes.records(settings)):
             processes.stop(settings, process.name, grace=30)
-            say(f"{process.name} stopped")
+            log(f"{process.name} stopped")
             stopped.append(process.name)
     return stopped
 
 
-def status(settings: Settings) -> list[dict[str, Any]]:
-    """One dict per recorded process: name, state (running | dead), healthy, address, log ..."""
-    found = []
-    for process in processes.records(settings):
-        alive = process.alive
-        found.append(
-            {
-                "name": process.name,
-                "state": "running" if alive else "dead",
-                "healthy": alive and _answers(process),
-                "address": process.address,
-                "pid": process.pid,
-                "started_at": process.started_at,
-                "log": process.log,
-            }
-        )
-    return found
+def status(settings: Settings) -> list[ServiceStatus]:
+    """Every recorded process."""
+    return [_status(process, process.alive) for process in processes.records(settings)]
+
+
+def _status(each: Process, alive: bool) -> ServiceStatus:
+    state, healthy = "running" if alive else "dead", alive and _answers(each)
+    times = (each.pid, each.started_at)
+    return ServiceStatus(each.name, state, healthy, each.address, *times, each.log)
 
 
 def pages(settings: Settings) -> dict[str, str]:

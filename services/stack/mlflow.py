@@ -35,7 +35,7 @@ def start(settings: Settings) -> Process:
     command += ["--default-artifact-root", artifacts.as_uri()]
     command += ["--artifacts-destination", artifacts.as_uri()]
     env = pages.environment(settings) | {
-        # Whatever the operator's shell says: the README promises that nothing is reported.
+        # Whatever the operator's shell sets: the README promises that nothing is reported.
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Its job queue for model judging is four processes that nothing here uses.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -52,5 +52,5 @@ def start(settings: Settings) -> Process:
 
 
 def answers(address: str) -> bool:
-    """Whether the server says it is well."""
+    """Whether the server reports that it is healthy."""
     return pages.answers(f"{address}/health")

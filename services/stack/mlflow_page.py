@@ -1,7 +1,7 @@
 """MLflow's server with its page's own telemetry switched off.
 
-The server sends nothing once MLFLOW_DISABLE_TELEMETRY is set, but its page does not ask it: it
-says "MLflow collects usage data" until a person dismisses that in the browser. Both of the page's
+The server sends nothing once MLFLOW_DISABLE_TELEMETRY is set, but its page does not know: it
+reads "MLflow collects usage data" until a person dismisses that in the browser. Both of the page's
 switches are in the browser's storage; a script on the page sets them before the page reads them.
 """
 

@@ -1,4 +1,4 @@
-"""What the web pages of the stack share: how they are started and asked whether they answer."""
+"""What the web pages of the stack share: how they are started, and whether they answer."""
 
 import os
 import sys

@@ -6,7 +6,7 @@ import socket
 from covla.errors import CovlaError
 from covla.settings import Settings
 
-# The local services ask for no login, so no other machine may reach them, whatever COVLA_HOST is.
+# The local services have no login, so no other machine may reach them, whatever COVLA_HOST is.
 LOOPBACK = "127.0.0.1"
 
 

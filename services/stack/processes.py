@@ -55,17 +55,17 @@ def locked(folder: Path) -> FileLock:
 
 def records(settings: Settings) -> list[Process]:
     """Every recorded process, dead ones too, in the order they were started."""
-    found = []
+    recorded = []
     for path in settings.run.glob("*.json"):
         try:
-            found.append(Process(**orjson.loads(path.read_bytes())))
+            recorded.append(Process(**orjson.loads(path.read_bytes())))
         except FileNotFoundError:
             continue  # stopped meanwhile
         except (ValueError, TypeError):
             raise CovlaError(
                 f"{path} is not a process record", hint="Delete it, then run `covla up` again"
             ) from None
-    return sorted(found, key=lambda process: process.started_at)
+    return sorted(recorded, key=lambda process: process.started_at)
 
 
 def record(settings: Settings, process: Process) -> None:
@@ -98,7 +98,7 @@ def start(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Process:
-    """Start `command` in its own session, record it, and wait until `ready()` says yes.
+    """Start `command` in its own session, record it, and wait until `ready()` is true.
 
     Whatever goes wrong before that, interruption included, nothing stays behind.
 
@@ -168,10 +168,10 @@ def _wait(
         return ServiceUnavailable(f"{process.name} {how}", hint=f"Its log says why: {process.log}")
 
     def started() -> bool:
-        done = ready()
-        if not done and child.poll() is not None:
+        is_ready = ready()
+        if not is_ready and child.poll() is not None:
             raise failed(f"ended with code {child.returncode} while starting")
-        return done
+        return is_ready
 
     late = f"was not ready after {timeout:.0f} s"
     wait_until(started, timeout=timeout, every=0.1, error=lambda _: failed(late))
@@ -199,7 +199,7 @@ def _family(pid: int, create_time: float | None) -> list[psutil.Process]:
 
 def _end(pid: int, create_time: float | None, *, grace: float) -> None:
     family = set(_family(pid, create_time))
-    # The leader alone first: a server that is asked politely stops its own workers in order.
+    # The leader alone first: a server that gets SIGTERM first stops its own workers in order.
     leader = [member for member in family if member.pid == pid]
     _signal(leader, signal.SIGTERM)
     psutil.wait_procs(leader, timeout=grace)

@@ -47,8 +47,8 @@ def wait_for_run(client: AirflowClient, dag: str, *, timeout: float = 120) -> st
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         for run in client.runs(dag):
-            if run["run_type"].startswith("asset"):
-                return str(run["dag_run_id"])
+            if run.run_type.startswith("asset"):
+                return run.run_id
         time.sleep(0.5)
     raise AssertionError(f"no asset started {dag}")
 

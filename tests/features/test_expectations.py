@@ -41,11 +41,11 @@ def spoil(settings: Settings, column: str, value: object, posts: int) -> None:
 
 
 def test_a_good_window_passes(filled: Settings) -> None:
-    verdict = validate(DAY, filled)
-    assert verdict["success"], [row for row in verdict["expectations"] if not row["ok"]]
-    assert verdict["rows"] == 40
-    assert verdict["quarantined"] == 0
-    page = Path(verdict["report"])
+    validation = validate(DAY, filled)
+    assert validation.success, [row for row in validation.expectations if not row.ok]
+    assert validation.rows == 40
+    assert validation.quarantined == 0
+    page = Path(validation.report)
     assert "passed" in page.read_text()
     assert json.loads(page.with_suffix(".json").read_text())["rows"] == 40
 
@@ -62,17 +62,17 @@ def test_a_few_bad_rows_are_put_aside_and_many_fail_the_window(
     filled: Settings, column: str, value: object
 ) -> None:
     spoil(filled, column, value, 1)
-    verdict = validate(DAY, filled)
-    assert verdict["success"]
-    assert verdict["quarantined"] == 1
+    validation = validate(DAY, filled)
+    assert validation.success
+    assert validation.quarantined == 1
     assert len(training_set(DAY, filled)) == 39
     assert "p0" not in set(training_set(DAY, filled)["post_id"])
     assert Lake(filled).read("quarantine", DAY)["post_id"].to_pylist() == ["p0"]
 
     spoil(filled, column, value, 10)
-    verdict = validate(DAY, filled)
-    assert not verdict["success"]
-    assert [row["unexpected"] for row in verdict["expectations"] if not row["ok"]] == [10]
+    validation = validate(DAY, filled)
+    assert not validation.success
+    assert [row.unexpected for row in validation.expectations if not row.ok] == [10]
     assert len(training_set(DAY, filled)) == 30
 
 
@@ -99,19 +99,19 @@ def test_one_odd_row_of_twelve_fails_no_hour(offline_settings: Settings) -> None
     quiet_hour(offline_settings, 12)
     spoil(offline_settings, "text_digit_share", 7.0, 1)
     for _ in range(2):
-        verdict = validate(QUIET, offline_settings)
-        assert (verdict["success"], verdict["quarantined"]) == (True, 1)
+        validation = validate(QUIET, offline_settings)
+        assert (validation.success, validation.quarantined) == (True, 1)
     assert len(training_set(QUIET, offline_settings)) == 11
 
 
 def test_rows_that_were_put_aside_fail_no_hour_again(offline_settings: Settings) -> None:
     quiet_hour(offline_settings, 12)
     spoil(offline_settings, "text_digit_share", 7.0, 4)
-    assert not validate(QUIET, offline_settings)["success"]
+    assert not validate(QUIET, offline_settings).success
     again = validate(QUIET, offline_settings)
-    assert (again["success"], again["quarantined"]) == (True, 4)
+    assert (again.success, again.quarantined) == (True, 4)
     spoil(offline_settings, "text_digit_share", 7.0, 7)  # three more
-    assert not validate(QUIET, offline_settings)["success"]
+    assert not validate(QUIET, offline_settings).success
 
 
 IMAGE = {
@@ -125,10 +125,10 @@ def test_an_hour_of_one_modality_passes(
     offline_settings: Settings, kind: dict[str, object]
 ) -> None:
     quiet_hour(offline_settings, 12, **kind)
-    verdict = validate(QUIET, offline_settings)
-    assert verdict["success"], [row for row in verdict["expectations"] if not row["ok"]]
-    shares = {row["column"]: row for row in verdict["expectations"] if row["examples"]}
-    assert "not judged" in shares["language_known"]["examples"][0]
+    validation = validate(QUIET, offline_settings)
+    assert validation.success, [row for row in validation.expectations if not row.ok]
+    shares = {row.column: row for row in validation.expectations if row.examples}
+    assert "not judged" in shares["language_known"].examples[0]
 
 
 def test_the_share_of_a_known_language_is_of_posts_with_text(offline_settings: Settings) -> None:
@@ -136,7 +136,7 @@ def test_the_share_of_a_known_language_is_of_posts_with_text(offline_settings: S
     images = [post_row(i, at, **IMAGE) for i in range(100)]
     texts = [post_row(i, at, lang="en" if i % 2 else "und") for i in range(100, 140)]
     put(offline_settings, images + texts, [])
-    verdict = validate(QUIET, offline_settings)
-    shown = {row["column"]: row.get("observed") for row in verdict["expectations"]}
+    validation = validate(QUIET, offline_settings)
+    shown = {row.column: row.observed for row in validation.expectations}
     assert shown["language_known"] == 0.5
-    assert verdict["success"]
+    assert validation.success

@@ -180,7 +180,7 @@ def test_every_reader_finds_the_rows_whatever_the_folders_name(
     assert found.set_index("post_id")["label"]["p1"] == "restaurant_cafe"
     assert post_features(settings, "p2")["text"] == posts[1].text
     feature_store.cache_clear()
-    assert rebuild(settings)
+    assert rebuild(settings).rows
     assert post_features(settings, "p2")["text"] == posts[1].text
-    assert validate(DAY, settings)["rows"] == 3
+    assert validate(DAY, settings).rows == 3
     assert {path.name for path in tmp_path.iterdir()} == {name, other.state.name}

@@ -113,7 +113,7 @@ def test_a_writer_that_outlasts_its_lock_is_told_to_write_again(
         "label": "beach", "source": "test",
     }  # fmt: skip
     rows = pa.Table.from_pylist([row], schema=LABELS).select(list(row))
-    whole = online_store.FeastRedis.online_write_batch
+    whole = online_store.feast_api.RedisOnlineStore.online_write_batch
 
     def held_up(*arguments: Any) -> None:
         time.sleep(0.5)
@@ -121,7 +121,7 @@ def test_a_writer_that_outlasts_its_lock_is_told_to_write_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(online_store, "LOCK_SECONDS", 0.1)
-        patch.setattr(online_store.FeastRedis, "online_write_batch", held_up)
+        patch.setattr(online_store.feast_api.RedisOnlineStore, "online_write_batch", held_up)
         with pytest.raises(ServiceUnavailable, match="lock"):
             write_online(store, "post_label", rows)
     write_online(store, "post_label", rows)  # as ingest does, and the lock is free

@@ -83,8 +83,8 @@ def test_a_post_of_2099_is_never_the_newest_of_its_hashtag(
 
     as_before(monkeypatch, stores, "hashtag", pa.Table.from_pylist(rows, schema=HASHTAGS))
     counts = rebuild(stores)
-    assert counts["passed_over"] == {"posts": 5, "labels": 6}
-    assert counts["post_content"] == 12
+    assert counts.passed_over == {"posts": 5, "labels": 6}
+    assert counts.rows["post_content"] == 12
     assert prior_online(stores, ["legday", "alone"]) == [row["prior"], None]
 
 
@@ -133,9 +133,9 @@ def test_every_reader_of_an_old_lake_passes_them_over(
     wide = TimeRange.parse("2000-01-01T00:00:00Z/2199-01-01T00:00:00Z")
     assert len(training_set(wide, offline_settings)) == 12
     assert len(window_rows(wide, offline_settings)) == 12
-    assert validate(wide, offline_settings)["passed_over"] == odd
+    assert validate(wide, offline_settings).passed_over == odd
     out = export(today(), offline_settings, tmp_path / "set.parquet")
-    assert (out["rows"], out["passed_over"]) == (12, odd)
+    assert (out.rows, out.passed_over) == (12, odd)
     assert pq.read_table(tmp_path / "set.parquet").num_rows == 12
     assert Lake(offline_settings).compact(wide)["files_after"] > 0
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.drift import p_values
+from bench.drift import p_values, result_of
 from monitoring import drift
 from monitoring.columns import Comparison, compare
 from tests.monitoring.rows import rows, shifted
@@ -9,9 +9,9 @@ from tests.monitoring.rows import rows, shifted
 REFERENCE = rows(600, 0)
 
 
-def verdict(window, reference=REFERENCE, agreement=None):
+def evaluate(window, reference=REFERENCE, agreement=None):
     comparison = compare(window, reference, agreement)
-    return drift.judge(comparison, p_values(comparison))
+    return result_of(comparison, p_values(comparison))
 
 
 def alignment(text, image):
@@ -22,7 +22,7 @@ def alignment(text, image):
 @pytest.mark.slow
 def test_no_drift_gives_few_false_alarms():
     alarms = [
-        verdict(rows(200, seed), rows(600, 1000 + seed), alignment).drift for seed in range(1, 41)
+        evaluate(rows(200, seed), rows(600, 1000 + seed), alignment).drift for seed in range(1, 41)
     ]
     assert sum(alarms) <= 2  # 5 % of 40; ALPHA allows 1 %
 
@@ -30,7 +30,7 @@ def test_no_drift_gives_few_false_alarms():
 @pytest.mark.parametrize("modality", ["text", "image"])
 @pytest.mark.parametrize("seed", range(1, 4))
 def test_names_the_modality_whose_embeddings_moved(modality, seed):
-    found = verdict(shifted(rows(150, seed), modality, 0.8))
+    found = evaluate(shifted(rows(150, seed), modality, 0.8))
     assert found.drift
     assert found.drift_modality == modality
     assert f"{modality}_embedding" in found.modalities[modality].columns
@@ -42,7 +42,7 @@ def test_names_the_modality_whose_embeddings_moved(modality, seed):
 def test_names_the_modality_whose_quality_changed(column):
     window = rows(150, 1)
     window[column] *= 3
-    found = verdict(window)
+    found = evaluate(window)
     assert found.drift_modality == column.split("_")[0]
     assert found.modalities[found.drift_modality].columns == [column]
 
@@ -50,7 +50,7 @@ def test_names_the_modality_whose_quality_changed(column):
 def test_a_new_language_is_drift_of_text():
     window = rows(150, 1)
     window["lang"] = np.where(np.arange(150) % 2, "ja", window["lang"])
-    found = verdict(window)
+    found = evaluate(window)
     assert found.drift_modality == "text"
     assert found.modalities["text"].columns == ["text_lang"]
 
@@ -59,15 +59,15 @@ def test_names_missing_when_pictures_stop_coming():
     window = rows(150, 1)
     gone = np.arange(150) % 3 == 0
     window["image_embedding"] = window["image_embedding"].where(~gone, None)
-    found = verdict(window)
+    found = evaluate(window)
     assert found.drift_modality == "missing"
     assert found.modalities["missing"].columns == ["missing_image"]
 
 
-def test_a_window_of_one_modality_is_judged_on_what_is_there():
+def test_a_window_of_one_modality_is_evaluated_on_what_it_has():
     window = rows(150, 1)
     window["image_embedding"] = None
-    found = verdict(window, agreement=alignment)
+    found = evaluate(window, agreement=alignment)
     assert found.drift_modality == "missing"
     assert found.modalities["image"].score is None
     assert "0 posts of the window" in str(found.modalities["image"].skipped)
@@ -90,16 +90,16 @@ def test_names_agreement_only_when_it_changed_alone():
         return out
 
     reference, window = paired(REFERENCE), paired(rows(150, 1))
-    assert not verdict(window, reference, signal).drift
+    assert not evaluate(window, reference, signal).drift
     there = window["text_embedding"].notna() & window["image_embedding"].notna()
     mixed = window.copy()
     mixed.loc[there, "image_embedding"] = np.roll(
         np.array([*window.loc[there, "image_embedding"], None], dtype=object)[:-1], 1
     )
-    found = verdict(mixed, reference, signal)
+    found = evaluate(mixed, reference, signal)
     assert found.drift_modality == "agreement"
     moved = shifted(mixed, "image", 0.8)
-    assert verdict(moved, reference, signal).drift_modality == "image"
+    assert evaluate(moved, reference, signal).drift_modality == "image"
 
 
 def test_a_model_whose_towers_trained_along_has_not_drifted_from_its_own_posts():
@@ -109,11 +109,11 @@ def test_a_model_whose_towers_trained_along_has_not_drifted_from_its_own_posts()
         own[f"has_{modality}"] = own[f"{modality}_embedding"].notna()
     window = own.drop(columns=["has_text", "has_image"])
     reference = own.assign(text_embedding=None, image_embedding=None)
-    found = verdict(window, reference)
+    found = evaluate(window, reference)
     assert not found.drift
     assert found.modalities["missing"].tested == 2
     reference = reference.drop(columns=["has_text", "has_image"])
-    found = verdict(window, reference)
+    found = evaluate(window, reference)
     assert not found.drift
     assert found.modalities["missing"].skipped
 
@@ -125,7 +125,7 @@ def test_only_columns_that_cannot_be_tested_are_no_drift():
         measures = [name for name in side if name.startswith(("text_", "image_"))]
         side[[name for name in measures if not name.endswith("embedding")]] = 1.0
         side["image_embedding"] = side["text_embedding"] = [np.ones(8, np.float32)] * len(side)
-    found = verdict(window, reference)
+    found = evaluate(window, reference)
     assert not found.drift
     assert all(one.score is None and one.skipped for one in found.modalities.values())
 
@@ -133,7 +133,7 @@ def test_only_columns_that_cannot_be_tested_are_no_drift():
 def test_the_order_of_rows_does_not_matter():
     window = shifted(rows(150, 1), "image", 0.3)
     again = window.sample(frac=1, random_state=1), REFERENCE.sample(frac=1, random_state=2)
-    assert verdict(window) == verdict(again[0].reset_index(drop=True), again[1])
+    assert evaluate(window) == evaluate(again[0].reset_index(drop=True), again[1])
 
 
 def test_thresholds_never_add_up_to_more_than_alpha():
@@ -144,7 +144,7 @@ def test_thresholds_never_add_up_to_more_than_alpha():
 
 def test_a_score_is_the_corrected_p_value():
     comparison = Comparison(rows(40, 1), rows(40, 2), columns={"text": ["text_words", "text_urls"]})
-    found = drift.judge(comparison, {"text_words": 1e-6, "text_urls": 0.5})
+    found = result_of(comparison, {"text_words": 1e-6, "text_urls": 0.5})
     assert found.modalities["text"].p_value == pytest.approx(2e-6)
     assert found.modalities["text"].score == pytest.approx(-np.log10(2e-6), abs=1e-4)
     assert found.modalities["text"].columns == ["text_words"]

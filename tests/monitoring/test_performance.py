@@ -21,21 +21,21 @@ def test_accuracy_and_macro_f1_per_hour():
     )
     truth = pd.DataFrame({"post_id": ["a", "b", "c"], "label": ["home", "shop", "shop"]})
     first, second = performance(made, truth)
-    assert (first["start"], first["posts"], first["labelled"]) == (
+    assert (first.start, first.posts, first.labelled) == (
         "2026-05-01T10:00:00+00:00",
         2,
         2,
     )
-    assert first["accuracy"] == 0.5
-    assert first["macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
-    assert (second["posts"], second["labelled"], second["accuracy"]) == (2, 1, 1.0)
+    assert first.accuracy == 0.5
+    assert first.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+    assert (second.posts, second.labelled, second.accuracy) == (2, 1, 1.0)
 
 
 def test_a_repeated_prediction_counts_once_and_the_last_label_wins():
     made = predictions(("a", "2026-05-01T10:10", "home"), ("a", "2026-05-01T10:10", "home"))
     truth = pd.DataFrame({"post_id": ["a", "a"], "label": ["shop", "home"]})
     (slot,) = performance(made, truth)
-    assert (slot["posts"], slot["accuracy"]) == (1, 1.0)
+    assert (slot.posts, slot.accuracy) == (1, 1.0)
 
 
 def test_without_any_label_it_says_so():

@@ -57,7 +57,7 @@ class Echo:
             latency_ms=1.0,
         )
 
-    def explain(self, post: SocialPost, picture: bool) -> tuple[Explained, bytes]:
+    def explain(self, post: SocialPost, image: bool) -> tuple[Explained, bytes]:
         """The words look at the last region and "Warm" at the first."""
         said = self._one(post)
         if isinstance(said, PostError):
@@ -86,7 +86,7 @@ class Echo:
             ],
             notes=[] if both else ["There is no picture, so there is nothing to attend to."],
         )
-        return Explained(prediction=said, explanation=why), b"\x89PNG" if picture else b""
+        return Explained(prediction=said, explanation=why), b"\x89PNG" if image else b""
 
 
 @pytest.fixture

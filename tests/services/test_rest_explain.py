@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
 from services.rest_app import Api
-from services.rest_explain import WAITING, Explanations, wants_picture
+from services.rest_explain import WAITING, Explanations, wants_image
 from services.rest_queue import Overloaded, PredictionQueue
 
 
@@ -55,7 +55,7 @@ def test_json_by_default_and_a_picture_where_it_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("accept", "picture"),
+    ("accept", "image"),
     [
         ("", False),
         ("*/*", False),
@@ -68,8 +68,8 @@ def test_json_by_default_and_a_picture_where_it_is_asked_for(
         ("image/png;q=nonsense", False),
     ],
 )
-def test_what_accept_asks_for(accept: str, picture: bool) -> None:
-    assert wants_picture(accept) is picture
+def test_what_accept_asks_for(accept: str, image: bool) -> None:
+    assert wants_image(accept) is image
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_more_than_a_few_are_turned_away_and_predictions_go_on(
     held = threading.Event()
     began = threading.Event()
 
-    def slow(post: SocialPost, picture: bool) -> Any:
+    def slow(post: SocialPost, image: bool) -> Any:
         began.set()
         assert held.wait(20)
-        return echo.explain(post, picture)
+        return echo.explain(post, image)
 
     api.explanations.close()
     api.explanations = Explanations(slow)
     post = SocialPost.from_dict(a_post)
     accepted: list[Future[Any]] = [
-        api.explanations.submit(post, picture=False) for _ in range(WAITING)
+        api.explanations.submit(post, image=False) for _ in range(WAITING)
     ]
     assert began.wait(20)
     with TestClient(api.application()) as client:
@@ -123,7 +123,7 @@ def test_more_than_a_few_are_turned_away_and_predictions_go_on(
     assert all(future.result(20).version == "echo-1" for future in accepted[:-1])
     api.explanations.close()
     with pytest.raises(Overloaded):
-        api.explanations.submit(post, picture=False)
+        api.explanations.submit(post, image=False)
 
 
 def test_the_api_document_describes_it(client: TestClient, a_post: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.commands import GATE_SAID_NO, CommandFailed, run_command
+from include.commands import REFUSED, CommandFailed, run_command
 from services.stack.airflow import DAGS
 
 
@@ -35,7 +35,7 @@ def test_a_no_is_a_result_whatever_the_command_says_beside_it(
     says_no.write_text("#!/bin/sh\necho '{\"passed\": false}'\necho 'covla: no' >&2\nexit 4\n")
     says_no.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(says_no))
-    result = run_command("promote", accept=(0, GATE_SAID_NO))
+    result = run_command("promote", accept=(0, REFUSED))
     assert result == {"passed": False, "exit_code": 4}
 
 

@@ -10,10 +10,14 @@ from covla.posts.folder import FolderPost
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
+from covla.time_range import TimeRange
+from monitoring.alerts import drift_alert
 from services.demo.outcome import Outcome, wait_for_group
 from tests.faults.wire import Wire, send
 
 pytestmark = pytest.mark.slow
+
+HOUR = TimeRange.parse("2026-05-01T00:00:00Z/2026-05-01T01:00:00Z")
 
 
 def _prediction(post_id: str, version: str = "1") -> bytes:
@@ -31,7 +35,8 @@ def test_records_of_other_programs_are_passed_over(settings: Settings) -> None:
     for topic in (topics.predictions, topics.dead_letters, topics.alerts):
         send(settings, topic, foreign)
     send(settings, topics.predictions, [Wire(_prediction("a")), Wire(_prediction("a"))])
-    send(settings, topics.alerts, [Wire(b'{"modality": "image"}')])
+    alert = drift_alert(HOUR, "7", "image", {"image": 4.2})
+    send(settings, topics.alerts, [Wire(alert.to_json())])
     (place,) = send(settings, topics.posts, [Wire(b"no json")])
     letter = dead_letters.DeadLetter(
         None, b"no json", *place, "not_json", "message", "no", "parse", "1"
@@ -42,7 +47,7 @@ def test_records_of_other_programs_are_passed_over(settings: Settings) -> None:
     outcome.close()
     assert set(outcome.predictions) == {"a"}
     assert (outcome.records, outcome.repeated) == (2, 1)
-    assert {"modality": "image"} in outcome.alerts
+    assert outcome.alerts == [alert]
     assert set(outcome.dead) == {place}
 
 

@@ -45,9 +45,9 @@ def test_the_plots_are_what_the_report_says_of_each_modality(tmp_path: Path) -> 
     project = old_workspace(settings)
     found = watch(WINDOW, shifted(rows(120, 1), "image", 0.8), "7", rows(400, 0), settings)
     wanted = {
-        name: 100 * len(one["columns"]) / one["tested"]
-        for name, one in found["modalities"].items()
-        if one["tested"]
+        name: 100 * len(one.columns) / one.tested
+        for name, one in found.modalities.items()
+        if one.tested
     }
     assert wanted["image"] > 0
     process = evidently.start(settings)
