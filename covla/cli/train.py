@@ -234,10 +234,11 @@ def evaluate(
         say(f"{source.folder}: {reading}")
     if not rows:
         raise TooFew("no labelled post to score on", hint="Give another --split or --window")
-    found = judge(rows, ref, settings, modality=modality, noise=kind, level=level, seed=seed)
-    if repeats := found["repeats_of_training"]:
+    evaluation = judge(rows, ref, settings, modality=modality, noise=kind, level=level, seed=seed)
+    if repeats := evaluation.repeats_of_training:
         say(f"{repeats} of the posts share their content with what the model trained on")
+    shown = evaluation.to_json()
     if source.folder is not None:
         counts = reading.as_dict()
-        found |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
-    result(found, as_json=as_json)
+        shown |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
+    result(shown, as_json=as_json)
