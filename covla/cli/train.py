@@ -123,15 +123,15 @@ def train(
     taxonomy = load_taxonomy(settings=settings)
     folder = out or settings.models / f"{arch}-{plan.digest(rows, taxonomy)}"
     with bars() as progress:
-        done = run(
+        trained = run(
             rows, plan, folder, taxonomy, settings, about=about, resume=resume,
             progress=progress, callbacks=tracker(settings),
         )  # fmt: skip
     say(
-        f"{done['folder']}: {done['posts']} posts and {done['holdout']} held out, in "
-        f"{done['groups']} groups by content, {done['repeats']} repeats; {done['seconds']} s"
+        f"{trained.folder}: {trained.posts} posts and {trained.holdout} held out, in "
+        f"{trained.groups} groups by content, {trained.repeats} repeats; {trained.seconds} s"
     )
-    result(done, as_json=as_json)
+    result(trained.to_json(), as_json=as_json)
 
 
 def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
