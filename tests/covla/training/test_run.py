@@ -86,7 +86,7 @@ def test_the_same_posts_and_seed_give_the_same_bytes_also_after_a_cut(
     assert logits.shape == (2, len(taxonomy.names))
     assert torch.isfinite(logits).all()
     rows = pq.read_table(tmp_path / "whole" / "reference.parquet")
-    assert rows.num_rows == whole["posts"]
+    assert rows.num_rows == whole.posts
     assert {"text_words", "image_blur", "has_image", "label"} <= set(rows.column_names)
 
     # The same plan again costs nothing; another one is refused.
