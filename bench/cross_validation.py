@@ -103,7 +103,7 @@ def main() -> None:
             features = encode(learns, encoders, settings, lambda *_: None)
             fitted = fit(learns, seeded, taxonomy, shape, features=features, vectors=vectors)
             assert fitted.holdout_logits is not None
-            found[fitted.held] = _calibrated(fitted.holdout_logits, data.labels[fitted.held])
+            found[fitted.holdout] = _calibrated(fitted.holdout_logits, data.labels[fitted.holdout])
     judged = folds >= 0
     labels, fold_of = data.labels[judged].numpy(), folds[judged].numpy()
     right = said[:, judged].argmax(2).numpy() == labels

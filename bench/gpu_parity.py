@@ -68,7 +68,7 @@ def main() -> None:
         "warm_up_seconds": {"f32": f32_seconds, "bf16": bf16_seconds},
     }
     for name, ours, theirs in (("f32_against_cpu", f32, cpu), ("bf16_against_f32", bf16, f32)):
-        found = parity.compare(ours, theirs, rows)
+        found = parity.compare(ours, theirs, rows).as_dict()
         row[name] = {key: found[key] for key in KEPT}
         for side in ("exported", "original"):
             row[name][side] = {k: found[side][k] for k in ("accuracy", "macro_f1", "ece")}

@@ -51,7 +51,7 @@ def main() -> None:
                 out = Path(scratch) / f"{name}-{seed}"
                 seeded = replace(plan, recipe=replace(plan.recipe, seed=seed))
                 train(learned, seeded, out, taxonomy, settings)
-                accuracy[name].append(judge(judged, str(out), settings)["accuracy"])
+                accuracy[name].append(judge(judged, str(out), settings).scores.accuracy)
     better = max(("text", "image"), key=lambda name: statistics.mean(accuracy[name]))
     report(
         "modalities",

@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from covla.errors import CovlaError
 from covla.json_lines import UTF8_MARK, UTF16_MARKS
+
+Read = TypeVar("Read")
 
 LIMIT = 64 * 2**20  # bytes; a file that a person wrote has kilobytes
 
@@ -142,6 +144,25 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CovlaError(f"cannot read {path}: it is no JSON object")
     return value
+
+
+def read_dataclass(kind: type[Read], path: Path, **values: Any) -> Read:
+    """A dataclass of the object of a JSON file and of `values`; what it does not know is left.
+
+    Raises:
+        CovlaError: as `read_object`; or a field is missing or of another type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(read_object(path) | values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise CovlaError(
+            f"cannot read {path}: {field}: {first['msg']}",
+            hint="Another version of covla may have written it: make it again",
+        ) from None
 
 
 def read_yaml(path: Path) -> Any:

@@ -59,13 +59,14 @@ def export(
     Registry(settings).resolve(model)
     given = posts_for(source, calibration_split, settings)
     with progress_bar("posts compared", len(given.judged)) as progress:
-        done = run(model, engine, given, settings, out=out, progress=progress)
+        exported = run(model, engine, given, settings, out=out, progress=progress)
+    shown = exported.as_dict()
     if register:
-        done["version"] = Registry(settings).register(Path(done["folder"]))
+        shown["version"] = Registry(settings).register(Path(exported.folder))
     if not as_json:
-        log(Path(done["report"]).read_text())
-        done.pop("parity")
-    print_result(done, as_json=as_json)
+        log(Path(exported.report).read_text())
+        del shown["parity"]
+    print_result(shown, as_json=as_json)
 
 
 def posts_for(source: "PostsSource", calibration_split: str, settings: "Settings") -> "Posts":

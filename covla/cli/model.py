@@ -11,6 +11,7 @@ from covla.cli.output import log, print_result, progress_bar
 
 if TYPE_CHECKING:
     from covla.cli.posts_source import PostsSource
+    from covla.registry.registry import Release
 
 
 @click.command()
@@ -38,16 +39,18 @@ def promote(
     if source is not None:
         posts = [row for row in source.posts(settings) if row.split == "holdout" and row.label]
     with progress_bar("posts through the gate") as progress:
-        done = promotion.promote(candidate, posts, settings, force=force, progress=progress)
+        outcome = promotion.promote(candidate, posts, settings, force=force, progress=progress)
+    shown = outcome.as_dict()
     if source is not None:
-        done |= {"posts_folder": str(source.folder)} if source.folder else source.about
-    shown = done if as_json else {k: v for k, v in done.items() if k not in {"checks", "rules"}}
+        shown |= {"posts_folder": str(source.folder)} if source.folder else source.about
+    if not as_json:
+        shown = {k: v for k, v in shown.items() if k not in {"checks", "rules"}}
     print_result(shown, as_json=as_json)
-    if not done["promoted"]:
-        reasons = "; ".join(done["reasons"])
+    if outcome.verdict is not None and not outcome.promoted:
         raise Refused(
-            f"version {done['version']} did not pass the gate: {reasons}",
-            hint=f"See {done['report']}",
+            f"version {outcome.version} did not pass the gate: "
+            f"{'; '.join(outcome.verdict.reasons)}",
+            hint=f"See {outcome.verdict.report}",
         )
 
 
@@ -78,7 +81,7 @@ def releases(as_json: bool) -> None:
         _table(rows)
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
+def _table(rows: "list[Release]") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -95,15 +98,15 @@ def _table(rows: list[dict[str, Any]]) -> None:
     ):
         table.add_column(name, overflow="fold")
     for row in rows:
-        scores = (row["metrics"].get(key) for key in ("accuracy", "macro_f1"))
+        scores = (row.metrics.get(key) for key in ("accuracy", "macro_f1"))
         table.add_row(
-            row["version"],
-            ", ".join(row["aliases"]),
-            "forced" if row["forced"] == "true" and row["aliases"] else row["gate"] or "",
+            row.version,
+            ", ".join(row.aliases),
+            "forced" if row.forced == "true" and row.aliases else row.gate or "",
             *("" if score is None else f"{score:.4f}" for score in scores),
-            row["preset"] or "",
-            row["window"] or row["posts_folder"] or "",
-            row["digest"][:12],
+            row.preset or "",
+            row.window or row.posts_folder or "",
+            row.digest[:12],
         )
     Console().print(table)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from covla.cli.output import log
 from covla.errors import TooFew
@@ -46,7 +45,7 @@ class PostsSource:
 
     def training(
         self, settings: Settings, *, unlabelled: int | None
-    ) -> tuple[list[TrainingPost], dict[str, Any]]:
+    ) -> tuple[list[TrainingPost], dict[str, str | int]]:
         """Posts to train on with their holdout, and where they are from.
 
         Args:
@@ -64,11 +63,11 @@ class PostsSource:
             )
             if str(reading):
                 log(f"{self.folder}: {reading}")
-            return posts, self.about | reading.as_dict()
+            return posts, {**self.about, **reading.as_dict()}
         posts = self._window_posts(settings)
         others = [row for row in posts if row.label is None]
-        chosen = {id(row) for row in (others if unlabelled is None else others[:unlabelled])}
-        return [row for row in posts if row.label is not None or id(row) in chosen], self.about
+        kept = {id(row) for row in (others if unlabelled is None else others[:unlabelled])}
+        return [row for row in posts if row.label is not None or id(row) in kept], {**self.about}
 
     def _window_posts(self, settings: Settings) -> list[TrainingPost]:
         from features.source import load_window

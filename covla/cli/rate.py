@@ -1,5 +1,6 @@
 """`covla rate`: sheets for people out, agreement in."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ def sheet(posts: Path, split: str, n: int, seed: int, out: Path, as_json: bool) 
     from covla.settings import get_settings
 
     settings = get_settings()
-    done = write_sheet(posts, split, n, seed, out, load_taxonomy(settings=settings), settings)
-    log(f"give {done['raters']} to at least two raters; keep {done['key']} to yourself")
-    print_result(done, as_json=as_json)
+    drawn = write_sheet(posts, split, n, seed, out, load_taxonomy(settings=settings), settings)
+    log(f"give {drawn.raters} to at least two raters; keep {drawn.key} to yourself")
+    print_result(asdict(drawn), as_json=as_json)
 
 
 @rate.command()

@@ -123,15 +123,15 @@ def train(
     taxonomy = load_taxonomy(settings=settings)
     folder = out or settings.models / f"{arch}-{plan.digest(rows, taxonomy)}"
     with bars() as progress:
-        done = run(
+        trained = run(
             rows, plan, folder, taxonomy, settings, about=about, resume=resume,
             progress=progress, callbacks=tracker(settings),
         )  # fmt: skip
     log(
-        f"{done['folder']}: {done['posts']} posts and {done['holdout']} held out, in "
-        f"{done['groups']} groups by content, {done['repeats']} repeats; {done['seconds']} s"
+        f"{trained.folder}: {trained.posts} posts and {trained.holdout} held out, in "
+        f"{trained.groups} groups by content, {trained.repeats} repeats; {trained.seconds} s"
     )
-    print_result(done, as_json=as_json)
+    print_result(trained.as_dict(), as_json=as_json)
 
 
 def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -234,10 +234,11 @@ def evaluate(
         log(f"{source.folder}: {reading}")
     if not rows:
         raise TooFew("no labelled post to score on", hint="Give another --split or --window")
-    found = judge(rows, ref, settings, modality=modality, noise=kind, level=level, seed=seed)
-    if repeats := found["repeats_of_training"]:
+    evaluation = judge(rows, ref, settings, modality=modality, noise=kind, level=level, seed=seed)
+    if repeats := evaluation.repeats_of_training:
         log(f"{repeats} of the posts share their content with what the model trained on")
+    shown = evaluation.as_dict()
     if source.folder is not None:
         counts = reading.as_dict()
-        found |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
-    print_result(found, as_json=as_json)
+        shown |= {name: counts[name] for name in ("unusable_lines", "repeated_lines")}
+    print_result(shown, as_json=as_json)

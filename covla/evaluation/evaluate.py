@@ -1,19 +1,40 @@
 """Score a model on labelled posts through the Predictor, which is how it serves."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from covla.errors import CovlaError, PostError
-from covla.metrics import scores
+from covla.metrics import Scores, scores
 from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS
+from covla.posts.preprocessing import PreparedPost
 from covla.posts.seen import unseen
 from covla.posts.training_post import TrainingPost
 from covla.registry.registry import Registry
 from covla.settings import Settings
 
 CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`scores` as covla.metrics has them; how many posts could not be used (`failed`: they count
+    as wrong nowhere), and how many share their content with what the model trained on
+    (`repeats_of_training`: they do count)."""
+
+    scores: Scores
+    mean_gate: float
+    failed: int
+    repeats_of_training: int
+    model_version: str
+    modality: str
+    noise: str | None
+    level: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """One level of plain data, as `covla evaluate` prints it."""
+        return asdict(self.scores) | {k: v for k, v in asdict(self).items() if k != "scores"}
 
 
 def _noise(name: str | None, level: float) -> tuple[str, str]:
@@ -39,10 +60,8 @@ def judge(
     noise: str | None = None,
     level: float = 0.0,
     seed: int = 0,
-) -> dict[str, Any]:
-    """accuracy, macro_f1, weighted_f1, ece, per_label, per_pair_type, n, mean gate, how many posts
-    could not be used (they count as wrong nowhere, and are named in `failed`), and how many share
-    their content with what the model trained on (`repeats_of_training`; they do count).
+) -> Evaluation:
+    """accuracy, macro_f1, weighted_f1, ece, per_label, per_pair_type and n, with the mean gate.
 
     Args:
         ref: champion, challenger, previous, a version, or a model folder.
@@ -65,7 +84,7 @@ def judge(
                 hint="Evaluate on posts of the taxonomy that it was trained on",
             )
     fresh, _ = unseen(rows, [Registry(settings).resolve(ref)[1]], settings)
-    said, truth, kinds, gates, failed = [], [], [], [], 0
+    probabilities, labels, kinds, gates, failed = [], [], [], [], 0
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         ready = [predictor.prepare(row.post) for row in part]
@@ -82,25 +101,20 @@ def judge(
         priors = [r.priors for r, _ in kept]
         answers = predictor.answer(prepared, predictor.encode(prepared), priors)
         for (row, _), answer in zip(kept, answers, strict=True):
-            said.append(list(answer.probabilities.values()))
-            truth.append(index[str(row.label)])
+            probabilities.append(list(answer.probabilities.values()))
+            labels.append(index[str(row.label)])
             kinds.append(row.pair_type)
             gates.append(answer.gate)
-    if not said:
+    if not probabilities:
         raise CovlaError(f"no post to score that has {modality}")
-    found = asdict(scores(np.array(said), np.array(truth), predictor.labels, kinds))
-    return found | {
-        "mean_gate": float(np.mean(gates)),
-        "failed": failed,
-        "repeats_of_training": len(rows) - len(fresh),
-        "model_version": predictor.version,
-        "modality": modality,
-        "noise": noise,
-        "level": level,
-    }
+    return Evaluation(
+        scores(np.array(probabilities), np.array(labels), predictor.labels, kinds),
+        float(np.mean(gates)), failed, len(rows) - len(fresh), predictor.version,
+        modality, noise, level,
+    )  # fmt: skip
 
 
-def _only(item: Any, modality: str) -> Any:
+def _only(item: PreparedPost, modality: str) -> PreparedPost:
     if modality == "text":
         return replace(item, image=None, image_bytes=None, image_hash="", image_quality={})
     if modality == "image":

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,30 @@ from covla.settings import Settings
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Promotion:
+    """What `promote` did: `promoted` is false when the gate said no, `verdict` None without it."""
+
+    version: str
+    champion_before: str | None
+    promoted: bool = True
+    forced: bool = False
+    verdict: Verdict | None = None
+    left_out: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as `covla promote` prints it."""
+        judged = (
+            {"passed": None, "reasons": []}
+            if self.verdict is None
+            else (self.verdict.as_dict() | {"left_out": self.left_out})
+        )
+        return {
+            "version": self.version, "promoted": self.promoted, "forced": self.forced,
+            "champion_before": self.champion_before, **judged,
+        }  # fmt: skip
+
+
 def promote(
     candidate: str,
     posts: Sequence[TrainingPost] | None,
@@ -22,17 +47,14 @@ def promote(
     *,
     force: bool = False,
     progress: Callable[[int], None] = lambda done: None,
-) -> dict[str, Any]:
+) -> Promotion:
     """Let a version serve when the gate agrees, or when it is forced, which is recorded.
 
     Args:
         candidate: a version number, an alias, or a model folder, which is registered first.
-        posts: what the gate judges by; None for a version that has passed already, or by force.
+        posts: what the gate evaluates on; None for a version that has passed already, or by force.
         settings: the registry, and where the gate's report goes.
         force: promote although the gate says no.
-
-    Returns:
-        What happened: `promoted` false when the gate said no, with `reasons`.
 
     Raises:
         CovlaError: no such candidate, or the gate cannot judge.
@@ -44,23 +66,20 @@ def promote(
     else:
         version = registry.register(Path(candidate))
     before = registry.champion()
-    done: dict[str, Any] = {"version": version, "promoted": True, "forced": False}
     if before == version:
-        return done | {"champion_before": before, "passed": None, "reasons": []}
-    done["champion_before"] = before
-    verdict = None
+        return Promotion(version, before)
+    verdict, left_out = None, 0
     if posts is not None:
         registry.challenge(version)
-        verdict, left_out = _judge(registry, version, before, posts, settings, progress)
-        done |= verdict.as_dict() | {"left_out": left_out}
+        verdict, left_out = _evaluate(registry, version, before, posts, settings, progress)
         if not verdict.passed and not force:
-            return done | {"promoted": False}
+            return Promotion(version, before, False, False, verdict, left_out)
     registry.promote(version, force=force)
-    done["forced"] = force and (verdict is None or not verdict.passed)
-    return {"passed": None, "reasons": []} | done
+    forced = force and (verdict is None or not verdict.passed)
+    return Promotion(version, before, True, forced, verdict, left_out)
 
 
-def _judge(
+def _evaluate(
     registry: Registry,
     version: str,
     champion: str | None,
@@ -70,11 +89,13 @@ def _judge(
 ) -> tuple[Verdict, int]:
     """The verdict, and how many posts had no part in it: they repeat what a model trained on."""
     folders = [registry.resolve(name)[1] for name in (version, champion) if name]
-    fresh, silent = unseen(posts, folders, settings)
+    fresh, unrecorded = unseen(posts, folders, settings)
     if left_out := len(posts) - len(fresh):
         log.warning("%d posts share content with what was trained on: left out", left_out)
-    if silent:
-        log.warning("%d models do not say what they trained on: an older version made them", silent)
+    if unrecorded:
+        log.warning(
+            "%d models do not say what they trained on: an older version made them", unrecorded
+        )
     challenger = Predictor.load(version, settings)
     challenger.warm_up()
     against = Predictor.load(champion, settings) if champion else None

@@ -2,7 +2,7 @@
 parity, which serves only after the gate as any other."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 
 from covla.errors import CovlaError, PostError
-from covla.files import folder_aside, read_object
-from covla.inference import parity
+from covla.files import folder_aside, read_dataclass, read_object
+from covla.inference.parity import Parity, compare, text
 from covla.inference.predictor import Predictor
 from covla.model.encoders import Encoders
 from covla.model.head import HeadRunner, folder_encoders, folder_towers
@@ -24,7 +24,7 @@ from covla.registry.registry import Registry
 from covla.settings import Settings
 
 CALIBRATION = 300
-JUDGED = 1000
+COMPARED = 1000
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,34 @@ class Posts:
 
     calibration: Sequence[TrainingPost]
     judged: Sequence[TrainingPost]
-    source: dict[str, str]
+    source: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported folder: `about` is what its runtime file says, `report` parity as text."""
+
+    folder: str
+    digest: str
+    about: dict[str, Any]
+    parity: Parity
+    report: str
+    reused: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as `covla export` prints it."""
+        return {
+            "folder": self.folder, "digest": self.digest, **self.about,
+            "parity": self.parity.as_dict(), "report": self.report, "reused": self.reused,
+        }  # fmt: skip
 
 
 def export_posts(
-    calibration: Sequence[TrainingPost], judged: Sequence[TrainingPost], source: dict[str, str]
+    calibration: Sequence[TrainingPost], judged: Sequence[TrainingPost], source: Mapping[str, str]
 ) -> Posts:
-    """At most CALIBRATION posts to calibrate on and JUDGED to compare on, labelled ones if any."""
+    """At most CALIBRATION posts to calibrate on, COMPARED to compare on: labelled ones if any."""
     labelled = [row for row in judged if row.label is not None]
-    return Posts(sample(calibration, CALIBRATION), sample(labelled or judged, JUDGED), source)
+    return Posts(sample(calibration, CALIBRATION), sample(labelled or judged, COMPARED), source)
 
 
 def export(
@@ -53,7 +72,7 @@ def export(
     *,
     out: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
-) -> dict[str, Any]:
+) -> Export:
     """Write a model folder that runs on `backend`, and compare its answers with the original's.
 
     Args:
@@ -101,11 +120,10 @@ def export(
         )
         exported.warm_up()
         original.warm_up()
-        found = parity.compare(exported, original, posts.judged, progress=progress)
-        found["source"] = posts.source
-        _describe(draft, about, found)
+        compared = compare(exported, original, posts.judged, progress=progress, source=posts.source)
+        _describe(draft, about, compared)
         digest = model_folder.write_manifest(draft)
-    return _result(out, digest, about, found) | {"reused": False}
+    return Export(str(out), digest, about, compared, str(out / "parity.txt"), reused=False)
 
 
 def write_networks(
@@ -175,36 +193,26 @@ def _about(folder: Path, backend: Backend, posts: Posts) -> dict[str, Any]:
     return about
 
 
-def _existing(out: Path, about: dict[str, Any]) -> dict[str, Any]:
-    said = out / FILE
-    if not (said.is_file() and read_object(said) == about):
+def _existing(out: Path, about: dict[str, Any]) -> Export:
+    recorded = out / FILE
+    if not (recorded.is_file() and read_object(recorded) == about):
         raise CovlaError(f"{out} exists and is another thing", hint="Give another --out")
     digest = model_folder.verify(out)
-    found = read_object(out / "parity.json")
-    return _result(out, digest, about, found) | {"reused": True}
+    compared = read_dataclass(Parity, out / "parity.json")
+    return Export(str(out), digest, about, compared, str(out / "parity.txt"), reused=True)
 
 
-def _describe(draft: Path, about: dict[str, Any], found: dict[str, Any]) -> None:
+def _describe(draft: Path, about: dict[str, Any], parity: Parity) -> None:
     """parity.json and parity.txt; metrics.json, when there were labels; training.json's story."""
     title = f"{about['engine']} {about['precision']} against f32, model {about['from'][:12]}"
-    _dump(draft / "parity.json", found)
-    (draft / "parity.txt").write_text(parity.text(found, title))
-    if found["labelled"]:
-        _dump(draft / "metrics.json", found["exported"] | {"n": found["labelled"]})
+    _dump(draft / "parity.json", parity.as_dict())
+    (draft / "parity.txt").write_text(text(parity, title))
+    if parity.exported is not None:
+        _dump(draft / "metrics.json", parity.exported | {"n": parity.labelled})
     path = draft / "training.json"
     story = read_object(path) if path.exists() else {}
-    _dump(path, story | {"exported": about | found["source"]})
+    _dump(path, story | {"exported": {**about, **(parity.source or {})}})
 
 
 def _dump(path: Path, value: dict[str, Any]) -> None:
     path.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
-
-
-def _result(out: Path, digest: str, about: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "folder": str(out),
-        "digest": digest,
-        **about,
-        "parity": found,
-        "report": str(out / "parity.txt"),
-    }

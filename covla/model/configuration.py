@@ -46,7 +46,7 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
                 be empty.
         languages: ISO 639-1 codes that have their own weight; all others share one.
         text_quality, image_quality: names of the quality measures in their order.
-        dropout: on the fused vector and the projected features.
+        dropout: on the fused vector h_F, and in the layers of cross-attention.
         modality_dropout, context_dropout, feature_noise: training only; the chance to hide one
             modality of a post, the chance to hide a context node, and the standard deviation of
             Gaussian noise on the projected features.

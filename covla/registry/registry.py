@@ -20,6 +20,28 @@ from covla.times import now
 
 NAME = "covla"
 ALIASES = ("champion", "challenger", "previous")
+_TAGS = ("gate", "forced", "promoted_at", "rolled_back_at")  # of a `Release`
+
+
+@dataclass(frozen=True)
+class Release:
+    """A version as `covla releases` lists it; parameters and tags are None where it has none."""
+
+    version: str
+    aliases: list[str]
+    digest: str
+    created_at: datetime
+    window: str | None
+    posts_folder: str | None
+    preset: str | None
+    seed: str | None
+    arch: str | None
+    teacher: str | None
+    metrics: dict[str, float]
+    gate: str | None
+    forced: str | None
+    promoted_at: str | None
+    rolled_back_at: str | None
 
 
 class RolledBack(NamedTuple):
@@ -98,28 +120,26 @@ class Registry:
         """The version that serves, or None while none was promoted."""
         return self.aliases().get("champion")
 
-    def releases(self) -> list[dict[str, Any]]:
+    def releases(self) -> list[Release]:
         """Every version, newest first: number, aliases, metrics, where it comes from, its gate."""
-        held = self.aliases()
-        store = mlflow_client.client(self.settings) if held or self._versions() else None
+        current = self.aliases()
+        store = mlflow_client.client(self.settings) if current or self._versions() else None
         rows = []
         for version in reversed(self._versions()):
             assert store is not None
             with mlflow_client.translate_mlflow_errors(self.settings):
                 run = store.get_run(version.run_id).data
+            number, tags = str(version.number), version.tags
             rows.append(
-                {
-                    "version": str(version.number),
-                    "aliases": [a for a in ALIASES if held.get(a) == str(version.number)],
-                    "digest": version.digest,
-                    "created_at": version.created,
+                Release(
+                    version=number,
+                    aliases=[a for a in ALIASES if current.get(a) == number],
+                    digest=version.digest,
+                    created_at=version.created,
                     **{key: run.params.get(key) for key in artifacts.DESCRIBES},
-                    "metrics": dict(run.metrics),
-                    **{
-                        key: version.tags.get(key)
-                        for key in ("gate", "forced", "promoted_at", "rolled_back_at")
-                    },
-                }
+                    metrics=dict(run.metrics),
+                    **{key: tags.get(key) for key in _TAGS},
+                )
             )
         return rows
 
@@ -258,8 +278,8 @@ class Registry:
     def rollback(self) -> RolledBack:
         """Let the previous champion serve again.
 
-        `champion` is moved first, then `previous` is cleared: a second rollback, by the guard and
-        a person at once, does not bring the bad version back.
+        `champion` is moved first, then `previous` is cleared: a second rollback, of two people
+        at once, does not bring the bad version back.
 
         Raises:
             Refused: there is no previous version.

@@ -67,7 +67,7 @@ class Fitted:
 
     model: CovlaModel
     examples: list[Example]
-    held: list[int]
+    holdout: list[int]
     holdout_logits: Tensor | None
 
 
@@ -104,13 +104,13 @@ def fit(
     """
     torch.manual_seed(plan.recipe.seed)
     width = 0 if vectors is None else vectors.shape[1]
-    support = anchors_of(
+    anchors = anchors_of(
         data.teacher_labels >= 0, plan.recipe.seed, data.train_mask & (data.labels < 0)
     )
     config = configure(
         plan, taxonomy, shape,
         languages=_languages(data), teacher_width=width, with_towers=features is None,
-        support=len(support) if features is not None else 0,
+        support=len(anchors) if features is not None else 0,
     )  # fmt: skip
     model = CovlaModel(config)
     if model.towers is not None and towers is not None:
@@ -123,7 +123,7 @@ def fit(
         if model.label_nodes is not None:
             text, image = pool_posts(features, (shape.text_width, shape.image_width))
             origin = torch.tensor([*range(len(data.posts)), *data.origin])
-            given = text, image, rows.teacher_labels, support, origin, rows.groups
+            given = text, image, rows.teacher_labels, anchors, origin, rows.groups
             label_logits = list(fit_label_nodes(model.label_nodes, *given))
         reduction = reduction or Reduction()
         reduction.fit(model.image, features, rows)
@@ -146,12 +146,12 @@ def fit(
     _check_numbers(model)
     if model.towers is not None:
         model.towers.image.to(memory_format=torch.contiguous_format)
-    held = torch.nonzero(~data.train_mask & (data.labels >= 0)).flatten().tolist()
-    if not held:
-        return Fitted(model, examples, held, None)
-    logits, _ = answers(model, [examples[i] for i in held])
-    model.config.softmax_temperature = fit_temperature(logits, data.labels[held])
-    return Fitted(model, examples, held, logits)
+    holdout = torch.nonzero(~data.train_mask & (data.labels >= 0)).flatten().tolist()
+    if not holdout:
+        return Fitted(model, examples, holdout, None)
+    logits, _ = answers(model, [examples[i] for i in holdout])
+    model.config.softmax_temperature = fit_temperature(logits, data.labels[holdout])
+    return Fitted(model, examples, holdout, logits)
 
 
 def _check_numbers(model: CovlaModel) -> None:

@@ -28,8 +28,8 @@ class Reduction:
         stays as it is.
 
         Args:
-            features: tokens and regions (R x d_V) of every post of `data`, which has no copies
-                beside its posts.
+            features: tokens and regions (R x d_V) of every row of `data`; noisy copies are rows
+                like any other.
         """
         if not image.components:
             return

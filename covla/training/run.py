@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import orjson
 import torch
 
 from covla.errors import CovlaError
-from covla.files import folder_aside, read_object
+from covla.files import folder_aside, read_dataclass, read_object
 from covla.metrics import scores
 from covla.model.described import weights_id
 from covla.model.encoders import Encoders
@@ -35,6 +36,36 @@ from covla.training.recipe import describe
 from covla.training.teachers.vectors import check_teacher, teacher_vectors
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """A trained folder and how good it is; counts of lines only where a posts folder was read."""
+
+    folder: str
+    digest: str
+    accuracy: float | None
+    macro_f1: float | None
+    preset: str
+    arch: str
+    teacher: str
+    seed: int
+    posts: int
+    labelled: int
+    holdout: int
+    skipped: int
+    groups: int
+    repeats: int
+    left_out: int | None = None
+    unusable_lines: int | None = None
+    repeated_lines: int | None = None
+    seconds: float
+    reused: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as `covla train` prints it."""
+        scores = ("accuracy", "macro_f1")  # null without a holdout
+        return {k: v for k, v in asdict(self).items() if v is not None or k in scores}
+
+
 def train(
     posts: list[TrainingPost],
     plan: Plan,
@@ -42,11 +73,11 @@ def train(
     taxonomy: Taxonomy,
     settings: Settings,
     *,
-    about: dict[str, Any] | None = None,
+    about: Mapping[str, str | int] | None = None,
     resume: bool = False,
     progress: Progress = lambda name, done, total: None,
     callbacks: list[Any] | None = None,
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Train a model folder at `out`, its manifest last; returns what it is and how good.
 
     While it runs, all is kept in `out`.work. With `resume`, a run that was cut off goes on there
@@ -92,7 +123,8 @@ def train(
     model = fitted.model
     metrics = _measure(fitted, data, taxonomy)
     learns = torch.nonzero(data.train_mask).flatten().tolist()
-    about_run = (about or {}) | {
+    about_run: dict[str, Any] = {
+        **(about or {}),
         "preset": plan.preset,
         "arch": plan.arch,
         "teacher": plan.teacher.name,
@@ -102,7 +134,7 @@ def train(
         "plan": digest,
         "posts": len(learns),
         "labelled": int((data.teacher_labels >= 0).sum()),
-        "holdout": len(fitted.held),
+        "holdout": len(fitted.holdout),
         "skipped": data.skipped,
         **repeats(data.posts),
     }
@@ -114,11 +146,10 @@ def train(
         write_contents(draft, [data.posts[i] for i in learns])
         sealed = model_folder.write_manifest(draft)
     shutil.rmtree(work)
-    seconds = round(time.monotonic() - started, 1)
-    return _result(out, sealed, metrics, about_run) | {"seconds": seconds, "reused": False}
+    return _result(out, sealed, seconds=time.monotonic() - started)
 
 
-def _existing(out: Path, digest: str) -> dict[str, Any]:
+def _existing(out: Path, digest: str) -> TrainingResult:
     sealed = model_folder.verify(out)
     about_run = read_object(out / "training.json")
     if about_run.get("plan") != digest:
@@ -126,23 +157,18 @@ def _existing(out: Path, digest: str) -> dict[str, Any]:
             f"{out} holds a model of other posts or another plan",
             hint="Give another --out, or delete the folder",
         )
-    metrics = read_object(out / "metrics.json")
-    return _result(out, sealed, metrics, about_run) | {"seconds": 0.0, "reused": True}
+    return _result(out, sealed, reused=True)
 
 
 def _result(
-    out: Path, sealed: str, metrics: dict[str, Any], about_run: dict[str, Any]
-) -> dict[str, Any]:
-    shown = (
-        "preset", "arch", "teacher", "seed", "posts", "labelled", "holdout", "skipped", "groups",
-        "repeats", "left_out", "unusable_lines", "repeated_lines",
+    out: Path, sealed: str, *, seconds: float = 0.0, reused: bool = False
+) -> TrainingResult:
+    metrics = read_object(out / "metrics.json")
+    return read_dataclass(
+        TrainingResult, out / "training.json", folder=str(out.absolute()), digest=sealed,
+        accuracy=metrics.get("accuracy"), macro_f1=metrics.get("macro_f1"),
+        seconds=round(seconds, 1), reused=reused,
     )  # fmt: skip
-    return {
-        "folder": str(out.absolute()),
-        "digest": sealed,
-        "accuracy": metrics.get("accuracy"),
-        "macro_f1": metrics.get("macro_f1"),
-    } | {name: about_run[name] for name in shown if name in about_run}
 
 
 def _open_work(work: Path, digest: str, *, resume: bool) -> None:
@@ -174,10 +200,10 @@ def _measure(fitted: Fitted, data: PreparedDataset, taxonomy: Taxonomy) -> dict[
     """Scores on the holdout, at the temperature that was fitted there; {} without a holdout."""
     if fitted.holdout_logits is None:
         return {}
-    labels = data.labels[fitted.held].numpy().astype(np.int64)
-    kinds = [data.posts[i].pair_type for i in fitted.held]
-    said = fitted.model.probabilities(fitted.holdout_logits).numpy()
-    return asdict(scores(said, labels, taxonomy.names, kinds))
+    labels = data.labels[fitted.holdout].numpy().astype(np.int64)
+    kinds = [data.posts[i].pair_type for i in fitted.holdout]
+    probabilities = fitted.model.probabilities(fitted.holdout_logits).numpy()
+    return asdict(scores(probabilities, labels, taxonomy.names, kinds))
 
 
 def _write(model: CovlaModel, towers: Towers, tokenizer: Any, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from covla.errors import CovlaError
 from covla.files import (
     folder_aside,
     read_bytes,
+    read_dataclass,
     read_json,
     read_object,
     read_text,
@@ -210,3 +212,18 @@ def test_nothing_is_named_by_process_or_thread() -> None:
     places = [path for part in ("covla", "features") for path in (root / part).rglob("*.py")]
     named = [str(path) for path in places if re.search(r"getpid|get_native_id", path.read_text())]
     assert named == []
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    n: int = 0
+
+
+def test_a_dataclass_is_read_from_a_file_of_another_version(tmp_path: Path) -> None:
+    path = tmp_path / "row.json"
+    path.write_text('{"name": "a", "later": true}')
+    assert read_dataclass(Row, path, n=2) == Row("a", 2)
+    path.write_text('{"n": 1}')
+    with pytest.raises(CovlaError, match="row.json: name: Field required"):
+        read_dataclass(Row, path)

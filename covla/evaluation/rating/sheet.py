@@ -7,7 +7,6 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -38,18 +37,25 @@ class Item:
     picture: bytes | None  # JPEG
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """Its id, how many posts it has, how many cannot be used, and where both parts lie."""
+
+    sheet: str
+    posts: int
+    left_out: int
+    raters: str
+    key: str
+
+
 def write_sheet(
     posts: Path, split: str, n: int, seed: int, out: Path, taxonomy: Taxonomy, settings: Settings
-) -> dict[str, Any]:
+) -> Sheet:
     """Draw `n` posts and write `out`/raters (for the raters) and `out`/key.json (not for them).
 
     What raters get depends on texts, images and seed alone: with other labels, authors, times
     or ids of the same posts it is the same to the byte. Images are encoded anew, so that no
     metadata of the file goes along.
-
-    Returns:
-        The sheet's id, the number of posts, how many were left out because they cannot be used,
-        and where both parts lie.
 
     Raises:
         CovlaError: too few posts that can be used, a label outside the taxonomy, or `out` is there
@@ -84,14 +90,7 @@ def write_sheet(
         )
         (draft / "key.json").write_text(json.dumps(key, indent=1, ensure_ascii=False))
         (draft / "key.json").chmod(0o600)
-    raters, kept = out / "raters", out / "key.json"
-    return {
-        "sheet": sheet,
-        "posts": len(items),
-        "left_out": left_out,
-        "raters": str(raters),
-        "key": str(kept),
-    }
+    return Sheet(sheet, len(items), left_out, str(out / "raters"), str(out / "key.json"))
 
 
 def _draw(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from covla.cli.export import posts_for
 from covla.cli.posts_source import PostsSource
 from covla.errors import CovlaError
 from covla.evaluation.promotion import promote
-from covla.inference.export import Posts, export
+from covla.inference.export import Export, Posts, export
 from covla.inference.predictor import Predictor
 from covla.model.head import HeadRunner
 from covla.model.runtime.backend import Backend
@@ -53,7 +54,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_folder: Path, given: Posts, state: Settings) -> dict[Backend, dict[str, Any]]:
+def exported(tiny_folder: Path, given: Posts, state: Settings) -> dict[Backend, Export]:
     return {kind: export(str(tiny_folder), kind, given, state) for kind in KINDS}
 
 
@@ -66,12 +67,12 @@ def _logits(model: Predictor, rows: list[TrainingPost]) -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.name}-{kind.precision}")
 def test_an_exported_folder_answers_and_says_how_near(
     kind: Backend,
-    exported: dict[Backend, dict[str, Any]],
+    exported: dict[Backend, Export],
     tiny_folder: Path,
     state: Settings,
     rows: list[TrainingPost],
 ) -> None:
-    folder = Path(exported[kind]["folder"])
+    folder = Path(exported[kind].folder)
     model, original = Predictor.load(folder, state), Predictor.load(tiny_folder, state)
     assert model.version != original.version
     ours, theirs = _logits(model, rows), _logits(original, rows)
@@ -95,10 +96,10 @@ def test_an_exported_folder_answers_and_says_how_near(
 
 @pytest.mark.parametrize("part", ["text", "image"])
 def test_int8_weights_leave_room_for_sums_in_16_bits(
-    part: str, exported: dict[Backend, dict[str, Any]]
+    part: str, exported: dict[Backend, Export]
 ) -> None:
     """A CPU without VNNI has no more; full eight bits cost 2.3 points of accuracy there."""
-    folder = Path(exported[Backend("openvino", "int8")]["folder"])
+    folder = Path(exported[Backend("openvino", "int8")].folder)
     network = ov.Core().read_model(folder / "networks" / f"{part}.xml")
     largest = [
         int(np.abs(node.data.astype(int)).max())
@@ -121,11 +122,11 @@ def _user(constant: Any) -> str:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.name}-{kind.precision}")
 def test_an_answer_does_not_depend_on_its_neighbours(
     kind: Backend,
-    exported: dict[Backend, dict[str, Any]],
+    exported: dict[Backend, Export],
     state: Settings,
     rows: list[TrainingPost],
 ) -> None:
-    model = Predictor.load(exported[kind]["folder"], state)
+    model = Predictor.load(exported[kind].folder, state)
     together = _logits(model, rows)
     model.clear_cache()
     np.testing.assert_array_equal(_logits(model, rows[::-1])[::-1], together)
@@ -134,38 +135,39 @@ def test_an_answer_does_not_depend_on_its_neighbours(
 
 
 def test_the_same_export_again_is_reused_and_another_is_not_overwritten(
-    exported: dict[Backend, dict[str, Any]], tiny_folder: Path, given: Posts, state: Settings
+    exported: dict[Backend, Export], tiny_folder: Path, given: Posts, state: Settings
 ) -> None:
     kind = Backend("onnx")
     again = export(str(tiny_folder), kind, given, state)
-    assert again == exported[kind] | {"reused": True}
-    other = Path(exported[Backend("onnx", "int8")]["folder"])
+    assert again == replace(exported[kind], reused=True)
+    other = Path(exported[Backend("onnx", "int8")].folder)
     with pytest.raises(CovlaError, match="another thing"):
         export(str(tiny_folder), kind, given, state, out=other)
 
 
 def test_it_is_a_candidate_that_the_gate_judges(
-    exported: dict[Backend, dict[str, Any]], tiny_folder: Path, state: Settings,
+    exported: dict[Backend, Export], tiny_folder: Path, state: Settings,
     rows: list[TrainingPost],
 ) -> None:  # fmt: skip
     first = promote(str(tiny_folder), None, state, force=True)
-    folder = Path(exported[Backend("openvino", "int8")]["folder"])
+    folder = Path(exported[Backend("openvino", "int8")].folder)
     version = Registry(state).register(folder)
-    assert version != first["version"]
+    assert version != first.version
     done = promote(version, rows, state)
-    assert done["posts"] == len(rows)
-    assert {check["name"] for check in done["checks"]} >= {"macro-F1", "accuracy", "ms per post"}
+    assert done.verdict is not None
+    assert done.verdict.posts == len(rows)
+    assert {check.name for check in done.verdict.checks} >= {"macro-F1", "accuracy", "ms per post"}
     serves = Registry(state).champion()
-    assert serves == (version if done["promoted"] else first["version"])
-    row = next(row for row in Registry(state).releases() if row["version"] == version)
-    assert row["gate"] in ("passed", "failed")
+    assert serves == (version if done.promoted else first.version)
+    row = next(row for row in Registry(state).releases() if row.version == version)
+    assert row.gate in ("passed", "failed")
     assert Predictor.load(version, state).head.config.labels  # fetched, verified, loaded
 
 
 def test_an_exported_folder_is_not_exported_again(
-    exported: dict[Backend, dict[str, Any]], given: Posts, state: Settings
+    exported: dict[Backend, Export], given: Posts, state: Settings
 ) -> None:
-    folder = exported[Backend("onnx")]["folder"]
+    folder = exported[Backend("onnx")].folder
     with pytest.raises(CovlaError, match="exported already"):
         export(folder, Backend("openvino", "int8"), given, state)
 
@@ -191,10 +193,10 @@ def _changed(folder: Path, tmp_path: Path, change: Callable[[Path], object]) -> 
     ],
 )
 def test_a_damaged_export_is_named(
-    exported: dict[Backend, dict[str, Any]], state: Settings, tmp_path: Path,
+    exported: dict[Backend, Export], state: Settings, tmp_path: Path,
     change: Callable[[Path], object], message: str,
 ) -> None:  # fmt: skip
-    folder = Path(exported[Backend("openvino", "int8")]["folder"])
+    folder = Path(exported[Backend("openvino", "int8")].folder)
     with pytest.raises(CovlaError, match=message):
         Predictor.load(_changed(folder, tmp_path, change), state)
 

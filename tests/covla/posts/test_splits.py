@@ -180,5 +180,6 @@ def test_the_gate_leaves_out_what_a_model_has_trained_on(
         promote(str(model_folder), rows(known), settings)
     assert "posts share content with what was trained on" in caplog.text
     done = promote(str(model_folder), rows(known + others), settings)
-    assert done["left_out"] >= 60
-    assert done["posts"] == 130 - done["left_out"]
+    assert done.left_out >= 60
+    assert done.verdict is not None
+    assert done.verdict.posts == 130 - done.left_out

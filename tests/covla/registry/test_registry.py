@@ -63,9 +63,9 @@ def test_a_version_has_metrics_and_origin_and_its_files_come_back(
     registry, folder = Registry(settings), make_folder(0.5)
     version = registry.register(folder)
     (release,) = registry.releases()
-    assert release["version"] == version
-    assert release["metrics"] == {"accuracy": 0.5, "macro_f1": 0.4}
-    assert (release["preset"], release["seed"], release["window"]) == ("tiny", "3", "a/b")
+    assert release.version == version
+    assert release.metrics == {"accuracy": 0.5, "macro_f1": 0.4}
+    assert (release.preset, release.seed, release.window) == ("tiny", "3", "a/b")
     resolved, fetched = registry.resolve(version)
     assert resolved == version
     assert fetched.is_relative_to(settings.cache)
@@ -87,7 +87,7 @@ def test_the_same_folder_is_one_version_and_another_folder_a_second(
     registry, folder = Registry(settings), make_folder(0.5)
     assert registry.register(folder) == registry.register(folder) == "1"
     assert registry.register(make_folder(0.6)) == "2"
-    assert [release["version"] for release in registry.releases()] == ["2", "1"]
+    assert [release.version for release in registry.releases()] == ["2", "1"]
 
 
 def test_an_incomplete_or_changed_folder_is_not_registered(
@@ -181,7 +181,7 @@ def test_a_writer_that_dies_after_any_file_leaves_nothing_visible(
     registry = Registry(settings)
     assert registry.releases() == []
     version = registry.register(folder)
-    assert [release["version"] for release in registry.releases()] == [version]
+    assert [release.version for release in registry.releases()] == [version]
 
 
 _WRITE = """
@@ -239,7 +239,7 @@ def test_promote_needs_the_gate_or_force_and_rollback_goes_back_once(
     registry.promote(two)
     assert registry.aliases() == {"champion": two, "previous": one}
     newest, oldest = registry.releases()
-    assert (newest["forced"], oldest["forced"]) == ("false", "true")
+    assert (newest.forced, oldest.forced) == ("false", "true")
 
     assert registry.rollback() == (one, two)
     assert registry.aliases() == {"champion": one}

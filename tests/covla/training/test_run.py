@@ -66,7 +66,7 @@ def test_the_same_posts_and_seed_give_the_same_bytes_also_after_a_cut(
 ) -> None:
     taxonomy = load_taxonomy()
     whole = train(posts, SHORT, tmp_path / "whole", taxonomy, settings)
-    assert verify(tmp_path / "whole") == whole["digest"]
+    assert verify(tmp_path / "whole") == whole.digest
     with pytest.raises(KeyboardInterrupt):
         train(posts, SHORT, tmp_path / "cut", taxonomy, settings, callbacks=[_Cut()])
     assert not (tmp_path / "cut").exists()  # nothing half-written is visible
@@ -86,11 +86,11 @@ def test_the_same_posts_and_seed_give_the_same_bytes_also_after_a_cut(
     assert logits.shape == (2, len(taxonomy.names))
     assert torch.isfinite(logits).all()
     rows = pq.read_table(tmp_path / "whole" / "reference.parquet")
-    assert rows.num_rows == whole["posts"]
+    assert rows.num_rows == whole.posts
     assert {"text_words", "image_blur", "has_image", "label"} <= set(rows.column_names)
 
     # The same plan again costs nothing; another one is refused.
-    assert train(posts, SHORT, tmp_path / "whole", taxonomy, settings)["reused"]
+    assert train(posts, SHORT, tmp_path / "whole", taxonomy, settings).reused
     with pytest.raises(CovlaError, match="holds a model of other posts or another plan"):
         train(posts, other, tmp_path / "whole", taxonomy, settings)
 

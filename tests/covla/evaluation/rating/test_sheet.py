@@ -156,8 +156,8 @@ def test_posts_whose_picture_cannot_be_read_are_left_out_and_others_drawn(tmp_pa
     posts = _with_pictures(tmp_path / "posts", pictures)
     settings = Settings(state=tmp_path / "state")
     done = write_sheet(posts, "val", 2, 0, tmp_path / "out", load_taxonomy(), settings)
-    assert done["posts"] == 2
-    assert done["left_out"] <= 2
+    assert done.posts == 2
+    assert done.left_out <= 2
     drawn = json.loads((tmp_path / "out" / "key.json").read_text())["items"].values()
     assert {item["post_id"] for item in drawn} == {"p0", "p2"}
     for path in (tmp_path / "out" / "raters" / "pictures").iterdir():
