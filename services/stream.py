@@ -39,6 +39,8 @@ MAX_POLL_INTERVAL_MS = 600_000
 # How long a broker may be away before the worker gives up.
 RETRY_DEADLINE = 120.0  # seconds
 
+FENCED = (ProducerFencedError, FencedInstanceIdError)  # another worker has this one's name
+
 log = logging.getLogger(__name__)
 Result = Prediction | DeadLetter | SetAside
 
@@ -162,12 +164,13 @@ class Worker:
             try:
                 self._session(until_idle, limit)
                 return self.stats
-            except (ProducerFencedError, FencedInstanceIdError) as error:
-                raise Refused(
-                    f"another stream worker of the name {self.name} took over",
-                    hint="Give each worker a --worker name of its own",
-                ) from error
             except (KafkaError, ServiceUnavailable, MemoryError) as error:
+                # A send after the one that failed fails with a KafkaError around its error.
+                if any(isinstance(e, FENCED) for e in (error, *error.args)):
+                    raise Refused(
+                        f"another stream worker of the name {self.name} took over",
+                        hint="Give each worker a --worker name of its own",
+                    ) from error
                 log.warning("stream session ended: %r; starting another", error)
                 why = str(error) or "this machine is out of memory"
                 self._loop.fails(why)

@@ -29,6 +29,7 @@ class Echo:
     def __init__(self) -> None:
         self.version = "echo-1"
         self.batches: list[int] = []
+        self.answer = Prediction
         self.gate = threading.Event()
         self.gate.set()
 
@@ -43,7 +44,7 @@ class Echo:
         if post.text == "refuse":
             return PostError("image", "unreadable_image", "cannot be decoded")
         share = round(0.5 + (len(post.text) % 10) / 25, 6)
-        return Prediction(
+        return self.answer(
             prediction_id=Prediction.id_for(post.post_id, self.version),
             post_id=post.post_id,
             label="home",

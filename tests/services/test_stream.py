@@ -112,8 +112,20 @@ def test_a_new_version_takes_over_between_batches(settings: Settings, echo: Any)
     assert sorted(record.key.decode() for record in records) == sorted(posts)
 
 
+class SlowToSend(Prediction):
+    """The broker's answer to the first send is there before the last one."""
+
+    def to_json(self) -> bytes:
+        time.sleep(0.05)
+        return super().to_json()
+
+
 @pytest.mark.slow
-def test_a_second_worker_of_the_same_name_fences_the_first(settings: Settings, echo: Any) -> None:
+@pytest.mark.parametrize("answer", [Prediction, SlowToSend])
+def test_a_second_worker_of_the_same_name_fences_the_first(
+    settings: Settings, echo: Any, answer: type[Prediction]
+) -> None:
+    echo.answer = answer
     posts = {post.post_id: post.to_json() for post in _synthetic(40)}
     _send(settings, posts)
     reached = threading.Event()
