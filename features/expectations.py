@@ -157,7 +157,7 @@ def _suite(frame: pd.DataFrame, window: TimeRange, settings: Settings) -> _Suite
     limit = settings.max_text_characters
     suite.between(f"at most {limit} characters", "text_length", 0, limit)
     suite.mean("share of a known language", frame["language_known"], 0.3, LEAST_TEXTS)
-    suite.mean("share of posts with a picture", frame["has_image_share"], 0.05, LEAST_POSTS)
+    suite.mean("share of posts with an image", frame["has_image_share"], 0.05, LEAST_POSTS)
     for name in COUNTS:
         suite.between("not negative", name, 0, None)
     for name in FRACTIONS:

@@ -25,7 +25,7 @@ DOCS_POLICY = (
 
 _ERRORS = {
     "400": "Malformed JSON or form",
-    "413": "The body, the text or the picture is too large",
+    "413": "The body, the text or the image is too large",
     "415": "Neither JSON nor a form",
     "422": "A field is missing, of a wrong type, or cannot be used; `field` names it",
     "429": "Too much is waiting; try again after the seconds in Retry-After",

@@ -96,10 +96,10 @@ async def _form(request: Request, body: bytes) -> SocialPost:
                     value[name] = field
             images = list(filter(_filled, form.getlist("image")))
             if len(images) > 1:
-                raise PostError("image", "bad_form", f"{len(images)} pictures; at most one")
+                raise PostError("image", "bad_form", f"{len(images)} images; at most one")
             for image in images:
                 if isinstance(image, str):
-                    raise PostError("image", "bad_form", "send the picture as a file part")
+                    raise PostError("image", "bad_form", "send the image as a file part")
                 content = await image.read()
                 value["image"] = {"data": base64.b64encode(content).decode()}
     except HTTPException as error:  # python-multipart's complaint, as Starlette hands it on

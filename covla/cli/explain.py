@@ -57,16 +57,16 @@ def explain(post: str, post_id: str | None, ref: str, out: Path, as_json: bool) 
     }
     for name, content in files.items():
         write_bytes_aside(out / name, content)
-    said, why = explained.prediction, explained.explanation
+    prediction, why = explained.prediction, explained.explanation
     done = {
-        "post_id": said.post_id,
-        "label": said.label,
-        "probability": said.probabilities[said.label],
-        "gate": said.gate,
+        "post_id": prediction.post_id,
+        "label": prediction.label,
+        "probability": prediction.probabilities[prediction.label],
+        "gate": prediction.gate,
         "attention": why.attention is not None,
         "influences": {part.name: part.change for part in why.influences},
         "notes": why.notes,
-        "model_version": said.model_version,
+        "model_version": prediction.model_version,
         "picture": str(out / "explanation.png"),
         "explanation": str(out / "explanation.json"),
     }

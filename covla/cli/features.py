@@ -23,13 +23,13 @@ def ingest(
 ) -> None:
     """Take posts and labels from Kafka into the lake, the blob store and the online store.
 
-    Runs until SIGTERM or Ctrl-C unless told otherwise, then finishes what it has taken. Messages
-    that cannot be used become dead letters. Start as many as the topics have partitions.
+    Runs until SIGTERM or Ctrl-C, then finishes what it has taken, unless an option says otherwise.
+    Messages that cannot be used become dead letters. Start as many as the topics have partitions.
     """
     from covla.kafka.clients import ensure_topics
     from covla.settings import get_settings
 
-    ensure_topics(get_settings())  # a broker that is away is said before the slow imports
+    ensure_topics(get_settings())  # a broker that is away: before the slow imports
     from covla.kafka.worker import stop_on_signal
     from features.ingest import Ingest
 

@@ -170,7 +170,7 @@ def _calibration(original: Predictor, posts: Sequence[TrainingPost]) -> dict[str
         if not found:
             raise CovlaError(
                 f"int8: no calibration post has a usable {part}",
-                hint="Give --posts or a --window with texts and pictures",
+                hint="Give --posts or a --window with texts and images",
             )
     return items
 
@@ -203,15 +203,15 @@ def _existing(out: Path, about: dict[str, Any]) -> Export:
 
 
 def _describe(draft: Path, about: dict[str, Any], parity: Parity) -> None:
-    """parity.json and parity.txt; metrics.json, when there were labels; training.json's story."""
+    """parity.json and parity.txt, metrics.json when there were labels, and training.json."""
     title = f"{about['engine']} {about['precision']} against f32, model {about['from'][:12]}"
     _dump(draft / "parity.json", parity.as_dict())
     (draft / "parity.txt").write_text(text(parity, title))
     if parity.exported is not None:
         _dump(draft / "metrics.json", parity.exported | {"n": parity.labelled})
     path = draft / "training.json"
-    story = read_object(path) if path.exists() else {}
-    _dump(path, story | {"exported": {**about, **(parity.source or {})}})
+    training = read_object(path) if path.exists() else {}
+    _dump(path, training | {"exported": {**about, **(parity.source or {})}})
 
 
 def _dump(path: Path, value: dict[str, Any]) -> None:

@@ -281,10 +281,10 @@ class Predictor:
         Raises:
             CovlaError: the model cannot answer.
         """
-        picture = np.full((64, 64, 3), 127, np.uint8)
+        image = np.full((64, 64, 3), 127, np.uint8)
         for words in (1, 24, 40, 100):  # a text of each length that a GPU fills up to
             post = SocialPost(post_id="warm-up", created_at=now(), text="place " * words)
-            item = replace(prepare(post, self._settings, self._blobs), image=picture)
+            item = replace(prepare(post, self._settings, self._blobs), image=image)
             self.answer([item], self.encoders.encode([item]), [{}])
 
 

@@ -58,9 +58,9 @@ def describe_base(folder: Path) -> Described:
     key = hashlib.sha256(base_versions().encode()).hexdigest()[:16]
     path = folder / f"base-{key}.json"
     try:
-        said = json.loads(path.read_bytes())
+        values = json.loads(path.read_bytes())
         return Described(
-            said["weights"], said["text_width"], said["image_width"], said["spec"], load
+            values["weights"], values["text_width"], values["image_width"], values["spec"], load
         )
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         found = Described.of(load())

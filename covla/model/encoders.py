@@ -148,8 +148,8 @@ class Encoders:
         images = [i for i, item in enumerate(items) if item.image is not None]
         with self._lock:
             tokens = self._run("text", texts, self.text_inputs([items[i].text for i in texts]))
-            pictures = (image for i in images if (image := items[i].image) is not None)
-            regions = self._run("image", images, self.image_inputs(pictures))
+            arrays = (image for i in images if (image := items[i].image) is not None)
+            regions = self._run("image", images, self.image_inputs(arrays))
         return [_encoded(tokens.get(i), regions.get(i)) for i in range(len(items))]
 
     def text_inputs(self, texts: Sequence[str]) -> Iterator[Arrays]:
@@ -166,8 +166,8 @@ class Encoders:
         return ((pixels(image, self.image_size)[None],) for image in images)
 
     def _run(self, part: str, places: list[int], inputs: Iterable[Arrays]) -> dict[int, FloatArray]:
-        said = self._network(part).run(inputs) if places else []
-        return {place: outputs[0][0] for place, outputs in zip(places, said, strict=True)}
+        outputs_of = self._network(part).run(inputs) if places else []
+        return {place: outputs[0][0] for place, outputs in zip(places, outputs_of, strict=True)}
 
 
 def load_encoders(preset: str, settings: "Settings") -> Encoders:

@@ -229,14 +229,14 @@ class HeadRunner:
         """The whole output for one post, attention included, from torch in f32."""
         tensors = [torch.from_numpy(array) for array in self.inputs(encoded, context)]
         with torch.inference_mode():
-            said: CovlaOutput = self.answer.model(
+            output: CovlaOutput = self.answer.model(
                 Batch.of_features(*(each.to(self.device) for each in tensors))
             )
-        return said
+        return output
 
     def run(self, encoded: Sequence[Encoded], contexts: Sequence[Context]) -> list[HeadOutput]:
         """One answer per post, in order."""
         items = (self.inputs(*pair) for pair in zip(encoded, contexts, strict=True))
         with self._lock:
-            said = self._network.run(items)
-        return [HeadOutput(p[0], float(gate[0]), logits[0]) for p, gate, logits in said]
+            outputs = self._network.run(items)
+        return [HeadOutput(p[0], float(gate[0]), logits[0]) for p, gate, logits in outputs]

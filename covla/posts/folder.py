@@ -130,7 +130,7 @@ def folder_lines(
     if not source.is_file():
         raise CovlaError(
             f"no posts.jsonl in {folder}",
-            hint="Give a posts folder: posts.jsonl with one post a line, pictures beside it",
+            hint="Give a posts folder: posts.jsonl with one post a line, images beside it",
         )
     if split is not None and not has_splits(source, settings):
         split = None

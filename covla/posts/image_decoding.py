@@ -48,7 +48,7 @@ def decode_image(content: bytes, settings: Settings, *, side: int = DERIVATIVE_P
             message.
     """
     if not content:
-        raise PostError("image", "unreadable_image", "the picture has 0 bytes")
+        raise PostError("image", "unreadable_image", "the image has 0 bytes")
     failure = f"cannot be decoded as {', '.join(FORMATS)}"
     with content_errors("image", "unreadable_image", failure):
         plain, metadata = split_metadata(content)

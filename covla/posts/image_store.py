@@ -62,7 +62,7 @@ class BlobStore:
             self._fs.mv(draft, path)
         except OSError as error:
             raise ServiceUnavailable(
-                f"cannot store a picture under {self.root}: {error}",
+                f"cannot store an image under {self.root}: {error}",
                 hint="Free some space or correct COVLA_BLOB_ROOT",
             ) from error
 
@@ -79,7 +79,7 @@ class BlobStore:
                 ".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1]
             )
             if not ok:
-                raise CovlaError(f"cannot encode the derivative of picture {sha}")
+                raise CovlaError(f"cannot encode the derivative of image {sha}")
             self._write(self._path(sha, derivative=True), encoded.tobytes())
         self._write(self._path(sha, derivative=False), content)
         return self.uri(sha)

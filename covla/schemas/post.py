@@ -32,7 +32,7 @@ class Image(BaseModel):
             raise ValueError("image_source: give exactly one of data and uri")
         if self.uri is not None and self.uri.split(":", 1)[0].lower() in {"http", "https", "ftp"}:
             raise ValueError(
-                "image_url: web addresses are never fetched; send the picture as base64 in "
+                "image_url: web addresses are never fetched; send the image as base64 in "
                 "image.data, or an address inside the blob store"
             )
         return self

@@ -185,7 +185,7 @@ def _filtered(item: FolderPost, settings: Settings) -> FolderPost:
         pixels = camera_filter(decode_image(decode_base64(image.data), settings))
         ok, jpeg = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
         if not ok:
-            raise CovlaError(f"cannot encode the picture of {post.post_id}")
+            raise CovlaError(f"cannot encode the image of {post.post_id}")
         image = Image(data=base64.b64encode(jpeg.tobytes()).decode())
     changed = post.model_copy(update={"post_id": f"{post.post_id}~filtered", "image": image})
     return replace(item, post=changed)

@@ -85,7 +85,7 @@ class Echo:
                 LabelNode(name=name, label=said.label, probability=0.75, vote=vote)  # type: ignore[arg-type]
                 for name, vote in ((("both", 0.6),) if both else ()) + (("text", 0.5),)
             ],
-            notes=[] if both else ["There is no picture, so there is nothing to attend to."],
+            notes=[] if both else ["There is no image, so there is nothing to attend to."],
         )
         return Explained(prediction=said, explanation=why), b"\x89PNG" if image else b""
 

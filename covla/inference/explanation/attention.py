@@ -53,7 +53,7 @@ def words_of(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, i
 def attention_of(
     shares: Shares, text: str, encoders: Encoders, grid: tuple[int, int]
 ) -> tuple[Attention, list[str]]:
-    """The attention of one post, and what could not be said.
+    """The attention of one post, and notes on what is missing.
 
     Args:
         shares: A, T x R, one row per token of `text` as `encoders` cut it.

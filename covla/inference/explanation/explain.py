@@ -111,7 +111,7 @@ def _attention(
         )
         return None
     if item.image is None:
-        notes.append("There is no picture, so there is nothing to attend to.")
+        notes.append("There is no image, so there is nothing to attend to.")
         return None
     if not item.text:
         notes.append("There is no text to attend from: the model takes the mean of all regions.")
@@ -140,7 +140,7 @@ def _sides(
 ) -> Iterator[Influence]:
     """What the model says of the same post when it comes without its text, without its image."""
     if len(prediction.modalities) < 2:
-        only = "text" if prediction.modalities == ["text"] else "a picture"
+        only = "text" if prediction.modalities == ["text"] else "an image"
         notes.append(
             f"There is only {only} to go by: the gate has no choice, and what "
             "the model would say without it cannot be asked."

@@ -40,7 +40,7 @@ def overlay(image: PixelArray, seen: Focus) -> PixelArray:
     return np.asarray(mixed.round().clip(0, 255), np.uint8)
 
 
-_BY = {"text": "text", "image": "picture", "both": "both"}
+_BY = {"text": "text", "image": "image", "both": "both"}
 
 
 def draw(explained: Explained, text: str, image: PixelArray | None) -> bytes:
@@ -74,7 +74,7 @@ def _post(
     axes = part.add_axes((0.06, 0.25, 0.9, 0.66))
     axes.set_axis_off()
     if image is None:
-        axes.text(0.5, 0.5, "no picture", ha="center", va="center", color=SOFT, fontsize=12)
+        axes.text(0.5, 0.5, "no image", ha="center", va="center", color=SOFT, fontsize=12)
         axes.add_patch(_frame(axes))
     else:
         axes.imshow(image if attention is None else overlay(image, attention))
@@ -98,8 +98,8 @@ def _answer(part: SubFigure, explained: Explained) -> None:
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])[:_LABELS]
     first, *others = ranked
     part.text(0.04, 0.93, _place(first[0]), fontsize=21, weight="bold", color=INK, va="center")
-    said = "   ".join(f"{_place(name)} {_percent(share)}" for name, share in others)
-    part.text(0.04, 0.862, f"{_percent(first[1])};  {said}", fontsize=9, color=SOFT, va="center")
+    rest = "   ".join(f"{_place(name)} {_percent(share)}" for name, share in others)
+    part.text(0.04, 0.862, f"{_percent(first[1])};  {rest}", fontsize=9, color=SOFT, va="center")
     gate = part.add_axes((0.04, 0.745, 0.9, 0.035))
     gate.set(xlim=(0, 1), ylim=(0, 1))
     gate.set_axis_off()
@@ -107,7 +107,7 @@ def _answer(part: SubFigure, explained: Explained) -> None:
     gate.barh(0.5, why.gate.image, 1, left=why.gate.text, color=IMAGE)
     name = "Gate" if why.gate.learned else "Sides (no gate)"
     ends = (("left", 0.04, f"{name}:  text {_percent(why.gate.text)}", TEXT),
-            ("right", 0.94, f"picture {_percent(why.gate.image)}", IMAGE))  # fmt: skip
+            ("right", 0.94, f"image {_percent(why.gate.image)}", IMAGE))  # fmt: skip
     for side, x, words, colour in ends:
         part.text(x, 0.81, words, ha=side, va="center", fontsize=10, weight="bold", color=colour)
     nodes = [
@@ -148,7 +148,7 @@ def _influences(part: SubFigure, influences: Sequence[Influence], label: str) ->
 
 
 def _name(influence: Influence) -> str:
-    known = {"image": "picture", "lang": "language"}
+    known = {"lang": "language"}
     name = known.get(influence.name, influence.name.replace("_", " "))
     value = _printable(influence.value) if influence.part == "context" else ""
     return textwrap.shorten(

@@ -73,15 +73,15 @@ class Backend:
         if not path.exists():
             return cls.default(device)
         try:
-            said = read_object(path)
-            return cls(said["engine"], said["precision"])
+            values = read_object(path)
+            return cls(values["engine"], values["precision"])
         except (KeyError, TypeError) as error:
             raise CovlaError(f"{path} does not say engine and precision: {error!r}") from error
 
     def as_dict(self) -> dict[str, str]:
         """Plain data, for JSON."""
-        said = asdict(self)
-        return {"engine": said["name"], "precision": said["precision"]}
+        values = asdict(self)
+        return {"engine": values["name"], "precision": values["precision"]}
 
 
 def tower_files(networks: Path, backend: Backend) -> list[Path]:

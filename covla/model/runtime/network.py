@@ -15,7 +15,7 @@ class Network(Protocol):
     def run(self, items: Iterable[Arrays]) -> list[Arrays]:
         """The outputs of each item, in order. Inputs and outputs have a batch axis of length 1.
 
-        What is said of an item does not depend on the others. `items` is read while the network
+        The outputs of an item do not depend on the others. `items` is read while the network
         runs, so it may be a generator that makes them ready. One call at a time.
         """
 

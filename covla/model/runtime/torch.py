@@ -173,5 +173,5 @@ class TorchNetwork:
         return tuple(array.copy() for array in found)
 
 
-def _tensors(said: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
-    return (said,) if isinstance(said, Tensor) else said
+def _tensors(outputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return (outputs,) if isinstance(outputs, Tensor) else outputs

@@ -243,7 +243,7 @@ def _beach_coast(c: Canvas) -> None:
 
 
 def vague(c: Canvas) -> None:
-    """A picture that fits any place: bare sky, a blurred close-up, a portrait, lights."""
+    """An image that fits any place: bare sky, a blurred close-up, a portrait, lights."""
     kind = c.count(0, 3)
     c.gradient(c.any_colour(), c.any_colour())
     if kind == 1:
