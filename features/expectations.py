@@ -9,7 +9,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -105,12 +105,21 @@ class _Suite:
         self.not_evaluated.append(Check(str(column.name), name, True, 0, [reason]))
 
 
-def validate(window: TimeRange, settings: Settings) -> Validation:
-    """Check a time range; writes the result, its page and the quarantined rows."""
-    frame = training_set(window, settings, quarantined=True)
+def validate(window: TimeRange, settings: Settings, as_of: datetime | None = None) -> Validation:
+    """Check a time range; writes the result, its page and the quarantined rows.
+
+    With `as_of` a second run gives the same: it reads the lake as it was then.
+    """
+    frame = training_set(window, settings, as_of, quarantined=True)
+    as_of = as_of or now()
     # A row that an earlier run quarantined does not count; it stays there for as long as it is bad.
-    before = Lake(settings).read("quarantine", window, ["post_id", "event_timestamp"])
-    pairs = set(zip(*before.to_pydict().values(), strict=True))
+    columns = ["post_id", "event_timestamp", "created_timestamp"]
+    before = Lake(settings).read("quarantine", window, columns).to_pylist()
+    pairs = {
+        (row["post_id"], row["event_timestamp"])
+        for row in before
+        if row["created_timestamp"] < as_of
+    }
     keys = zip(frame["post_id"], frame["event_timestamp"], strict=True)
     quarantined = {post_id for post_id, at in keys if (post_id, at.to_pydatetime()) in pairs}
     checks = []
@@ -119,7 +128,7 @@ def validate(window: TimeRange, settings: Settings) -> Validation:
         checks.append(check)
         for post_id in posts:
             bad.setdefault(post_id, []).append(f"{check.column}: {check.expectation}")
-    _quarantine(frame, bad, window, settings)
+    _quarantine(frame, bad, window, settings, as_of)
     report = settings.reports / "validation" / f"{window.slug}.html"
     success, odd = all(check.ok for check in checks), frame.attrs["passed_over"]
     validation = Validation(str(window), success, len(frame), len(bad), odd, checks, str(report))
@@ -222,14 +231,17 @@ def _check(outcome: dict[str, Any], quarantined: set[str]) -> tuple[Check, list[
 
 
 def _quarantine(
-    frame: pd.DataFrame, bad: dict[str, list[str]], window: TimeRange, settings: Settings
+    frame: pd.DataFrame,
+    bad: dict[str, list[str]],
+    window: TimeRange,
+    settings: Settings,
+    created: datetime,
 ) -> None:
     """The bad rows of this time range, in place of those of an earlier run."""
     lake, name = Lake(settings), f"validate-{window.slug}"
     lake.discard("quarantine", window, name)
     if not bad:
         return
-    created = now()
     chosen = frame[frame["post_id"].isin(bad.keys())]
     rows = [
         {

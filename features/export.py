@@ -1,6 +1,7 @@
 """A training set as one Parquet file."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import orjson
@@ -8,7 +9,7 @@ import pyarrow as pa
 
 from covla.errors import Refused
 from covla.settings import Settings
-from covla.time_range import TimeRange, parse_time
+from covla.time_range import TimeRange
 from features.lake import write_parquet
 from features.training_set import training_set
 
@@ -25,17 +26,15 @@ class Exported:
 
 
 def export(
-    window: TimeRange, settings: Settings, out: str | Path, as_of: str | None = None
+    window: TimeRange, settings: Settings, out: str | Path, as_of: datetime | None = None
 ) -> Exported:
     """Write `training_set` to `out`, hashtag priors as JSON text.
 
     Raises:
-        CovlaError: `as_of` is no time with a zone, or none that can be.
         ServiceUnavailable: `out` cannot be written.
         Refused: the time range has no post.
     """
-    moment = None if as_of is None else parse_time("as-of", as_of)
-    frame = training_set(window, settings, moment)
+    frame = training_set(window, settings, as_of)
     if frame.empty:
         raise Refused(f"no post in the window {window}", hint="Ingest posts first")
     options = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY

@@ -23,13 +23,16 @@ from features.training_set import HashtagState, training_set
 HELD_OUT = 0.2  # of the posts of a time range
 
 
-def load_window(window: TimeRange, settings: Settings) -> list[TrainingPost]:
-    """The posts of a time range with what was known of them, labelled or not; [] for none.
+def load_window(
+    window: TimeRange, settings: Settings, as_of: datetime | None = None
+) -> list[TrainingPost]:
+    """The posts of a time range with what was known of them at `as_of`, labelled or not; [] for
+    none.
 
     Images are addresses in the blob store. Posts that validation put aside are left out. A fifth
     is held out, by content.
     """
-    frame = training_set(window, settings)
+    frame = training_set(window, settings, as_of)
     posts = [_training_post(row) for row in frame.to_dict("records")]
     return hold_out(grouped(posts, settings), HELD_OUT)
 
@@ -61,7 +64,11 @@ def as_priors(rows: Mapping[str, HashtagState]) -> dict[str, HashtagPrior]:
 
 
 def write_teacher(
-    window: TimeRange, vectors: Mapping[str, FloatArray], teacher_id: str, settings: Settings
+    window: TimeRange,
+    vectors: Mapping[str, FloatArray],
+    teacher_id: str,
+    settings: Settings,
+    as_of: datetime | None = None,
 ) -> int:
     """Keep a teacher's vectors of the posts of a time range; returns how many.
 
@@ -72,17 +79,20 @@ def write_teacher(
         vectors: post_id -> d float32.
         teacher_id: kind, revision and prompt of the teacher.
         settings: which state folder.
+        as_of: when the posts were read; a training set as of this time has the vectors.
 
     Raises:
         CovlaError: the lake cannot be written.
     """
     lake = Lake(settings)
-    times = lake.read("posts", window, ["post_id", "event_timestamp"]).to_pylist()
+    created = as_of or now()
+    columns = ["post_id", "event_timestamp", "created_timestamp"]
     last: dict[str, datetime] = {}
-    for row in times:
+    for row in lake.read("posts", window, columns).to_pylist():
+        if row["created_timestamp"] > created:
+            continue
         at = row["event_timestamp"]
         last[row["post_id"]] = max(at, last.get(row["post_id"], at))
-    created = now()
     rows = [
         {
             "post_id": post_id,

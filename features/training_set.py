@@ -103,6 +103,7 @@ def _entity_df(
             select * from ({query}) anti join (
                 select post_id, event_timestamp
                 from read_parquet($quarantine, hive_partitioning=false)
+                where created_timestamp <= $as_of
             ) using (post_id, event_timestamp)
         """  # noqa: S608
     values: dict[str, datetime | str] = {

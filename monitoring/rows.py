@@ -1,5 +1,6 @@
 """Where the two sides come from: a time range of the feature lake, and a model's training rows."""
 
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +14,10 @@ from monitoring.sides import FEATURES
 COLUMNS = ("post_id", "has_text", "has_image", *FEATURES)
 
 
-def window_rows(window: TimeRange, settings: Settings) -> pd.DataFrame:
-    """The feature rows of a time range, each post once in its last version.
+def window_rows(
+    window: TimeRange, settings: Settings, as_of: datetime | None = None
+) -> pd.DataFrame:
+    """The feature rows of a time range, each post once in the last version written by `as_of`.
 
     Posts that validation put aside are among them: they were served too.
 
@@ -25,6 +28,8 @@ def window_rows(window: TimeRange, settings: Settings) -> pd.DataFrame:
 
     order = ["event_timestamp", "created_timestamp"]
     rows = Lake(settings).read("posts", window, [*COLUMNS, *order]).to_pandas()
+    if as_of is not None:
+        rows = rows[rows["created_timestamp"] <= as_of]
     if rows.empty:
         raise TooFew(
             f"window: the lake has no post of {window}",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 
 import orjson
 import pandas as pd
@@ -24,11 +25,12 @@ def monitor(
     ref: str,
     settings: Settings,
     *,
+    as_of: datetime | None = None,
     alert: bool | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> tuple[DriftReport, Alert | None]:
     """`watch` on the lake's rows and the training rows of model `ref`; then the alert, if it is
-    sent: where there is drift and `alerts.will_alert` allows it.
+    sent: where there is drift and `alerts.will_alert` allows it. `as_of` is when the lake is read.
 
     Raises:
         CovlaError: no such model, or as `sides.check`.
@@ -36,7 +38,7 @@ def monitor(
     """
     alerting = will_alert(alert, settings, log)
     version, reference = reference_rows(ref, settings)
-    rows = window_rows(window, settings)
+    rows = window_rows(window, settings, as_of)
     result = watch(window, rows, version, reference, settings, log=log)
     if result.drift_modality is None or not alerting:
         return result, None

@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
-from covla.cli.options import json_option, window_option
+from covla.cli.options import as_of_option, json_option, window_option
 from covla.cli.output import log, print_result
 
 
 @click.command()
 @window_option()
+@as_of_option
 @click.option(
     "--reference",
     default="champion",
@@ -28,6 +29,7 @@ from covla.cli.output import log, print_result
 def drift(
     ctx: click.Context,
     window: Any,
+    as_of: Any,
     reference: str,
     alert: bool | None,
     fail_on_drift: bool,
@@ -40,7 +42,7 @@ def drift(
     from covla.settings import get_settings
     from monitoring.watch import monitor
 
-    report, sent = monitor(window, reference, get_settings(), alert=alert, log=log)
+    report, sent = monitor(window, reference, get_settings(), as_of=as_of, alert=alert, log=log)
     document = asdict(report) | {"alert_id": sent and sent.alert_id}
     summary = (
         *("window", "reference", "drift", "drift_modality", "scores", "untested"),

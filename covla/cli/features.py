@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from covla.cli.options import json_option, window_option
+from covla.cli.options import as_of_option, json_option, window_option
 from covla.cli.output import log, print_result
 
 
@@ -48,9 +48,10 @@ def ingest(
 
 @click.command()
 @window_option()
+@as_of_option
 @json_option
 @click.pass_context
-def validate(ctx: click.Context, window: Any, as_json: bool) -> None:
+def validate(ctx: click.Context, window: Any, as_of: Any, as_json: bool) -> None:
     """Hold a window's features against the expectations; ends with 4 when they are not met.
 
     Bad rows go to the lake's quarantine, which training leaves out.
@@ -58,7 +59,7 @@ def validate(ctx: click.Context, window: Any, as_json: bool) -> None:
     from covla.settings import get_settings
     from features.expectations import validate as check
 
-    validation = check(window, get_settings())
+    validation = check(window, get_settings(), as_of)
     document = validation.as_dict()
     if not as_json:
         del document["expectations"]
@@ -92,10 +93,10 @@ def apply(as_json: bool) -> None:
 
 @features.command("training-set")
 @window_option()
-@click.option("--as-of", help="Only what was known at this time (RFC 3339); default now.")
+@as_of_option
 @click.option("--out", type=click.Path(dir_okay=False), required=True, help="A Parquet file.")
 @json_option
-def training_set(window: Any, as_of: str | None, out: str, as_json: bool) -> None:
+def training_set(window: Any, as_of: Any, out: str, as_json: bool) -> None:
     """Write a window's point-in-time training set to a Parquet file."""
     from covla.settings import get_settings
     from features.export import export

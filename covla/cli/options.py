@@ -23,6 +23,22 @@ class TimeRangeType(click.ParamType[Any]):
         return value if isinstance(value, TimeRange) else TimeRange.parse(value)
 
 
+class TimeType(click.ParamType[Any]):
+    """A time option, RFC 3339 with a zone."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from covla.time_range import parse_time
+
+        return parse_time("as-of", value) if isinstance(value, str) else value
+
+
+as_of_option = click.option(
+    "--as-of", type=TimeType(), help="Only what the lake held at this time; default: now."
+)
+
+
 def window_option(*, required: bool = True) -> Callable[[Any], Any]:
     """The option that names a time range."""
     return click.option(
@@ -41,25 +57,30 @@ posts_option = click.option(
 def source_options(
     split: str, split_help: str = "Of the posts folder.", *, required: bool = True
 ) -> Callable[[Any], Any]:
-    """Options --posts, --window and --split, which become the argument `source`: a PostsSource, or
-    None when neither was given and `required` is false.
+    """Options --posts, --window, --as-of and --split, which become the argument `source`: a
+    PostsSource, or None when neither folder nor window was given and `required` is false.
 
     Raises:
-        click.UsageError: both were given, or none of them.
+        click.UsageError: both were given, or none of them, or --as-of without a window.
     """
 
     def decorate(command: Any) -> Any:
         @posts_option
         @window_option(required=False)
+        @as_of_option
         @click.option("--split", default=split, show_default=True, help=split_help)
         @wraps(command)
-        def with_source(posts: Path | None, window: Any, split: str, **options: Any) -> Any:
+        def with_source(
+            posts: Path | None, window: Any, as_of: Any, split: str, **options: Any
+        ) -> Any:
             from covla.cli.posts_source import PostsSource
 
             if (posts is not None and window is not None) or (required and posts is window is None):
                 raise click.UsageError("give one of --posts and --window")
+            if as_of is not None and window is None:
+                raise click.UsageError("--as-of needs a --window: a folder has no history")
             given = posts is not None or window is not None
-            return command(PostsSource(posts, window, split) if given else None, **options)
+            return command(PostsSource(posts, window, split, as_of) if given else None, **options)
 
         return with_source
 

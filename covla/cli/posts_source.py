@@ -1,6 +1,7 @@
 """The posts that a command works on: of a posts folder, or of a time range in the feature store."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from covla.cli.output import log
@@ -16,19 +17,22 @@ from covla.time_range import TimeRange
 class PostsSource:
     """A posts folder and one of its splits, or a time range; one of `folder` and `window` is None.
 
-    A time range has its own split: a fifth of its posts, by content, is the holdout.
+    A time range has its own split: a fifth of its posts, by content, is the holdout. `as_of` is
+    the time at which the lake is read; None for now.
     """
 
     folder: Path | None
     window: TimeRange | None
     split: str
+    as_of: datetime | None = None
 
     @property
     def about(self) -> dict[str, str]:
         """Where the posts are from, as results and training.json have it."""
         if self.folder is not None:
             return {"posts_folder": self.folder.resolve().name, "split": self.split}
-        return {"window": str(self.window)}
+        at = {} if self.as_of is None else {"as_of": self.as_of.isoformat()}
+        return {"window": str(self.window), **at}
 
     def posts(
         self, settings: Settings, *, split: str | None = None, reading: Reading | None = None
@@ -73,7 +77,7 @@ class PostsSource:
         from features.source import load_window
 
         assert self.window is not None
-        posts = load_window(self.window, settings)
+        posts = load_window(self.window, settings, self.as_of)
         if not posts:
             raise TooFew(f"no post in the window {self.window}", hint="Ingest posts first")
         return posts

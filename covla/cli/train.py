@@ -193,11 +193,11 @@ def teach(
     if source.window is not None:
         from features.source import write_teacher
 
-        write_teacher(source.window, vectors, name, settings)
+        write_teacher(source.window, vectors, name, settings, source.as_of)
     seconds = round(time.monotonic() - started, 1)
     width = len(next(iter(vectors.values()), ()))
-    told = {"vectors": len(vectors), "silent": len(rows) - len(vectors), "width": width}
-    print_result(told | {"teacher_id": name, **about, "seconds": seconds}, as_json=as_json)
+    counts = {"vectors": len(vectors), "silent": len(rows) - len(vectors), "width": width}
+    print_result(counts | {"teacher_id": name, **about, "seconds": seconds}, as_json=as_json)
 
 
 @click.command()

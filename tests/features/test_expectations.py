@@ -140,3 +140,20 @@ def test_the_share_of_a_known_language_is_of_posts_with_text(offline_settings: S
     shown = {row.column: row.observed for row in validation.expectations}
     assert shown["language_known"] == 0.5
     assert validation.success
+
+
+def test_a_late_run_gives_the_bytes_of_the_run_on_time(offline_settings: Settings) -> None:
+    """Whatever was written, labelled or quarantined after the time that both runs stand for."""
+    quiet_hour(offline_settings, 12, created_timestamp=QUIET.end)
+    spoil(offline_settings, "text_digit_share", 7.0, 4)
+    as_of = QUIET.end + timedelta(minutes=10)
+    on_time = validate(QUIET, offline_settings, as_of)
+    files = [Path(on_time.report), Path(on_time.report).with_suffix(".json")]
+    before = [path.read_bytes() for path in files]
+    row = post_row(20, QUIET.start, created_timestamp=as_of + timedelta(seconds=1))
+    put(offline_settings, [row], [])
+    late = validate(QUIET, offline_settings, as_of)
+    assert late == on_time
+    assert not late.success
+    assert [path.read_bytes() for path in files] == before
+    assert validate(QUIET, offline_settings).rows == 13

@@ -20,6 +20,7 @@ from features.online import OnlineContext
 from features.rebuild import rebuild
 from features.source import load_window, write_teacher
 from features.training_set import training_set
+from tests.features.old_rows import label_row, post_row, put
 from tests.features.posts import START, make_label, make_post, store
 
 pytestmark = pytest.mark.slow
@@ -185,6 +186,25 @@ def test_context_that_is_too_old_or_cannot_be_read_is_stale(
         update={"online_store": "redis", "redis_url": "127.0.0.1:9", "state": tmp_path / "away"}
     )
     assert OnlineContext(away).priors([fresh, bare]) == [None, {}]
+
+
+def test_training_as_of_a_time_sees_what_was_there_and_the_vectors_of_that_time(
+    offline_settings: Settings,
+) -> None:
+    as_of = DAY.end + timedelta(hours=1)
+    there, late = {"created_timestamp": DAY.end}, {"created_timestamp": as_of + timedelta(hours=1)}
+    labels = [label_row(1, DAY.start) | there, label_row(1, DAY.start, "home") | late]
+    put(
+        offline_settings,
+        [post_row(1, DAY.start, **there), post_row(2, DAY.start, **late)],
+        [*labels, label_row(2, DAY.start) | late],
+    )
+    vectors = {"p1": np.ones(3, np.float32)}
+    assert write_teacher(DAY, vectors, "ensemble-1", offline_settings, as_of) == 1
+    (row,) = load_window(DAY, offline_settings, as_of)
+    assert (row.post_id, row.label, row.teacher_id) == ("p1", "gym_sports", "ensemble-1")
+    now = {row.post_id: row.label for row in load_window(DAY, offline_settings)}
+    assert now == {"p1": "home", "p2": "gym_sports"}
 
 
 def test_training_reads_the_window_with_pictures_and_teacher(
