@@ -32,7 +32,7 @@ class _KeyFile(BaseModel):
 
 @dataclass(frozen=True)
 class Key:
-    """What the raters were not told."""
+    """What the raters do not see."""
 
     sheet: str
     labels: list[str]
@@ -115,8 +115,8 @@ def read_sheet(path: Path, key: Key) -> Answers:
         if not answer:
             _wrong(path, number, "answer", f"no answer; a label or {CANNOT_TELL}")
         if answer != CANNOT_TELL and answer not in key.labels:
-            known = ", ".join((*key.labels, CANNOT_TELL))
-            _wrong(path, number, "answer", f"{row['answer']!r} is not one of {known}")
+            choices = ", ".join((*key.labels, CANNOT_TELL))
+            _wrong(path, number, "answer", f"{row['answer']!r} is not one of {choices}")
         labels[item] = None if answer == CANNOT_TELL else answer
     missing = [item for item in key.posts if item not in labels]
     if missing:
