@@ -84,8 +84,9 @@ def study(
     common = SharedConfig(preset, resolve(teacher, settings), recipe)
     with bars() as progress:
         done = run(posts, out, ask, common, settings, jobs=jobs, progress=progress)
-    log(f"{done['folder']} {'was there' if done['there'] else 'is done'}: {done['rows']} rows")
-    print_result(done, as_json=as_json)
+    log(f"{done.folder} {'was there' if done.there else 'is done'}: {done.rows} rows")
+    result = {name: value for name, value in vars(done).items() if value is not None}
+    print_result(result, as_json=as_json)
 
 
 @study.command()

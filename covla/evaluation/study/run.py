@@ -20,12 +20,11 @@ from covla.errors import CovlaError
 from covla.evaluation.study.inputs import CONDITIONS, Inputs, gather
 from covla.evaluation.study.pool import pool
 from covla.evaluation.study.posts import StudyPosts, read_posts, with_share
-from covla.evaluation.study.result import about_machine, existing, write_result
+from covla.evaluation.study.result import About, Finished, existing, this_machine, write_result
 from covla.evaluation.study.run_result import RunResult
 from covla.evaluation.study.study_teacher import StudyTeacher
 from covla.evaluation.study.untrained import ensemble_teacher, label_nodes_alone, zero_shot
 from covla.evaluation.study.variants import SharedConfig, Variant, choose, with_budgets
-from covla.files import folder_aside
 from covla.model.encoders import Encoders
 from covla.posts.taxonomy import Taxonomy, load_taxonomy
 from covla.settings import Settings
@@ -57,8 +56,8 @@ def study(
     *,
     jobs: int = 0,
     progress: Progress = lambda name, done, total: None,
-) -> dict[str, Any]:
-    """Fit, judge, compare and write `out`; returns where it is and what was found.
+) -> Finished:
+    """Fit, evaluate, compare and write `out`; returns where it is and what was found.
 
     Every result is kept in `out`.work as soon as it is there, under a name that depends on
     everything it was made from, code of model and training included; a later call with any rows
@@ -96,22 +95,23 @@ def study(
             runner = Runner(rows, ask, common, posts, taxonomy, settings, work, progress)
             outcomes = runner.run(jobs or len(os.sched_getaffinity(0)))
             inputs, encoders = runner.inputs, runner.encoders
-            about = about_machine() | {
-                "posts_folder": folder.name, "asked": asked, "n": len(inputs.judged.posts),
-                "train": int((inputs.train.teacher_labels >= 0).sum()),
-                "calibration": int((~inputs.train.train_mask & (inputs.train.labels >= 0)).sum()),
-                "unlabelled": int((inputs.usual.labels < 0).sum()),
-                "unlabelled_in_all": int((inputs.train.labels < 0).sum()),
-                "skipped": inputs.train.skipped, **posts.counts, "encoder_id": encoders.id,
-                "cpu_seconds": round(sum(one.cpu_seconds for one in chain(*outcomes.values()))),
-                "seconds": round(time.monotonic() - started, 1), "reused": runner.reused,
-            }  # fmt: skip
-            with folder_aside(out, work / "result") as draft:
-                found = write_result(draft, rows, outcomes, inputs, encoders, common, about)
+            counts: dict[str, Any] = posts.counts  # among the fields of `About`
+            about = About(
+                **vars(this_machine()), **counts, posts_folder=folder.name, asked=asked,
+                n=len(inputs.judged.posts),
+                train=int((inputs.train.teacher_labels >= 0).sum()),
+                calibration=int((~inputs.train.train_mask & (inputs.train.labels >= 0)).sum()),
+                unlabelled=int((inputs.usual.labels < 0).sum()),
+                unlabelled_in_all=int((inputs.train.labels < 0).sum()),
+                skipped=inputs.train.skipped, encoder_id=encoders.id,
+                cpu_seconds=round(sum(one.cpu_seconds for one in chain(*outcomes.values()))),
+                seconds=round(time.monotonic() - started, 1), reused=runner.reused,
+            )  # fmt: skip
+            done = write_result(out, work, rows, outcomes, inputs, encoders, common, about)
             shutil.rmtree(work / "features", ignore_errors=True)  # large, and made again in minutes
     except Timeout:
         raise CovlaError(f"another study is writing {work}", hint="Wait for it") from None
-    return {"folder": str(out.absolute()), **found, "reused": runner.reused}
+    return done
 
 
 class Runner:
