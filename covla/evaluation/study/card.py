@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from covla.evaluation.study.records import Cost, Results, read_results
+from covla.evaluation.study.records import Cost, Results, parse_list, read_results
 from covla.evaluation.study.result import About
 from covla.evaluation.study.statistics import Spread
 from covla.evaluation.study.tables import tables
@@ -41,7 +41,7 @@ def model_card(folder: Path, where: Path) -> str:
     results = read_results(folder)
     about = read_dataclass(About, folder / "about.json")
     details = read_dataclass(_Details, folder / "details.json")
-    cost = [Cost(**one) for one in read_json(folder / "cost.json")]
+    cost = parse_list(Cost, read_json(folder / "cost.json"), folder / "cost.json")
     link = Path(os.path.relpath(folder, where)).as_posix()
     parts = [
         f"### {title}\n\n{table}" for title, table in tables(results, about.processor, cost).items()

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +11,8 @@ from covla.errors import CovlaError
 from covla.evaluation.study.statistics import Difference, Spread
 from covla.files import read_json
 from covla.metrics import CalibrationBin
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -125,20 +127,27 @@ def read_results(folder: Path) -> Results:
     """
     path = folder / "results.json"
     try:
-        values = TypeAdapter(list[dict[str, Any]]).validate_python(read_json(path))
-        noisy = [value for value in values if value.get("kind") == "noise"]
-        rows = [value for value in values if value.get("kind") != "noise"]
-        return Results(
-            TypeAdapter(list[Row]).validate_python(rows),
-            TypeAdapter(list[NoisyRow]).validate_python(noisy),
-        )
+        values = parse_list(dict[str, Any], read_json(path), path)
     except CovlaError as error:
         raise CovlaError(
             f"{folder} is no result folder of a study: {error}", hint="Make one: covla study"
         ) from None
+    rows = [value for value in values if value.get("kind") != "noise"]
+    noisy = [value for value in values if value.get("kind") == "noise"]
+    return Results(parse_list(Row, rows, path), parse_list(NoisyRow, noisy, path))
+
+
+def parse_list(kind: type[T], values: Any, path: Path) -> list[T]:
+    """Dataclasses of a JSON value of `path`; what they do not know is left.
+
+    Raises:
+        CovlaError: it is no list of them.
+    """
+    try:
+        return TypeAdapter(list[kind]).validate_python(values)  # type: ignore[valid-type]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise CovlaError(f"{path} is no list of rows: {first['loc']}: {first['msg']}") from None
+        raise CovlaError(f"cannot read {path}: {first['loc']}: {first['msg']}") from None
 
 
 @dataclass(frozen=True)

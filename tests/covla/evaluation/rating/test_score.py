@@ -209,7 +209,7 @@ def test_a_file_that_is_no_sheet_is_named(rated: Any, tmp_path: Path, name: str)
         (b"", "it is empty"),
         ("{}".encode("utf-16"), "not UTF-8 text"),
         ('{"sheet": "Café"}'.encode("latin-1"), "line 1 is not UTF-8 text"),
-        (b"[1]", "valid dictionary"),
+        (b"[1]", "it is no JSON object"),
         (b'{"sheet": 1}', "sheet: Input should be a valid string"),
         (b'{"sheet": "a", "labels": "home", "items": {}}', "labels: Input should be a valid list"),
         (b'{"sheet": "a", "labels": [], "items": []}', "items: Input should be a valid dictionary"),
