@@ -9,7 +9,7 @@ teach all folds. Encoded posts are cached, so the first run takes longer.
 """
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def main() -> None:
         "strongest": references[strongest - 1],
         "references": args.against_set,
         "n": len(labels),
-        **difference(*answers),
+        **asdict(difference(*answers)),
     }
     ours, theirs = (
         [float(right[i][fold_of == fold].mean()) for fold in range(args.folds)]

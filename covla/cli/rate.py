@@ -1,13 +1,17 @@
 """`covla rate`: sheets for people out, agreement in."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from covla.cli.options import json_option
 from covla.cli.output import log, print_result
+
+if TYPE_CHECKING:
+    from covla.evaluation.rating.score import RatingScore
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -69,49 +73,49 @@ def score(
     """
     from covla.evaluation.rating.score import score as score_sheets
 
-    done = score_sheets(sheets, key, predictions)
+    scored = score_sheets(sheets, key, predictions)
     if as_json:
-        print_result(done, as_json=True)
+        print_result(asdict(scored), as_json=True)
     else:
-        _show(done)
+        _show(scored)
 
 
-def _show(done: dict[str, Any]) -> None:
+def _show(scored: "RatingScore") -> None:
     from rich.console import Console
 
-    interval = done["alpha_interval"]
+    interval, majority = scored.alpha_interval, scored.majority
     spread = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
     print_result(
         {
-            "posts": done["posts"],
-            "alpha": _number(done["alpha"]) + spread,
-            "alpha with cannot tell": _number(done["alpha_with_cannot_tell"]),
-            "agreement between raters": _number(done["agreement_between_raters"]),
-            "majority": f"{done['majority']['posts']} posts, {done['majority']['without']} without",
-            "majority against gold": _number(done["majority"]["accuracy"]),
+            "posts": scored.posts,
+            "alpha": _number(scored.alpha) + spread,
+            "alpha with cannot tell": _number(scored.alpha_with_cannot_tell),
+            "agreement between raters": _number(scored.agreement_between_raters),
+            "majority": f"{majority.posts} posts, {majority.without} without",
+            "majority against gold": _number(majority.accuracy),
         },
         as_json=False,
     )
     console = Console()
     for title, rows in (
-        ("rater", done["raters"]),
-        ("label", done["per_label"]),
-        ("model", done["models"]),
+        ("rater", scored.raters),
+        ("label", scored.per_label),
+        ("model", scored.models),
     ):
         if rows:
             console.print()
             console.print(_table(title, rows))
 
 
-def _table(title: str, rows: dict[str, dict[str, Any]]) -> Any:
+def _table(title: str, rows: Mapping[str, object]) -> Any:
     from rich.table import Table
 
     table = Table(box=None)
     table.add_column(title)
-    for name in next(iter(rows.values())):
+    for name in vars(next(iter(rows.values()))):
         table.add_column(name.replace("_", " "), justify="right")
     for name, row in rows.items():
-        table.add_row(name, *(_number(value) for value in row.values()))
+        table.add_row(name, *map(_number, vars(row).values()))
     return table
 
 

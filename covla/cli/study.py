@@ -11,7 +11,9 @@ from covla.cli.train import unlabelled_option
 
 @click.group(invoke_without_command=True)
 @posts_option
-@click.option("--split", default="val", show_default=True, help="The labelled posts to judge on.")
+@click.option(
+    "--split", default="val", show_default=True, help="The labelled posts to evaluate on."
+)
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="The result folder.")
 @click.option(
@@ -27,7 +29,7 @@ from covla.cli.train import unlabelled_option
 @click.option(
     "--noise/--no-noise",
     default=None,
-    help="Judge CoVLA and baselines on noisy posts too. [default: without --rows]",
+    help="Evaluate CoVLA and baselines on noisy posts too. [default: without --rows]",
 )
 @click.option("--jobs", type=click.IntRange(0), default=0, help="Processes. [default: the cores]")
 @click.option("--preset", default="base", show_default=True, help="The frozen encoders.")
@@ -56,8 +58,9 @@ def study(
 ) -> None:
     """Compare CoVLA with baselines, with parts left out, with fewer labels and under noise.
 
-    Trains on split train of a posts folder and judges on --split. What is done is kept in OUT.work,
-    and the same command goes on there; OUT is there when it is complete, and is not changed again.
+    Trains on split train of a posts folder and evaluates on --split. What is done is kept in
+    OUT.work, and the same command goes on there; OUT is there when it is complete, and is not
+    changed again.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -84,8 +87,9 @@ def study(
     common = SharedConfig(preset, resolve(teacher, settings), recipe)
     with bars() as progress:
         done = run(posts, out, ask, common, settings, jobs=jobs, progress=progress)
-    log(f"{done['folder']} {'was there' if done['there'] else 'is done'}: {done['rows']} rows")
-    print_result(done, as_json=as_json)
+    log(f"{done.folder} {'was there' if done.there else 'is done'}: {done.rows} rows")
+    result = {name: value for name, value in vars(done).items() if value is not None}
+    print_result(result, as_json=as_json)
 
 
 @study.command()

@@ -11,12 +11,7 @@ from covla.model.configuration import CovlaConfig
 from covla.model.cross_attention import CrossAttention, SimilarityGuided
 from covla.model.fusion import CrossModalFusion, Fusion
 
-_PLAIN: dict[str, Any] = {
-    "graph": False,
-    "label_nodes": False,
-    "alignment": "mean",
-    "context_nodes": [],
-}
+_PLAIN = {"graph": False, "label_nodes": False, "alignment": "mean", "context_nodes": []}
 
 # What `--arch` changes in the configuration.
 ARCHS: dict[str, dict[str, Any]] = {
@@ -105,8 +100,5 @@ def make_alignment(config: CovlaConfig) -> nn.Module:
 
 def make_fusion(config: CovlaConfig) -> Fusion:
     """The fusion that `config.fusion` names."""
-    if config.fusion in {"cmf", "gate"}:
-        return CrossModalFusion(config)
-    if config.fusion == "concat":
-        return Concat(config)
-    return Late(config) if config.fusion == "late" else Single(config)
+    others = {"concat": Concat, "late": Late, "text": Single, "image": Single}
+    return others.get(config.fusion, CrossModalFusion)(config)

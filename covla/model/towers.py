@@ -34,8 +34,7 @@ class TextTower(nn.Module):
         self.encoder.loss_type = LOSS
         if getattr(self.encoder, "pooler", None) is not None:
             self.encoder.pooler = None  # only token vectors are used
-        text = config.get_text_config()
-        self.width: int = text.hidden_size
+        self.width: int = config.get_text_config().hidden_size
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """B x T ids and mask to B x T x d_T."""

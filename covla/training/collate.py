@@ -1,7 +1,5 @@
 """Examples as padded batches, for training and for asking a model about them."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -23,47 +21,43 @@ class Collator:
         text = row.ids if self.raw else row.tokens
         return 0 if text is None else len(text)
 
-    def __call__(self, rows: list[Example]) -> dict[str, Any]:
+    def __call__(self, rows: list[Example]) -> dict[str, Tensor | bool]:
         """The fields of a `Batch`, by name."""
-        config = self.config
+        config, n = self.config, len(rows)
         texts = [row.ids if self.raw else row.tokens for row in rows]
+        pictures = [row.pixels if self.raw else row.regions for row in rows]
         longest = max(1, *map(self.length, rows))
-        mask = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for i, text in enumerate(texts):
-            mask[i, : 0 if text is None else len(text)] = True
-        batch: dict[str, Any] = {
+        mask = torch.zeros(n, longest, dtype=torch.bool)
+        if self.raw:
+            ids = torch.zeros(n, longest, dtype=torch.long)
+            seen = torch.zeros(n, 3, self.size, self.size)
+        else:
+            ids = torch.zeros(n, longest, config.text_width)
+            wide = next((len(p[0]) for p in pictures if p is not None), config.image_width)
+            seen = torch.zeros(n, config.regions, wide)
+        for i, (text, picture) in enumerate(zip(texts, pictures, strict=True)):
+            if text is not None:
+                ids[i, : len(text)], mask[i, : len(text)] = text, True
+            if picture is not None:
+                seen[i] = picture
+        batch: dict[str, Tensor | bool] = {
             "context": torch.stack([row.context for row in rows]),
             "context_mask": torch.stack([row.context_mask for row in rows]),
             "labels": torch.tensor([row.label for row in rows]),
             "pretraining": self.pretraining,
+            "has_image": torch.tensor([picture is not None for picture in pictures]),
         }
-        pictures = [row.pixels if self.raw else row.regions for row in rows]
-        batch["has_image"] = torch.tensor([picture is not None for picture in pictures])
         if self.raw:
-            ids = torch.zeros(len(rows), longest, dtype=torch.long)
-            shape: tuple[int, ...] = (3, self.size, self.size)
+            batch |= {"input_ids": ids, "attention_mask": mask.long(), "pixel_values": seen}
         else:
-            ids = torch.zeros(len(rows), longest, config.text_width)
-            wide = next((len(p[0]) for p in pictures if p is not None), config.image_width)
-            shape = (config.regions, wide)
-        seen = torch.zeros(len(rows), *shape)
-        for i, (text, picture) in enumerate(zip(texts, pictures, strict=True)):
-            if text is not None:
-                ids[i, : len(text)] = text
-            if picture is not None:
-                seen[i] = picture
-        names = ("input_ids", "attention_mask", "pixel_values")
-        if not self.raw:
-            names = ("tokens", "token_mask", "regions")
-        batch |= dict(zip(names, (ids, mask.long() if self.raw else mask, seen), strict=True))
-        given = [row.label_logits for row in rows if row.label_logits is not None]
-        if given:
-            batch["label_logits"] = torch.stack(given)
+            batch |= {"tokens": ids, "token_mask": mask, "regions": seen}
+        label_logits = [row.label_logits for row in rows if row.label_logits is not None]
+        if label_logits:
+            batch["label_logits"] = torch.stack(label_logits)
         if config.teacher_width:
             blank = torch.zeros(config.teacher_width)
-            batch["teacher"] = torch.stack(
-                [blank if row.teacher is None else row.teacher for row in rows]
-            )
+            vectors = [blank if row.teacher is None else row.teacher for row in rows]
+            batch["teacher"] = torch.stack(vectors)
             batch["has_teacher"] = torch.tensor([row.teacher is not None for row in rows])
         return batch
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ from covla.model.baselines import arch_overrides
 from covla.model.configuration import SET_BY_TRAINING, CovlaConfig
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
-from covla.training.recipe import Recipe, describe
+from covla.training.recipe import Recipe
 from covla.training.teachers.resolve import ENSEMBLE, Teacher
 
 # Of stage 2. Towers from scratch that take 40 steps, ten epochs of 240 posts, have learnt nothing.
@@ -64,7 +64,7 @@ class Plan:
 
     def digest(self, posts: list[TrainingPost], taxonomy: Taxonomy) -> str:
         """Identity of this plan on these posts (SHA-256, 16 hex digits)."""
-        about = [self.preset, self.arch, self.teacher.id, describe(self.recipe), self.overrides]
+        about = [self.preset, self.arch, self.teacher.id, asdict(self.recipe), self.overrides]
         total = hashlib.sha256(orjson.dumps([*about, taxonomy.names]))
         for row in posts:
             total.update(row.post.to_json())

@@ -63,6 +63,18 @@ class PreparedDataset:
         return torch.tensor([row.split == "train" for row in self.posts])
 
     @property
+    def trains(self) -> list[int]:
+        """Indices of the posts that train."""
+        rows: list[int] = torch.nonzero(self.train_mask).flatten().tolist()
+        return rows
+
+    @property
+    def holdout(self) -> list[int]:
+        """Indices of the labelled posts that do not train."""
+        rows: list[int] = torch.nonzero(~self.train_mask & (self.labels >= 0)).flatten().tolist()
+        return rows
+
+    @property
     def teacher_labels(self) -> Tensor:
         """n label indices, -1 where a teacher may not learn the label."""
         return torch.where(self.train_mask, self.labels, -1)
@@ -82,6 +94,11 @@ class PreparedDataset:
             torch.cat([self.labels, self.labels[self.origin]]),
             self.skipped,
         )
+
+    def part(self, rows: list[int]) -> "PreparedDataset":
+        """The posts of these indices, without copies."""
+        posts, prepared = [self.posts[i] for i in rows], [self.prepared[i] for i in rows]
+        return PreparedDataset(posts, prepared, self.labels[rows], self.skipped)
 
     def without_copies(self) -> "PreparedDataset":
         """The posts alone."""
@@ -118,13 +135,19 @@ def encode(
     """Tokens and regions of every post and then of every copy, from the cache or the towers."""
     cache = FeatureCache(settings.cache / "features", encoders.id)
     items = data.prepared + data.copies
-    count = [0]
+    return cache.features(items, encoders.encode, counter("encode", len(items), progress))
 
-    def step(done: int) -> None:
-        count[0] += done
-        progress("encode", count[0], len(items))
 
-    return cache.features(items, encoders.encode, step)
+def counter(name: str, total: int, progress: Progress) -> Callable[[int], None]:
+    """Steps to what a progress bar takes: how many are done, of how many."""
+    done = 0
+
+    def step(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(name, done, total)
+
+    return step
 
 
 def set_context_statistics(model: Covla, nodes: FloatArray, mask: Array) -> None:

@@ -39,19 +39,16 @@ def write_reference(
         "has_text": pa.array([bool(item.text) for item in items]),
         "has_image": pa.array([item.image is not None for item in items]),
     }
-    text: list[Any] = [None] * len(rows)
-    image: list[Any] = [None] * len(rows)
-    if features is not None:
-        kept = [features[i] for i in rows]
-        widths = tuple(
-            next((pair[side].shape[1] for pair in kept if pair[side] is not None), 1)  # type: ignore[union-attr]
-            for side in range(2)
-        )
-        texts, images = pool_posts(kept, (widths[0], widths[1]))
-        text = [texts[i].numpy() if pair[0] is not None else None for i, pair in enumerate(kept)]
-        image = [images[i].numpy() if pair[1] is not None else None for i, pair in enumerate(kept)]
-    columns["text_embedding"] = pa.array(text, pa.list_(pa.float32()))
-    columns["image_embedding"] = pa.array(image, pa.list_(pa.float32()))
+    kept = [(None, None) if features is None else features[i] for i in rows]
+    sides = list(zip(*kept, strict=True))
+    widths = [next((part.shape[1] for part in side if part is not None), 1) for side in sides]
+    pooled = pool_posts(kept, (widths[0], widths[1]))
+    for name, side, vectors in zip(("text", "image"), sides, pooled, strict=True):
+        values = [
+            None if part is None else vector.numpy()
+            for part, vector in zip(side, vectors, strict=True)
+        ]
+        columns[f"{name}_embedding"] = pa.array(values, pa.list_(pa.float32()))
     for prefix, names in (("text", TEXT_QUALITY), ("image", IMAGE_QUALITY)):
         for name in names:
             values = [getattr(item, f"{prefix}_quality").get(name) for item in items]

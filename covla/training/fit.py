@@ -30,7 +30,6 @@ from covla.training.dataset import (
 from covla.training.kernel_ridge import anchors_of
 from covla.training.label_nodes import fit_label_nodes
 from covla.training.pca import Reduction
-from covla.training.recipe import Recipe
 from covla.training.temperature import fit_temperature
 from covla.training.trainer import run_stage
 
@@ -93,7 +92,7 @@ def fit(
         features: tokens (T x d_T) and regions (R x d_V) per post and then per copy. None: the
             towers are part of the model and train with it; then `towers` (their first weights) and
             `tokenizer`.
-        vectors: standardised teacher vectors, n x width, NaN rows where it is silent; or None.
+        vectors: standardised teacher vectors, n x width, NaN rows where it abstains; or None.
         reduction: shared by models that learn from the same posts; None for one of its own.
         device: cpu, cuda, or auto: a GPU where there is one. The model stays there.
         work: checkpoints and finished stages are kept here, and taken up; None keeps nothing.
@@ -133,20 +132,28 @@ def fit(
     examples = make_examples(rows, config, vectors, features, tokenizer)
     for example, each in zip(examples, label_logits, strict=True):
         example.label_logits = each
-    learns = [
-        example for example, yes in zip(examples, rows.train_mask.tolist(), strict=True) if yes
-    ]
+    learns = [examples[i] for i in rows.trains]
     set_context_statistics(
         model,
         torch.stack([example.context for example in learns]).numpy(),
         torch.stack([example.context_mask for example in learns]).numpy(),
     )
     share = int(data.train_mask.sum()) / len(learns)
-    _stages(model, learns, plan.recipe, share, device, work, progress, callbacks or [])
+    # Without a teacher, a post without a label has nothing to teach in stage 2.
+    useful = [row for row in learns if row.label >= 0 or row.teacher is not None]
+    for name, part, epochs in (
+        ("pretrain", learns, plan.recipe.pretrain_epochs),
+        ("finetune", useful, plan.recipe.epochs),
+    ):
+        if epochs:
+            run_stage(
+                name, model, part, plan.recipe, work, epochs=epochs, share=share, device=device,
+                pretraining=name == "pretrain", progress=progress, callbacks=callbacks or [],
+            )  # fmt: skip
     _check_numbers(model)
     if model.towers is not None:
         model.towers.image.to(memory_format=torch.contiguous_format)
-    holdout = torch.nonzero(~data.train_mask & (data.labels >= 0)).flatten().tolist()
+    holdout = data.holdout
     if not holdout:
         return Fitted(model, examples, holdout, None)
     logits, _ = answers(model, [examples[i] for i in holdout])
@@ -194,29 +201,6 @@ def configure(
 
 def _languages(data: PreparedDataset) -> list[str]:
     """Languages of at least one in a hundred training posts."""
-    seen = [item.lang for item, yes in zip(data.prepared, data.train_mask, strict=True) if yes]
+    seen = [data.prepared[i].lang for i in data.trains]
     common = {code for code in set(seen) if seen.count(code) * 100 >= len(seen)}
     return sorted(common) or ["en"]
-
-
-def _stages(
-    model: CovlaModel,
-    examples: list[Example],
-    recipe: Recipe,
-    share: float,
-    device: str,
-    work: Path | None,
-    progress: Progress,
-    callbacks: list[Any],
-) -> None:
-    # Without a teacher, a post without a label has nothing to teach in stage 2.
-    useful = [row for row in examples if row.label >= 0 or row.teacher is not None]
-    for name, rows, epochs in (
-        ("pretrain", examples, recipe.pretrain_epochs),
-        ("finetune", useful, recipe.epochs),
-    ):
-        if epochs:
-            run_stage(
-                name, model, rows, recipe, work, epochs=epochs, share=share, device=device,
-                pretraining=name == "pretrain", progress=progress, callbacks=callbacks,
-            )  # fmt: skip

@@ -23,12 +23,12 @@ def fit_label_nodes(
     origin: Tensor | None = None,
     groups: Tensor | None = None,
 ) -> Tensor:
-    """Fit in place; what the nodes say of every row, n x 3 x C, of a post of `support` and of its
-    noisy copies as if it and its repeats had been left out: else the model would learn to believe
-    nodes that know the answer.
+    """Fit in place; the logits of every row, n x 3 x C, of a post of `support` and of its noisy
+    copies as if it and its repeats had been left out: else the model would learn to believe nodes
+    that know the answer.
 
     Posts of `support` without a label get the one that nodes of the labelled posts give them, as
-    probabilities (self-training, Scudder 1965): with few labels they are most of what is known.
+    probabilities (self-training, Scudder 1965): with few labels they are most of the posts.
 
     Args:
         text, image: n x d_T of length 1 and n x d_V, pooled; zeros where missing.
@@ -44,14 +44,14 @@ def fit_label_nodes(
         given.update(tensor.contiguous().numpy().tobytes())
     key = given.hexdigest()
     if key not in _LATELY:
-        said = _fit_twice(nodes, text, signed_sqrt(image), labels, support, origin, groups)
+        logits = _fit_twice(nodes, text, signed_sqrt(image), labels, support, origin, groups)
         while len(_LATELY) >= KEPT:
             del _LATELY[next(iter(_LATELY))]
-        _LATELY[key] = {name: each.clone() for name, each in nodes.named_buffers()}, said
-    buffers, said = _LATELY[key]
+        _LATELY[key] = {name: each.clone() for name, each in nodes.named_buffers()}, logits
+    buffers, logits = _LATELY[key]
     for name, buffer in nodes.named_buffers():
         buffer.copy_(buffers[name])
-    return said.clone()
+    return logits.clone()
 
 
 def _fit_twice(
@@ -63,15 +63,15 @@ def _fit_twice(
     origin: Tensor,
     groups: Tensor,
 ) -> Tensor:
-    told = labels[support]
-    labelled = torch.nonzero(told >= 0).flatten()
+    own = labels[support]
+    labelled = torch.nonzero(own >= 0).flatten()
     if len(labelled) == len(support):
         return _fit(nodes, text, image, labels, support, origin, groups, None)
     # The first fit is asked about the support alone.
     every = torch.arange(len(support))
     among = groups[support]
-    product = _fit(nodes, text[support], image[support], told, labelled, every, among, None).sum(1)
-    scale = best_scale(product[labelled], told[labelled])[1]
+    product = _fit(nodes, text[support], image[support], own, labelled, every, among, None).sum(1)
+    scale = best_scale(product[labelled], own[labelled])[1]
     guesses = torch.zeros(len(labels), product.shape[1])
     guesses[support] = (scale * product).softmax(-1)
     return _fit(nodes, text, image, labels, support, origin, groups, guesses)
@@ -97,19 +97,18 @@ def _fit(
     there.append(there[0] & there[1])
     near = [squared_distance(side, side[support]) for side in sides]
     near.append((near[0] + near[1]) / 2)
-    said = torch.zeros(len(labels), len(near), classes)
-    for k, known in enumerate(there):
-        usable = torch.nonzero(known[support]).flatten()
+    found = torch.zeros(len(labels), len(near), classes)
+    for k, has in enumerate(there):
+        usable = torch.nonzero(has[support]).flatten()
         rows, distance = support[usable], near[k][:, usable]
         if len(set(labels[rows].tolist()) - {-1}) < 2:
-            continue  # it says nothing: no weights
-        told = labels[rows]
+            continue  # no weights
         if guesses is None:
-            ridge = fit_kernel_ridge(distance[rows], told, classes, groups=groups[rows])
+            ridge = fit_kernel_ridge(distance[rows], labels[rows], classes, groups=groups[rows])
         else:
             width = float(nodes.inverse_width[k])  # of the first fit
             ridge = fit_kernel_ridge(
-                distance[rows], told, classes, guesses[rows], width, groups[rows]
+                distance[rows], labels[rows], classes, guesses[rows], width, groups[rows]
             )
         nodes.weights[k, usable] = ridge.weights.float()
         nodes.inverse_width[k], nodes.scale[k] = ridge.inverse_width, ridge.scale
@@ -119,5 +118,5 @@ def _fit(
         own = torch.nonzero(place[origin] >= 0).flatten()
         scores[own] = ridge.scores_without(distance[own], place[origin[own]])
         logits = (ridge.scale * scores).log_softmax(-1).float()
-        said[:, k] = (logits - logits.mean(-1, keepdim=True)) * known[:, None]
-    return said
+        found[:, k] = (logits - logits.mean(-1, keepdim=True)) * has[:, None]
+    return found

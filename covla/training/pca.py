@@ -33,7 +33,7 @@ class Reduction:
         """
         if not image.components:
             return
-        learns = [i for i, yes in enumerate(data.train_mask.tolist()) if yes]
+        learns = data.trains
         key = _digest("\n".join(data.prepared[i].image_hash for i in learns).encode())
         if key not in self._components:
             training = (features[i][1] for i in learns)

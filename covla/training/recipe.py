@@ -1,7 +1,6 @@
 """How long and how fast a model learns."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -19,8 +18,3 @@ class Recipe:
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     noisy_copies: int = 2
-
-
-def describe(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain data."""
-    return asdict(recipe)

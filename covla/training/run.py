@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import torch
 
 from covla.errors import CovlaError
 from covla.files import folder_aside, read_dataclass, read_object
@@ -32,7 +31,6 @@ from covla.training.dataset import PreparedDataset, Progress, encode, prepare_po
 from covla.training.drift_reference import write_reference
 from covla.training.fit import Fitted, TowerShape, fit
 from covla.training.progress import quiet
-from covla.training.recipe import describe
 from covla.training.teachers.vectors import check_teacher, teacher_vectors
 
 
@@ -122,14 +120,14 @@ def train(
     )  # fmt: skip
     model = fitted.model
     metrics = _measure(fitted, data, taxonomy)
-    learns = torch.nonzero(data.train_mask).flatten().tolist()
+    learns = data.trains
     about_run: dict[str, Any] = {
         **(about or {}),
         "preset": plan.preset,
         "arch": plan.arch,
         "teacher": plan.teacher.name,
         "seed": plan.recipe.seed,
-        "recipe": describe(plan.recipe),
+        "recipe": asdict(plan.recipe),
         "overrides": plan.overrides,
         "plan": digest,
         "posts": len(learns),
@@ -190,9 +188,7 @@ def _towers(plan: Plan, data: PreparedDataset) -> tuple[Towers, Any]:
     if plan.preset == "tiny":
         from covla.training.tiny import tiny_towers
 
-        learns = data.train_mask.tolist()
-        texts = [item.text for item, yes in zip(data.prepared, learns, strict=True) if yes]
-        return tiny_towers(texts, plan.recipe.seed)
+        return tiny_towers([data.prepared[i].text for i in data.trains], plan.recipe.seed)
     return load_towers(plan.preset)
 
 

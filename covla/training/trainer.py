@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from covla.errors import CovlaError
@@ -31,7 +32,10 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
 class StageTrainer(Trainer):  # type: ignore[misc]
     """Logs each part of the loss beside the sum."""
 
-    stage = ""
+    def __init__(self, stage: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stage = stage
+        self.parts: dict[str, list[Tensor]] = {}
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """The model's own loss; its parts are averaged until the next log line.
@@ -50,18 +54,13 @@ class StageTrainer(Trainer):  # type: ignore[misc]
                 "teacher's vectors",
             )
         for name, value in (out.losses or {}).items():
-            self._parts.setdefault(name, []).append(value.detach())
+            self.parts.setdefault(name, []).append(value.detach())
         return (out.loss, out) if kwargs.get("return_outputs") else out.loss
-
-    @property
-    def _parts(self) -> dict[str, list[Tensor]]:
-        parts: dict[str, list[Tensor]] = self.__dict__.setdefault("_loss_parts", {})
-        return parts
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Trainer's log line with the parts of the loss."""
-        parts = {f"loss_{k}": float(torch.stack(v).mean()) for k, v in self._parts.items() if v}
-        self._parts.clear()
+        parts = {f"loss_{k}": float(torch.stack(v).mean()) for k, v in self.parts.items()}
+        self.parts.clear()
         super().log({**logs, **parts}, *args, **kwargs)
 
 
@@ -122,25 +121,17 @@ def run_stage(
         use_cpu=pick_device(device) == "cpu",
     )
     trainer = StageTrainer(
+        name,
         model=model,
         args=args,
         train_dataset=examples,
         data_collator=Collator(model, pretraining=pretraining),
         callbacks=[_Steps(name, progress), *callbacks],
     )
-    trainer.stage = name
-    trainer.remove_callback(_printer())
+    trainer.remove_callback(PrinterCallback)  # stdout is for the result of a command
     begun = work is not None and Path(folder).is_dir()
     trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if begun else None)
     if done is None:
         return
     with write_aside(done) as draft:
         save_file({key: value.contiguous() for key, value in model.state_dict().items()}, draft)
-
-
-def _printer() -> type:
-    # Trainer prints its log lines to stdout, which a command keeps for its result.
-    from transformers.trainer_callback import PrinterCallback
-
-    kind: type = PrinterCallback
-    return kind

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import krippendorff
@@ -12,6 +13,17 @@ Labels = Mapping[str, str | None]  # item -> label, None for no label
 Matrix = NDArray[np.float64]  # raters x items, the label's index, NaN for no label
 
 RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class LabelAgreement:
+    """Of one label: how often it was given, the specific agreement (of the pairs of answers to one
+    post of which one is the label, the share whose other is it too, Cicchetti and Feinstein 1990),
+    and alpha of "this label or another"."""
+
+    answers: int
+    agreement: float | None
+    alpha: float | None
 
 
 def matrix(answers: Sequence[Labels], items: Sequence[str], labels: Sequence[str]) -> Matrix:
@@ -44,22 +56,17 @@ def alpha_interval(data: Matrix, seed: int = 0) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def per_label(data: Matrix, labels: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
-    """For each label: how often it was given, alpha of "this label or another", and the specific
-    agreement: of the pairs of answers to one post of which one says the label, the share whose
-    other says it too (Cicchetti and Feinstein 1990)."""
-    given = (~np.isnan(data)).sum(0)
-    found: dict[str, dict[str, float | int | None]] = {}
+def per_label(data: Matrix, labels: Sequence[str]) -> dict[str, LabelAgreement]:
+    """Each label by name."""
+    answers = (~np.isnan(data)).sum(0)
+    found = {}
     for i, label in enumerate(labels):
-        says = (data == i).sum(0)
-        pairs = float((says * (given - 1)).sum())
-        both = float((says * (says - 1)).sum())
+        same = (data == i).sum(0)
+        pairs = float((same * (answers - 1)).sum())
+        both = float((same * (same - 1)).sum())
         binary = np.where(np.isnan(data), np.nan, data == i)
-        found[label] = {
-            "answers": int(says.sum()),
-            "agreement": both / pairs if pairs else None,
-            "alpha": alpha(binary),
-        }
+        agreement = both / pairs if pairs else None
+        found[label] = LabelAgreement(int(same.sum()), agreement, alpha(binary))
     return found
 
 
@@ -90,5 +97,5 @@ def mean_between(answers: Sequence[Labels]) -> float | None:
 
 def mean(values: Sequence[float | None]) -> float | None:
     """Mean of those that are defined."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None

@@ -5,34 +5,33 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
 from covla.errors import CovlaError
 from covla.evaluation.rating.sheet import CANNOT_TELL
-from covla.files import read_json, read_text
+from covla.files import read_dataclass, read_text
 
 NEEDED = ("sheet", "item", "rater", "answer")
 
 
-_KEY = "Give key.json of `covla rate sheet`"
-
-
-class _KeyItem(BaseModel):
+@dataclass(frozen=True)
+class _KeyItem:
     post_id: str
     label: str | None
 
 
-class _KeyFile(BaseModel):
+@dataclass(frozen=True)
+class _KeyFile:
     sheet: str
     labels: list[str]
-    items: dict[str, _KeyItem] = Field(min_length=1)
+    items: Annotated[dict[str, _KeyItem], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
 class Key:
-    """What the raters were not told."""
+    """What the raters do not see."""
 
     sheet: str
     labels: list[str]
@@ -55,19 +54,13 @@ def read_key(path: Path) -> Key:
         CovlaError: no such file, or it is no key.
     """
     try:
-        value = _KeyFile.model_validate(read_json(path))
+        key = read_dataclass(_KeyFile, path)
     except CovlaError as error:
-        raise CovlaError(f"--key: {error}", hint=_KEY) from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"])) or "the file"
-        raise CovlaError(f"--key: cannot read {path}: {field}: {first['msg']}", hint=_KEY) from None
-    return Key(
-        value.sheet,
-        value.labels,
-        {name: item.post_id for name, item in value.items.items()},
-        {name: item.label for name, item in value.items.items() if item.label is not None},
-    )
+        hint = "Give key.json of `covla rate sheet`"
+        raise CovlaError(f"--key: {error}", hint=hint) from None
+    posts = {name: item.post_id for name, item in key.items.items()}
+    gold = {name: item.label for name, item in key.items.items() if item.label is not None}
+    return Key(key.sheet, key.labels, posts, gold)
 
 
 def read_sheets(paths: Sequence[Path], key: Key) -> list[Answers]:
@@ -115,8 +108,8 @@ def read_sheet(path: Path, key: Key) -> Answers:
         if not answer:
             _wrong(path, number, "answer", f"no answer; a label or {CANNOT_TELL}")
         if answer != CANNOT_TELL and answer not in key.labels:
-            known = ", ".join((*key.labels, CANNOT_TELL))
-            _wrong(path, number, "answer", f"{row['answer']!r} is not one of {known}")
+            choices = ", ".join((*key.labels, CANNOT_TELL))
+            _wrong(path, number, "answer", f"{row['answer']!r} is not one of {choices}")
         labels[item] = None if answer == CANNOT_TELL else answer
     missing = [item for item in key.posts if item not in labels]
     if missing:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from covla.evaluation.study.inputs import Inputs
+from covla.evaluation.study.records import Cost
 from covla.evaluation.study.variants import SharedConfig, Variant
 from covla.model.batch import Batch
 from covla.model.context import context_of
@@ -43,11 +45,11 @@ def _size(module: torch.nn.Module) -> int:
 
 def costs(
     rows: list[Variant], common: SharedConfig, inputs: Inputs, encoders: Encoders
-) -> list[dict[str, Any]]:
-    """One record per architecture among the fitted rows with the study's towers.
+) -> list[Cost]:
+    """One per architecture among the fitted rows with the study's towers.
 
     parameters: of the head and of the towers that it needs. gflops: of one post with 32 tokens and
-    one image. posts_per_second: encoded features of the first judged posts through the exported
+    one image. posts_per_second: encoded features of the first evaluated posts through the exported
     head, beside the towers' own time measured on images of noise and on those posts' texts.
     """
     chosen = [row for row in rows if row.kind in {"baseline", "covla"} and row.trains]
@@ -64,14 +66,14 @@ def costs(
         head = _head_seconds(model, inputs)
         both = sum(times[name] for name in used) + head
         records.append(
-            {
-                "row": row.name,
-                "head_parameters": _size(model),
-                "tower_parameters": sum(_size(getattr(towers, name)) for name in used),
-                "gflops": round((_tower_flops(towers, used) + _head_flops(model)) / 1e9, 4),
-                "head_milliseconds": round(head * 1000, 4),
-                "posts_per_second": round(1 / both, 1),
-            }
+            Cost(
+                row.name,
+                head_parameters=_size(model),
+                tower_parameters=sum(_size(getattr(towers, name)) for name in used),
+                gflops=round((_tower_flops(towers, used) + _head_flops(model)) / 1e9, 4),
+                head_milliseconds=round(head * 1000, 4),
+                posts_per_second=round(1 / both, 1),
+            )
         )
     return records
 
@@ -103,9 +105,10 @@ def _tower_seconds(inputs: Inputs, encoders: Encoders) -> dict[str, float]:
     }
 
 
+@dataclass
 class _Post:
-    def __init__(self, text: str, image: Any) -> None:
-        self.text, self.image = text, image
+    text: str
+    image: Any
 
 
 def _head_seconds(model: CovlaModel, inputs: Inputs) -> float:

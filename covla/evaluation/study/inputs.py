@@ -18,7 +18,6 @@ from covla.posts.corrupted_post import corrupt_all
 from covla.posts.corruptions import IMAGE_KINDS, LEVELS, TEXT_KINDS
 from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import Taxonomy
-from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
 from covla.training.augmentation import with_copies
 from covla.training.dataset import PreparedDataset, Progress, encode, prepare_posts
@@ -124,11 +123,11 @@ def gather(
     judged_ids = {row.post_id for row in posts.judged}
     is_judged = [row.post_id in judged_ids for row in both.posts]
     teaching = StudyTeacher.of(teacher, both, is_judged, encoders, taxonomy, settings, progress)
-    train = _part(both, [not last for last in is_judged])
+    train = both.part([i for i, last in enumerate(is_judged) if not last])
     copied = with_copies(with_unlabelled(train, unlabelled), copies)
     encode(copied, encoders, settings, progress)
     train = replace(train, copies=copied.copies, origin=copied.origin)
-    judged = _part(both, is_judged)
+    judged = both.part([i for i, last in enumerate(is_judged) if last])
     clean = settings.cache / "features"
     inputs = Inputs(
         train, judged, shape, taxonomy, [(clean, encoders.id)], f"{posts.digest}{encoders.id}",
@@ -137,22 +136,15 @@ def gather(
     if noise:
         inputs.caches.append((work / "features", encoders.id))
         inputs.noisy = _noisy(judged.prepared, encoders, inputs.caches, progress)
-    keep = (
-        read_preset("tiny")["image"]["size"] if any(row.preset == "tiny" for row in rows) else None
-    )
+    tiny = any(row.preset == "tiny" for row in rows)
+    keep = read_preset("tiny")["image"]["size"] if tiny else None
     for part in (train, judged):
         part.prepared = [light(item, keep) for item in part.prepared]
         part.copies = [light(item, keep) for item in part.copies]
-        part.posts = [_light_post(row) for row in part.posts]
+        part.posts = [
+            replace(row, post=row.post.model_copy(update={"image": None})) for row in part.posts
+        ]
     return inputs, encoders, teaching
-
-
-def _part(data: PreparedDataset, chosen: list[bool]) -> PreparedDataset:
-    rows = [i for i, yes in enumerate(chosen) if yes]
-    return PreparedDataset(
-        [data.posts[i] for i in rows], [data.prepared[i] for i in rows], data.labels[rows],
-        data.skipped,
-    )  # fmt: skip
 
 
 def light(item: PreparedPost, side: int | None = None) -> PreparedPost:
@@ -163,10 +155,6 @@ def light(item: PreparedPost, side: int | None = None) -> PreparedPost:
         image = pixels(item.image, side).transpose(1, 2, 0)
     post = item.post.model_copy(update={"image": None})
     return replace(item, image=image, image_bytes=None, post=post)
-
-
-def _light_post(row: TrainingPost) -> TrainingPost:
-    return replace(row, post=row.post.model_copy(update={"image": None}))
 
 
 def _noisy(

@@ -7,9 +7,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from covla.evaluation.study.tables import by_kind, gates, strongest
+from covla.evaluation.study.records import Cost, Details, Results
+from covla.evaluation.study.tables import gates
 
-Record = dict[str, Any]
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "covla", "svg.fonttype": "none", "font.size": 9, "axes.grid": True,
     "grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False,
@@ -17,16 +17,16 @@ _STYLE: dict[Any, Any] = {
 COVLA, OTHER = "#0b6e4f", "#9a3b3b"
 
 
-def draw(folder: Path, rows: list[Record], details: Record, cost: list[Record]) -> None:
+def draw(folder: Path, results: Results, details: Details, cost: list[Cost]) -> None:
     """Every image that the rows allow."""
     folder.mkdir()
     pictures: dict[str, Callable[[], Figure | None]] = {
-        "noise": lambda: _noise(rows),
-        "gate": lambda: _gate(rows),
-        "labels": lambda: _labels(rows),
+        "noise": lambda: _noise(results),
+        "gate": lambda: _gate(results),
+        "labels": lambda: _labels(results),
         "reliability": lambda: _reliability(details),
         "confusion": lambda: _confusion(details),
-        "cost": lambda: _cost(cost, rows),
+        "cost": lambda: _cost(cost, results),
     }
     with mpl.rc_context(_STYLE):
         for name, make in pictures.items():
@@ -44,23 +44,22 @@ def _panels(count: int, columns: int) -> tuple[Figure, list[Any]]:
     return figure, axes
 
 
-def _noise(rows: list[Record]) -> Figure | None:
-    best = strongest(rows)
-    clean = {row["name"]: row["accuracy"] for row in rows if row["kind"] != "noise"}
-    noisy = by_kind(rows, "noise")
-    kinds = list(dict.fromkeys(row["noise"] for row in noisy))
+def _noise(results: Results) -> Figure | None:
+    clean = {row.name: row.accuracy for row in results.rows}
+    noisy = results.noisy
+    kinds = list(dict.fromkeys(row.noise for row in noisy))
     if not kinds:
         return None
     figure, axes = _panels(len(kinds), 4)
     for axis, kind in zip(axes, kinds, strict=False):
-        for name in dict.fromkeys(row["of"] for row in noisy):
+        for name in dict.fromkeys(row.of for row in noisy):
             points = [(0.0, clean[name])] + [
-                (r["level"], r["accuracy"]) for r in noisy if (r["of"], r["noise"]) == (name, kind)
+                (r.level, r.accuracy) for r in noisy if (r.of, r.noise) == (name, kind)
             ]
-            main = {"covla": COVLA, best: OTHER}.get(name)
+            main = {"covla": COVLA, results.strongest: OTHER}.get(name)
             axis.errorbar(
-                [100 * level for level, _ in points], [value["mean"] for _, value in points],
-                yerr=[value["std"] for _, value in points] if main else None,
+                [100 * level for level, _ in points], [value.mean for _, value in points],
+                yerr=[value.std for _, value in points] if main else None,
                 color=main or "#bbbbbb", linewidth=1.6 if main else 0.8,
                 zorder=3 if main else 1, label=name if main else None, marker="." if main else None,
             )  # fmt: skip
@@ -71,8 +70,8 @@ def _noise(rows: list[Record]) -> Figure | None:
     return figure
 
 
-def _gate(rows: list[Record]) -> Figure | None:
-    found = gates(rows)
+def _gate(results: Results) -> Figure | None:
+    found = gates(results)
     if not found:
         return None
     figure, axes = _panels(2, 2)
@@ -89,20 +88,18 @@ def _gate(rows: list[Record]) -> Figure | None:
     return figure
 
 
-def _labels(rows: list[Record]) -> Figure | None:
-    few = by_kind(rows, "budget")
+def _labels(results: Results) -> Figure | None:
+    few = results.of_kind("budget")
     if not few:
         return None
-    names = list(dict.fromkeys(row["name"].partition("@")[0] for row in few))
     figure, axes = _panels(1, 1)
-    best = strongest(rows)
-    for name in names:
-        mine = [r for r in rows if "labels" in r and r["name"].partition("@")[0] == name]
-        mine.sort(key=lambda row: row["labels"])
-        main = {"covla": COVLA, best: OTHER}.get(name)
+    for name in dict.fromkeys(row.base for row in few):
+        mine = [row for row in results.rows if row.base == name]
+        mine.sort(key=lambda row: row.labels)
+        main = {"covla": COVLA, results.strongest: OTHER}.get(name)
         axes[0].errorbar(
-            [100 * row["labels"] for row in mine], [row["accuracy"]["mean"] for row in mine],
-            yerr=[row["accuracy"]["std"] for row in mine], marker=".", label=name, color=main,
+            [100 * row.labels for row in mine], [row.accuracy.mean for row in mine],
+            yerr=[row.accuracy.std for row in mine], marker=".", label=name, color=main,
             linewidth=1.8 if main else 0.9,
         )  # fmt: skip
     figure.set_size_inches(5, 3.4)
@@ -112,8 +109,8 @@ def _labels(rows: list[Record]) -> Figure | None:
     return figure
 
 
-def _reliability(details: Record) -> Figure | None:
-    curves = details["reliability"]
+def _reliability(details: Details) -> Figure | None:
+    curves = details.reliability
     if not curves:
         return None
     figure, axes = _panels(1, 1)
@@ -121,7 +118,7 @@ def _reliability(details: Record) -> Figure | None:
     axes[0].plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
     for name, bins in curves.items():
         axes[0].plot(
-            [part["confidence"] for part in bins], [part["accuracy"] for part in bins],
+            [one.confidence for one in bins], [one.accuracy for one in bins],
             marker="o", markersize=3, label=name, color=COVLA if name == "covla" else OTHER,
         )  # fmt: skip
     axes[0].set_xlabel("confidence")
@@ -130,11 +127,11 @@ def _reliability(details: Record) -> Figure | None:
     return figure
 
 
-def _confusion(details: Record) -> Figure | None:
-    table = details["confusion"].get("covla")
+def _confusion(details: Details) -> Figure | None:
+    table = details.confusion.get("covla")
     if not table:
         return None
-    labels = details["labels"]
+    labels = details.labels
     figure, axes = _panels(1, 1)
     figure.set_size_inches(6, 5.2)
     axis = axes[0]
@@ -152,25 +149,24 @@ def _confusion(details: Record) -> Figure | None:
     return figure
 
 
-def _cost(cost: list[Record], rows: list[Record]) -> Figure | None:
+def _cost(cost: list[Cost], results: Results) -> Figure | None:
     if not cost:
         return None
-    f1 = {row["name"]: row["macro_f1"]["mean"] for row in rows}
-    measures: dict[str, Callable[[Record], float]] = {
-        "parameters, millions": lambda row: (
-            (row["head_parameters"] + row["tower_parameters"]) / 1e6
-        ),
-        "GFLOPs a post": lambda row: row["gflops"],
-        "posts/s": lambda row: row["posts_per_second"],
+    f1 = {row.name: row.macro_f1.mean for row in results.rows}
+    measures: dict[str, Callable[[Cost], float]] = {
+        "parameters, millions": lambda one: (one.head_parameters + one.tower_parameters) / 1e6,
+        "GFLOPs a post": lambda one: one.gflops,
+        "posts/s": lambda one: one.posts_per_second,
     }
     figure, axes = _panels(3, 3)
     figure.set_size_inches(9, 3)
     for axis, (name, measure) in zip(axes, measures.items(), strict=True):
-        for row in cost:
-            color = COVLA if row["row"] == "covla" else "#555555"
-            axis.scatter(measure(row), f1[row["row"]], color=color, s=14)
+        for one in cost:
+            color = COVLA if one.row == "covla" else "#555555"
+            point = measure(one), f1[one.row]
+            axis.scatter(*point, color=color, s=14)
             axis.annotate(
-                row["row"], (measure(row), f1[row["row"]]), fontsize=7, color=color,
+                one.row, point, fontsize=7, color=color,
                 xytext=(3, 3), textcoords="offset points",
             )  # fmt: skip
         axis.set_xlabel(name)

@@ -54,18 +54,17 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _work(row: Variant, seed: int, vectors: Array | None, path: Path) -> Path:
+def _work(row: Variant, seed: int, vectors: Array | None, path: Path) -> None:
     from covla.evaluation.study.fit_variant import fit_row
 
     inputs, common = _INPUTS[0]
     fit_row(row, common, seed, inputs, vectors).save(path)
-    return path
 
 
 @contextmanager
 def pool(
     jobs: int, inputs: Inputs, common: SharedConfig
-) -> Iterator[Callable[[Variant, int, Array | None, Path], "Future[Path]"]]:
+) -> Iterator[Callable[[Variant, int, Array | None, Path], "Future[None]"]]:
     """A function (row, seed, teacher vectors, path) that has the row fitted and saved at `path`.
 
     With one job it runs at once, in this process. When the block is left by an error, what has

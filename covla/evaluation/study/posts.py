@@ -1,4 +1,4 @@
-"""The posts of a study: which train, which calibrate, which are judged, and which keep a label."""
+"""The posts of a study: which train, calibrate, are evaluated, and keep a label."""
 
 import hashlib
 from collections import Counter
@@ -52,14 +52,14 @@ def read_posts(
         raise CovlaError("split: models learn from split train", hint="Judge on another split")
     reading = Reading()
     items = list(read_folder(folder, settings=settings, reading=reading))
-    known = any(item.split is not None for item in items)
+    has_splits = any(item.split is not None for item in items)
     sorted_out: dict[str, list[TrainingPost]] = {TRAIN: [], split: [], "val": [], "others": []}
     for item in items:
         row = TrainingPost(item.post, item.label, pair_type=item.pair_type)
         if item.label is None:
-            if not known or item.split in {TRAIN, "unlabelled"}:
+            if not has_splits or item.split in {TRAIN, "unlabelled"}:
                 sorted_out["others"].append(row)
-        elif not known:
+        elif not has_splits:
             sorted_out[TRAIN].append(row)
         elif item.split in {TRAIN, split, "val"}:
             sorted_out[item.split].append(row)
@@ -67,7 +67,7 @@ def read_posts(
     others.sort(key=lambda row: hashlib.sha256(row.post_id.encode()).digest())
     sorted_out["others"] = others if unlabelled is None else others[:unlabelled]
     parts = _grouped(sorted_out, settings)
-    if not known:
+    if not has_splits:
         drawn = hold_out(parts[TRAIN], JUDGE, "judged")
         parts[TRAIN] = [row for row in drawn if row.split == TRAIN]
         parts[split] = [row for row in drawn if row.split != TRAIN]
@@ -135,13 +135,12 @@ def with_unlabelled(data: PreparedDataset, number: int | None) -> PreparedDatase
 def with_share(data: PreparedDataset, share: float, seed: int) -> PreparedDataset:
     """`data` with `share` of the labels that train, at least one of each; the rest lose theirs.
 
-    Drawn per label from `seed` and the group by content, so that copies are known together: what a
-    small share keeps, a larger one keeps too.
+    Drawn per label from `seed` and the group by content, so that copies keep or lose it together:
+    what a small share keeps, a larger one keeps too.
     """
     if share >= 1:
         return data
-    learns = data.train_mask.tolist()
-    rows = [i for i, yes in enumerate(learns) if yes and data.labels[i] >= 0]
+    rows = [i for i in data.trains if data.labels[i] >= 0]
     names = [row.group or row.post_id for row in data.posts]
     rows.sort(key=lambda i: hashlib.sha256(f"{seed}\0{names[i]}".encode()).digest())
     seen: Counter[str] = Counter()

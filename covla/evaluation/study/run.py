@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from concurrent.futures import Future, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -20,12 +20,11 @@ from covla.errors import CovlaError
 from covla.evaluation.study.inputs import CONDITIONS, Inputs, gather
 from covla.evaluation.study.pool import pool
 from covla.evaluation.study.posts import StudyPosts, read_posts, with_share
-from covla.evaluation.study.result import about_machine, existing, write_result
+from covla.evaluation.study.result import About, Finished, existing, this_machine, write_result
 from covla.evaluation.study.run_result import RunResult
 from covla.evaluation.study.study_teacher import StudyTeacher
 from covla.evaluation.study.untrained import ensemble_teacher, label_nodes_alone, zero_shot
 from covla.evaluation.study.variants import SharedConfig, Variant, choose, with_budgets
-from covla.files import folder_aside
 from covla.model.encoders import Encoders
 from covla.posts.taxonomy import Taxonomy, load_taxonomy
 from covla.settings import Settings
@@ -57,8 +56,8 @@ def study(
     *,
     jobs: int = 0,
     progress: Progress = lambda name, done, total: None,
-) -> dict[str, Any]:
-    """Fit, judge, compare and write `out`; returns where it is and what was found.
+) -> Finished:
+    """Fit, evaluate, compare and write `out`; returns where it is and what was found.
 
     Every result is kept in `out`.work as soon as it is there, under a name that depends on
     everything it was made from, code of model and training included; a later call with any rows
@@ -85,7 +84,7 @@ def study(
     asked = {
         "posts": posts.digest, "split": ask.split, "seeds": ask.seeds,
         "rows": [row.name for row in rows], "noise": ask.noise, "unlabelled": ask.unlabelled,
-        "labels": taxonomy.names, **common.describe(),
+        "labels": taxonomy.names, **asdict(common), "teacher": common.teacher.name,
     }  # fmt: skip
     if out.exists():
         return existing(out, asked)
@@ -96,64 +95,54 @@ def study(
             runner = Runner(rows, ask, common, posts, taxonomy, settings, work, progress)
             outcomes = runner.run(jobs or len(os.sched_getaffinity(0)))
             inputs, encoders = runner.inputs, runner.encoders
-            about = about_machine() | {
-                "posts_folder": folder.name, "asked": asked, "n": len(inputs.judged.posts),
-                "train": int((inputs.train.teacher_labels >= 0).sum()),
-                "calibration": int((~inputs.train.train_mask & (inputs.train.labels >= 0)).sum()),
-                "unlabelled": int((inputs.usual.labels < 0).sum()),
-                "unlabelled_in_all": int((inputs.train.labels < 0).sum()),
-                "skipped": inputs.train.skipped, **posts.counts, "encoder_id": encoders.id,
-                "cpu_seconds": round(sum(one.cpu_seconds for one in chain(*outcomes.values()))),
-                "seconds": round(time.monotonic() - started, 1), "reused": runner.reused,
-            }  # fmt: skip
-            with folder_aside(out, work / "result") as draft:
-                found = write_result(draft, rows, outcomes, inputs, encoders, common, about)
+            counts: dict[str, Any] = posts.counts  # among the fields of `About`
+            about = About(
+                **vars(this_machine()), **counts, posts_folder=folder.name, asked=asked,
+                n=len(inputs.judged.posts),
+                train=int((inputs.train.teacher_labels >= 0).sum()),
+                calibration=len(inputs.train.holdout),
+                unlabelled=int((inputs.usual.labels < 0).sum()),
+                unlabelled_in_all=int((inputs.train.labels < 0).sum()),
+                skipped=inputs.train.skipped, encoder_id=encoders.id,
+                cpu_seconds=round(sum(one.cpu_seconds for one in chain(*outcomes.values()))),
+                seconds=round(time.monotonic() - started, 1), reused=runner.reused,
+            )  # fmt: skip
+            done = write_result(out, work, rows, outcomes, inputs, encoders, common, about)
             shutil.rmtree(work / "features", ignore_errors=True)  # large, and made again in minutes
     except Timeout:
         raise CovlaError(f"another study is writing {work}", hint="Wait for it") from None
-    return {"folder": str(out.absolute()), **found, "reused": runner.reused}
+    return done
 
 
+@dataclass
 class Runner:
-    """The runs of a study, each once. Fields after `run`: inputs, encoders, reused."""
+    """The runs of a study, each once."""
 
-    inputs: Inputs
-    encoders: Encoders
-    teaching: StudyTeacher
-
-    def __init__(
-        self,
-        rows: list[Variant],
-        ask: StudyConfig,
-        common: SharedConfig,
-        posts: StudyPosts,
-        taxonomy: Taxonomy,
-        settings: Settings,
-        work: Path,
-        progress: Progress,
-    ) -> None:
-        self.rows, self.ask, self.common, self.posts = rows, ask, common, posts
-        self.taxonomy, self.settings, self.work = taxonomy, settings, work
-        self.progress = progress
-        self.reused = 0
-        self._vectors: dict[tuple[float, int], Array | None] = {}
+    rows: list[Variant]
+    ask: StudyConfig
+    common: SharedConfig
+    posts: StudyPosts
+    taxonomy: Taxonomy
+    settings: Settings
+    work: Path
+    progress: Progress
+    reused: int = 0
+    inputs: Inputs = field(init=False)
+    encoders: Encoders = field(init=False)
+    teaching: StudyTeacher = field(init=False)
+    _vectors: dict[tuple[float, int], Array | None] = field(default_factory=dict)
 
     def run(self, jobs: int) -> dict[str, list[RunResult]]:
         """Outcomes by row name, one per seed (one alone for rows without chance)."""
-        paths = {
-            (row.name, seed): self._path(row, seed)
+        runs = [
+            (row, seed, self._path(row, seed))
             for row in self.rows
             for seed in range(self.ask.seeds if row.trains else 1)
-        }
-        tasks = [
-            (row, seed)
-            for row in self.rows
-            for seed in range(self.ask.seeds)
-            if (row.name, seed) in paths and not paths[row.name, seed].exists()
         ]
-        self.reused = len(paths) - len(tasks)
-        noise = self.ask.noise and any(row.noisy for row, _ in tasks)
-        taught = any(row.teacher for row, _ in tasks)
+        tasks = [run for run in runs if not run[2].exists()]
+        self.reused = len(runs) - len(tasks)
+        noise = self.ask.noise and any(row.noisy for row, *_ in tasks)
+        taught = any(row.teacher for row, *_ in tasks)
         self.inputs, self.encoders, self.teaching = gather(
             self.posts, self.rows, self.common.preset, self.taxonomy, self.settings, self.work,
             noise=noise, teacher=self.common.teacher if taught else NO_TEACHER,
@@ -161,24 +150,20 @@ class Runner:
             copies=max(row.plan(self.common, 0).recipe.noisy_copies for row in self.rows),
             progress=self.progress,
         )  # fmt: skip
-        self._run_all(tasks, paths, jobs)
-        return {
-            row.name: [
-                RunResult.load(path) for (name, _), path in paths.items() if name == row.name
-            ]
-            for row in self.rows
-        }
+        self._run_all(tasks, len(runs), jobs)
+        outcomes: dict[str, list[RunResult]] = {row.name: [] for row in self.rows}
+        for row, _, path in runs:
+            outcomes[row.name].append(RunResult.load(path))
+        return outcomes
 
-    def _run_all(
-        self, tasks: list[tuple[Variant, int]], paths: dict[tuple[str, int], Path], jobs: int
-    ) -> None:
-        done, total = self.reused, len(paths)
+    def _run_all(self, tasks: list[tuple[Variant, int, Path]], total: int, jobs: int) -> None:
+        done = self.reused
         self.progress("rows", done, total)
         # Rows without a teacher first: they run while the teachers are trained here.
         tasks = sorted(tasks, key=lambda task: (task[0].teacher, task[0].share != 1, task[1]))
-        waiting: list[Future[Path]] = []
+        waiting: list[Future[None]] = []
 
-        def collect(futures: list[Future[Path]]) -> None:
+        def collect(futures: list[Future[None]]) -> None:
             nonlocal done
             for future in futures:
                 future.result()
@@ -187,8 +172,7 @@ class Runner:
                 self.progress("rows", done, total)
 
         with pool(jobs, self.inputs, self.common) as submit:
-            for row, seed in tasks:
-                path = paths[row.name, seed]
+            for row, seed, path in tasks:
                 if row.trains:
                     waiting.append(submit(row, seed, self._teach(row, seed), path))
                 else:

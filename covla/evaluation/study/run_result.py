@@ -1,4 +1,4 @@
-"""What one row with one seed gave: logits and gates on the judged posts, clean and noisy."""
+"""What one row with one seed gave: logits and gates on the evaluated posts, clean and noisy."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +12,11 @@ from covla.files import write_aside
 
 @dataclass
 class RunResult:
-    """n judged posts, C labels, K conditions.
+    """n evaluated posts, C labels, K conditions.
 
     logits: n x C, to be divided by `temperature`. gate: n, share of the text; NaN where a row has
     none. noisy_logits, noisy_gate: K x n x C and K x n; K = 0 for rows without noise.
-    cpu_seconds: of fitting and judging, on one core.
+    cpu_seconds: of fitting and evaluation, on one core.
     """
 
     logits: Array
@@ -27,12 +27,6 @@ class RunResult:
     conditions: list[str] = field(default_factory=list)
     noisy_logits: Array = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
     noisy_gate: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-
-    @property
-    def said(self) -> Array:
-        """n, the label that is answered."""
-        answers: Array = self.logits.argmax(1)
-        return answers
 
     def probabilities(self) -> Array:
         """n x C, calibrated."""

@@ -1,25 +1,48 @@
 """Paired bootstrap over posts (Efron and Tibshirani 1993), averaged over seeds."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from covla.arrays import Array
 
 
+@dataclass(frozen=True)
+class Difference:
+    """With its 95 % percentile interval; as text `+0.012 [-0.003, +0.027]`."""
+
+    difference: float
+    interval: list[float]
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation (of a sample) over seeds; as text `0.912 ± 0.004`."""
+
+    mean: float
+    std: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.std:.3f}"
+
+
 class Bootstrap:
-    """The same resamples of the judged posts for every row, so that any two rows are paired.
+    """The same resamples of the evaluated posts for every row, so that any two rows are paired.
 
     Args:
-        truth: n label indices.
+        y_true: n label indices.
         classes: C.
         samples: how many resamples, R.
     """
 
-    def __init__(self, truth: Array, classes: int, *, samples: int = 4000, seed: int = 0) -> None:
-        n = len(truth)
+    def __init__(self, y_true: Array, classes: int, *, samples: int = 4000, seed: int = 0) -> None:
+        n = len(y_true)
         rng = np.random.default_rng(seed)
-        self.truth, self.classes = truth, classes
+        self.y_true, self.classes = y_true, classes
         # How often each post is drawn. The first row is the sample itself.
         drawn = rng.multinomial(n, np.full(n, 1 / n), size=samples)
         self.weights = np.vstack([np.ones((1, n)), drawn]).astype(np.float32)
@@ -28,34 +51,33 @@ class Bootstrap:
         hot: Array = np.eye(self.classes, dtype=np.float32)[indices]
         return hot
 
-    def accuracy(self, said: Array) -> Array:
-        """Answers of S seeds, S x n, to the mean accuracy over seeds in each resample, 1 + R; the
-        first is that of the posts themselves."""
-        right = (said == self.truth).mean(0)
-        shares: Array = self.weights @ right / len(self.truth)
+    def accuracy(self, y_pred: Array) -> Array:
+        """Predicted labels of S seeds, S x n, to the mean accuracy over seeds in each resample,
+        1 + R; the first is that of the posts themselves."""
+        correct = (y_pred == self.y_true).mean(0)
+        shares: Array = self.weights @ correct / len(self.y_true)
         return shares
 
-    def macro_f1(self, said: Array) -> Array:
-        """The same for macro-F1, over the labels that occur, as truth or as an answer."""
-        truth = self._hot(self.truth)
-        occurs = self.weights @ truth
+    def macro_f1(self, y_pred: Array) -> Array:
+        """The same for macro-F1, over the labels that occur, as true or as predicted ones."""
+        true = self._hot(self.y_true)
+        occurs = self.weights @ true
         total = np.zeros(len(self.weights))
-        for answers in said:
-            hot = self._hot(answers)
+        for labels in y_pred:
+            hot = self._hot(labels)
             both = occurs + self.weights @ hot
-            f1 = 2 * (self.weights @ (hot * truth)) / np.maximum(both, 1e-9)
+            f1 = 2 * (self.weights @ (hot * true)) / np.maximum(both, 1e-9)
             total += f1.sum(1) / (both > 0).sum(1)
-        return total / len(said)
+        return total / len(y_pred)
 
 
-def difference(ours: Array, theirs: Array) -> dict[str, Any]:
-    """Two results of `Bootstrap` to their difference and its 95 % percentile interval."""
+def difference(ours: Array, theirs: Array) -> Difference:
+    """Of two results of `Bootstrap`."""
     gap = ours - theirs
-    low, high = np.quantile(gap[1:], [0.025, 0.975])
-    return {"difference": float(gap[0]), "interval": [float(low), float(high)]}
+    return Difference(float(gap[0]), np.quantile(gap[1:], [0.025, 0.975]).tolist())
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Mean and standard deviation (of a sample) over seeds; 0 for a single one."""
+def spread(values: list[float]) -> Spread:
+    """Of one value per seed; a single one deviates by 0."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return {"mean": float(np.mean(values)), "std": deviation}
+    return Spread(float(np.mean(values)), deviation)

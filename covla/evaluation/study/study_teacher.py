@@ -9,8 +9,7 @@ from covla.model.encoders import Encoders
 from covla.model.pooling import pool_posts
 from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
-from covla.training.dataset import PreparedDataset, Progress, encode
-from covla.training.teachers.embeddings import counter
+from covla.training.dataset import PreparedDataset, Progress, counter, encode
 from covla.training.teachers.ensemble import Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher
 from covla.training.teachers.vectors import standardise, teacher_vectors
@@ -42,23 +41,18 @@ class StudyTeacher:
         """Look at the posts of `data`, images included; those that are `judged` come last.
 
         Raises:
-            CovlaError: the teacher is silent about all posts that train.
+            CovlaError: the teacher abstains from all posts that train.
         """
         if teacher.kind == "none":
             return cls()
         if teacher.kind != "ensemble":
-            learns = [i for i, no in enumerate(judged) if not no]
-            part = PreparedDataset(
-                [data.posts[i] for i in learns], [data.prepared[i] for i in learns],
-                data.labels[learns], 0,
-            )  # fmt: skip
+            part = data.part([i for i, last in enumerate(judged) if not last])
             given = part, encoders, taxonomy, settings, 0, progress
             return cls(fixed=teacher_vectors(teacher, *given))
         features = encode(data, encoders, settings, progress)
         text, image = pool_posts(features, (encoders.text_width, encoders.image_width))
         more = lite2(data.prepared, settings, counter("teacher", len(data.posts), progress))
-        order = [i for i, last in enumerate(judged) if not last]
-        order += [i for i, last in enumerate(judged) if last]
+        order = sorted(range(len(judged)), key=lambda i: judged[i])
         nothing = torch.full((len(order),), -1)
         images, groups = [image[order], more[order]], data.groups[order]
         return cls(Pooled(text[order], images, nothing, len(taxonomy.names), groups))
@@ -78,7 +72,7 @@ class StudyTeacher:
         )
         return standardise(ensemble(seen, seed), data.train_mask.numpy())
 
-    def says(self, data: PreparedDataset, seed: int) -> Array:
+    def logits(self, data: PreparedDataset, seed: int) -> Array:
         """The ensemble's log-probabilities of the training posts and then of the judged ones, which
         it is asked about and never taught. n x C."""
         assert self.seen is not None

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
+from covla.evaluation.study.records import Comparison, Cost, Results
+from covla.evaluation.study.statistics import Difference, Spread
 from covla.evaluation.study.summary import SHOWN_LEVEL
 
-Record = dict[str, Any]
 # How the tables call what is left out.
 PARTS = {
     "covla-graph": "context graph left out",
@@ -29,142 +29,121 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in body)])
 
 
-def _mean(value: Any) -> str:
-    return "" if value is None else f"{value['mean']:.3f} ± {value['std']:.3f}"
+def _text(value: Spread | Difference | None) -> str:
+    return "" if value is None else str(value)
 
 
-def gap(against: Any, metric: str = "accuracy") -> str:
-    """`+0.012 [-0.003, +0.027]`; empty without a comparison."""
-    if not against:
-        return ""
-    found = against[metric]
-    low, high = found["interval"]
-    return f"{found['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
+def _gaps(against: Comparison | None) -> list[str]:
+    return [str(against.accuracy), str(against.macro_f1)] if against else ["", ""]
 
 
-def by_kind(rows: Sequence[Record], *kinds: str) -> list[Record]:
-    """The rows of these kinds, in order."""
-    return [row for row in rows if row["kind"] in kinds]
+def tables(results: Results, machine: str, cost: list[Cost]) -> dict[str, str]:
+    """Title -> table, those alone that this study has rows for.
 
-
-def strongest(rows: Sequence[Record]) -> str | None:
-    """The plain baseline with the best mean accuracy."""
-    plain = by_kind(rows, "baseline")
-    return max(plain, key=lambda row: row["accuracy"]["mean"])["name"] if plain else None
-
-
-def tables(rows: list[Record], about: dict[str, Any], cost: list[Record]) -> dict[str, str]:
-    """Title -> table, those alone that this study has rows for."""
+    Args:
+        machine: what the speeds in `cost` were measured on.
+    """
     found = {
-        "All rows": _main(rows),
-        "What each part brings": _ablations(rows),
-        "Fewer labels": _budgets(rows),
-        "Noise": _noise(rows),
-        "The gate under noise": _gate(rows),
-        "Cost": _cost(cost, rows, about),
+        "All rows": _main(results),
+        "What each part brings": _ablations(results),
+        "Fewer labels": _budgets(results),
+        "Noise": _noise(results),
+        "The gate under noise": _gate(results),
+        "Cost": _cost(cost, results, machine),
     }
     return {title: table for title, table in found.items() if table}
 
 
-def _main(rows: list[Record]) -> str:
-    shown = by_kind(rows, "baseline", "distilled", "covla", "teacher", "tiny")
-    kinds = sorted({kind for row in shown for kind in row["per_pair_type"]})
+def _main(results: Results) -> str:
+    shown = results.of_kind("baseline", "distilled", "covla", "teacher", "tiny")
+    kinds = sorted({kind for row in shown for kind in row.per_pair_type})
     head = ["row", "kind", "seeds", "accuracy", "macro-F1", "weighted F1", "ECE", *kinds]
     head += ["accuracy against the strongest baseline", "macro-F1 against it"]
-    best = strongest(rows)
+    bold = {results.strongest, "covla"}
     body = [
         [
-            f"**{row['name']}**" if row["name"] in {best, "covla"} else row["name"],
-            row["kind"],
-            str(row["seeds"]),
-            *(_mean(row[key]) for key in ("accuracy", "macro_f1", "weighted_f1", "ece")),
-            *(_mean(row["per_pair_type"].get(kind)) for kind in kinds),
-            gap(row["against_strongest"]),
-            gap(row["against_strongest"], "macro_f1"),
+            f"**{row.name}**" if row.name in bold else row.name,
+            row.kind,
+            str(row.seeds),
+            *map(str, (row.accuracy, row.macro_f1, row.weighted_f1, row.ece)),
+            *(_text(row.per_pair_type.get(kind)) for kind in kinds),
+            *_gaps(row.against_strongest),
         ]
         for row in shown
     ]
     return markdown(head, body) if body else ""
 
 
-def _ablations(rows: list[Record]) -> str:
+def _ablations(results: Results) -> str:
     head = ["row", "what", "accuracy", "macro-F1", "accuracy against covla", "macro-F1 against it"]
-    shown = by_kind(rows, "ablation")
-    noisy = any("under_noise" in row for row in shown)
+    shown = results.of_kind("ablation")
+    noisy = any(row.under_noise for row in shown)
     if noisy:
         head += [f"accuracy under {SHOWN_LEVEL:.0%} noise", "against covla's"]
-        shown = [*by_kind(rows, "covla"), *shown]
+        shown = [*results.of_kind("covla"), *shown]
     body = []
     for row in shown:
-        against, noise = row.get("against_covla"), row.get("under_noise", {})
-        cells = [row["name"], PARTS.get(row["name"], ""), _mean(row["accuracy"])]
-        cells += [_mean(row["macro_f1"]), gap(against), gap(against, "macro_f1")]
+        cells = [row.name, PARTS.get(row.name, ""), str(row.accuracy), str(row.macro_f1)]
+        cells += _gaps(row.against_covla)
         if noisy:
-            under = noise.get("against_covla")
-            cells += [_mean(noise.get("accuracy")), gap(under and {"accuracy": under})]
+            under = row.under_noise
+            cells += [_text(under.accuracy), _text(under.against_covla)] if under else ["", ""]
         body.append(cells)
     return markdown(head, body) if body else ""
 
 
-def _budgets(rows: list[Record]) -> str:
-    few = by_kind(rows, "budget")
+def _budgets(results: Results) -> str:
+    few = results.of_kind("budget")
     if not few:
         return ""
-    shares = sorted({row["labels"] for row in few})
-    names = list(dict.fromkeys(row["name"].partition("@")[0] for row in few))
-    there = {(row["name"].partition("@")[0], row["labels"]): row for row in rows if "labels" in row}
+    shares = [*sorted({row.labels for row in few}), 1.0]
+    rows = {(row.base, row.labels): row for row in results.rows}
     body = [
-        [name, *(_mean(there[name, share]["accuracy"]) for share in [*shares, 1.0])]
-        for name in names
-        if (name, 1.0) in there
+        [name, *(str(rows[name, share].accuracy) for share in shares)]
+        for name in dict.fromkeys(row.base for row in few)
+        if (name, 1.0) in rows
     ]
-    if ("covla", shares[0]) in there:
-        against = [there["covla", share]["against_strongest"] for share in [*shares, 1.0]]
-        body.append(["covla against the strongest of them", *(gap(one) for one in against)])
-        body.append(["which is", *((one or {}).get("row", "") for one in against)])
-    return markdown(["accuracy with", *(f"{share:.0%}" for share in [*shares, 1.0])], body)
+    if ("covla", shares[0]) in rows:
+        against = [rows["covla", share].against_strongest for share in shares]
+        body.append(["covla against the strongest of them", *(_gaps(one)[0] for one in against)])
+        body.append(["which is", *(one.row if one else "" for one in against)])
+    return markdown(["accuracy with", *(f"{share:.0%}" for share in shares)], body)
 
 
-def _noise(rows: list[Record]) -> str:
-    best = strongest(rows)
-    shown = [row for row in by_kind(rows, "noise") if row["level"] == SHOWN_LEVEL]
+def _noise(results: Results) -> str:
+    best = results.strongest
     trained = f"{best}-distilled"
+    shown = {(row.of, row.noise): row for row in results.noisy if row.level == SHOWN_LEVEL}
     head = ["30 % of", "covla", "loses", f"{best}", "loses", "share of its loss", "difference"]
-    compared = any(row["of"] == trained for row in shown)
-    if compared:
+    if any(of == trained for of, _ in shown):
         head += [f"{trained} loses"]
     body = []
-    for row in (row for row in shown if row["of"] == "covla"):
-        rival = next((r for r in shown if r["of"] == best and r["noise"] == row["noise"]), None)
-        if rival is None:
+    for (of, noise), row in shown.items():
+        rival, same = shown.get((str(best), noise)), shown.get((trained, noise))
+        if of != "covla" or rival is None:
             continue
-        lost, theirs = row["drop"]["accuracy"], rival["drop"]["accuracy"]
-        body.append(
-            [
-                row["noise"], _mean(row["accuracy"]), f"{lost:+.3f}", _mean(rival["accuracy"]),
-                f"{theirs:+.3f}", f"{lost / theirs:.2f}" if theirs > 0 else "",
-                gap(row["against_strongest"]),
-            ]
-        )  # fmt: skip
-        for same in shown:
-            if compared and (same["of"], same["noise"]) == (trained, row["noise"]):
-                body[-1].append(f"{same['drop']['accuracy']:+.3f}")
+        lost, theirs = row.drop.accuracy, rival.drop.accuracy
+        cells = [
+            noise, str(row.accuracy), f"{lost:+.3f}", str(rival.accuracy), f"{theirs:+.3f}",
+            f"{lost / theirs:.2f}" if theirs > 0 else "", _gaps(row.against_strongest)[0],
+        ]  # fmt: skip
+        body.append(cells + ([f"{same.drop.accuracy:+.3f}"] if same else []))
     return markdown(head, body) if body else ""
 
 
-def gates(rows: list[Record]) -> dict[str, list[tuple[float, float]]]:
+def gates(results: Results) -> dict[str, list[tuple[float, float]]]:
     """Noise -> CoVLA's mean gate at each level, the clean one first."""
-    clean = next((row for row in rows if row["name"] == "covla"), None)
+    clean = results.named("covla")
     found: dict[str, list[tuple[float, float]]] = {}
-    for row in by_kind(rows, "noise"):
-        if row["of"] == "covla" and clean is not None and row["gate"]:
-            start = [(0.0, clean["gate"]["mean"])]
-            found.setdefault(row["noise"], start).append((row["level"], row["gate"]["mean"]))
+    for row in results.noisy:
+        if row.of == "covla" and row.gate and clean and clean.gate:
+            start = [(0.0, clean.gate.mean)]
+            found.setdefault(row.noise, start).append((row.level, row.gate.mean))
     return {noise: sorted(points) for noise, points in found.items()}
 
 
-def _gate(rows: list[Record]) -> str:
-    found = gates(rows)
+def _gate(results: Results) -> str:
+    found = gates(results)
     if not found:
         return ""
     levels = [level for level, _ in next(iter(found.values()))]
@@ -174,27 +153,20 @@ def _gate(rows: list[Record]) -> str:
         steps = [b - a for a, b in pairwise(values)]
         away = all(step <= 0 if noise.startswith("text") else step >= 0 for step in steps)
         body.append([noise, *(f"{value:.3f}" for value in values), "yes" if away else "no"])
-    head = [
-        "share of the text at",
-        *(f"{level:.0%}" for level in levels),
-        "moves away",
-    ]
+    head = ["share of the text at", *(f"{level:.0%}" for level in levels), "moves away"]
     return markdown(head, body)
 
 
-def _cost(cost: list[Record], rows: list[Record], about: dict[str, Any]) -> str:
-    f1 = {row["name"]: row["macro_f1"]["mean"] for row in rows}
-    train = {row["name"]: row["cpu_seconds"] for row in rows if "cpu_seconds" in row}
+def _cost(cost: list[Cost], results: Results, machine: str) -> str:
+    rows = {row.name: row for row in results.rows}
     head = ["row", "macro-F1", "parameters of the head", "of its towers", "GFLOPs a post"]
-    head += ["head, ms a post", f"posts/s ({about['cpu']}, {about['cores']} cores)"]
-    head += ["CPU seconds to fit and judge"]
+    head += ["head, ms a post", f"posts/s ({machine})", "CPU seconds to fit and judge"]
     body = [
         [
-            row["row"], f"{f1[row['row']]:.3f}", f"{row['head_parameters']:,}",
-            f"{row['tower_parameters']:,}", f"{row['gflops']:.3f}",
-            f"{row['head_milliseconds']:.2f}", f"{row['posts_per_second']:.0f}",
-            f"{train[row['row']]:.0f}",
+            one.row, f"{rows[one.row].macro_f1.mean:.3f}", f"{one.head_parameters:,}",
+            f"{one.tower_parameters:,}", f"{one.gflops:.3f}", f"{one.head_milliseconds:.2f}",
+            f"{one.posts_per_second:.0f}", f"{rows[one.row].cpu_seconds:.0f}",
         ]
-        for row in cost
+        for one in cost
     ]  # fmt: skip
     return markdown(head, body) if body else ""

@@ -1,6 +1,7 @@
 """Rows that the trainer does not fit: nearest label description, label nodes alone, the teacher."""
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from covla.model.pooling import pool_posts
 from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
-from covla.training.dataset import PreparedDataset
 from covla.training.kernel_ridge import anchors_of
 from covla.training.label_nodes import fit_label_nodes
 from covla.training.temperature import fit_temperature
@@ -26,22 +26,10 @@ from covla.training.temperature import fit_temperature
 SCALE = 20.0
 
 
+@dataclass
 class _Description:
-    image = None
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-def _temperature(inputs: Inputs, logits: Array) -> float:
-    """Fitted on the holdout, whose logits these are."""
-    held = _held(inputs.train)
-    return fit_temperature(torch.from_numpy(logits), inputs.train.labels[held]) if held else 1.0
-
-
-def _held(data: PreparedDataset) -> list[int]:
-    rows: list[int] = torch.nonzero(~data.train_mask & (data.labels >= 0)).flatten().tolist()
-    return rows
+    text: str
+    image: None = None
 
 
 def zero_shot(
@@ -66,26 +54,21 @@ def zero_shot(
         both: Array = SCALE * (text * there[:, :1] + lifted * there[:, 1:]) @ labels.T
         return both.astype(np.float32)
 
-    data = inputs.train
-    outcome = _without_gate(ask(inputs.judged.prepared))
-    outcome.temperature = _temperature(inputs, ask([data.prepared[i] for i in _held(data)]))
-    _add_noise(outcome, inputs, [ask(items) for items in inputs.noisy.values()])
-    outcome.cpu_seconds = time.process_time() - started
-    return outcome
+    held = ask([inputs.train.prepared[i] for i in inputs.train.holdout])
+    noisy = [ask(items) for items in inputs.noisy.values()]
+    return _result(inputs, ask(inputs.judged.prepared), held, noisy, started)
 
 
 def ensemble_teacher(inputs: Inputs, teaching: StudyTeacher, seed: int) -> RunResult:
-    """What the ensemble says of the judged posts."""
+    """The ensemble itself, on the evaluated posts."""
     started = time.process_time()
-    said = teaching.says(inputs.train, seed)
-    outcome = _without_gate(said[len(inputs.train.posts) :])
-    outcome.temperature = _temperature(inputs, said[_held(inputs.train)])
-    outcome.cpu_seconds = time.process_time() - started
-    return outcome
+    logits = teaching.logits(inputs.train, seed)
+    clean, held = logits[len(inputs.train.posts) :], logits[inputs.train.holdout]
+    return _result(inputs, clean, held, [], started)
 
 
 def label_nodes_alone(inputs: Inputs, seed: int) -> RunResult:
-    """The product of what CoVLA's label nodes say, without the rest of CoVLA."""
+    """The product of CoVLA's label nodes, without the rest of CoVLA."""
     started = time.process_time()
     data, shape = inputs.usual, inputs.shape
     support = anchors_of(data.teacher_labels >= 0, seed, data.train_mask & (data.labels < 0))
@@ -105,21 +88,22 @@ def label_nodes_alone(inputs: Inputs, seed: int) -> RunResult:
     # Only the groups of what it is fitted to matter; no other row is in one of them.
     groups = torch.cat([data.groups, torch.arange(len(data.posts), len(text))])
     nodes = LabelNodes(config)
-    said = fit_label_nodes(nodes, text, image, labels, support, groups=groups).sum(1).numpy()
-    clean, *noisy = np.split(said[len(data.posts) :], 1 + len(inputs.noisy))
-    outcome = _without_gate(clean)
-    outcome.temperature = _temperature(inputs, said[_held(data)])
-    _add_noise(outcome, inputs, noisy)
-    outcome.cpu_seconds = time.process_time() - started
-    return outcome
+    logits = fit_label_nodes(nodes, text, image, labels, support, groups=groups).sum(1).numpy()
+    clean, *noisy = np.split(logits[len(data.posts) :], 1 + len(inputs.noisy))
+    return _result(inputs, clean, logits[data.holdout], noisy, started)
 
 
-def _add_noise(outcome: RunResult, inputs: Inputs, logits: list[Array]) -> None:
-    if logits:
-        outcome.conditions = list(inputs.noisy)
-        outcome.noisy_logits = np.stack(logits)
-        outcome.noisy_gate = np.full(outcome.noisy_logits.shape[:2], np.nan, np.float32)
-
-
-def _without_gate(logits: Array) -> RunResult:
-    return RunResult(logits, np.full(len(logits), np.nan, np.float32), 1.0, 0, 0.0)
+def _result(
+    inputs: Inputs, clean: Array, held: Array, noisy: list[Array], started: float
+) -> RunResult:
+    """Of logits: of the evaluated posts, of the holdout, which fit the temperature, and of each
+    condition."""
+    labels = inputs.train.labels[inputs.train.holdout]
+    temperature = fit_temperature(torch.from_numpy(held), labels) if len(held) else 1.0
+    gate = np.full(len(clean), np.nan, np.float32)
+    result = RunResult(clean, gate, temperature, 0, time.process_time() - started)
+    if noisy:
+        result.conditions = list(inputs.noisy)
+        result.noisy_logits = np.stack(noisy)
+        result.noisy_gate = np.full(result.noisy_logits.shape[:2], np.nan, np.float32)
+    return result

@@ -1,7 +1,7 @@
 """What a study compares: one row per way to train, declared here and nowhere else."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from covla.errors import CovlaError
@@ -81,10 +81,6 @@ class SharedConfig:
     teacher: Teacher = ENSEMBLE
     recipe: Recipe = field(default_factory=Recipe)
 
-    def describe(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self) | {"teacher": self.teacher.name}
-
 
 def _ablation(what: str, **changes: Any) -> Variant:
     return replace(Variant(f"covla{what}", "ablation"), **changes)
@@ -128,25 +124,25 @@ def choose(names: Sequence[str], common: SharedConfig) -> list[Variant]:
         CovlaError: an unknown name; or a row that needs a teacher, or `base`, without one.
     """
     rows = every_row()
-    known = {row.name for row in rows} | {row.kind for row in rows}
+    choices = {row.name for row in rows} | {row.kind for row in rows}
     for name in names:
-        if name not in known:
-            raise CovlaError(f"rows: {name!r} is not one of {', '.join(sorted(known))}")
+        if name not in choices:
+            raise CovlaError(f"rows: {name!r} is not one of {', '.join(sorted(choices))}")
     chosen = [row for row in rows if not names or row.name in names or row.kind in names]
-    for row in list(chosen):
-        if row.teacher and common.teacher.kind == "none" and row.kind not in {"covla", "ablation"}:
-            if names:
-                raise CovlaError(f"rows: {row.name} needs a teacher", hint="Give --teacher")
-            chosen.remove(row)
-        elif row.name == "teacher" and common.teacher.kind != "ensemble":
-            if names:
-                raise CovlaError("rows: only the teacher `ensemble` names a label by itself")
-            chosen.remove(row)
-        elif row.name == "zero-shot" and common.preset != "base":
-            if names:
-                raise CovlaError("rows: zero-shot is defined for the encoders of preset `base`")
-            chosen.remove(row)
-    return chosen
+    refused = {row.name: error for row in chosen if (error := _refusal(row, common))}
+    if names and refused:
+        raise next(iter(refused.values()))
+    return [row for row in chosen if row.name not in refused]
+
+
+def _refusal(row: Variant, common: SharedConfig) -> CovlaError | None:
+    if row.teacher and common.teacher.kind == "none" and row.kind not in {"covla", "ablation"}:
+        return CovlaError(f"rows: {row.name} needs a teacher", hint="Give --teacher")
+    if row.name == "teacher" and common.teacher.kind != "ensemble":
+        return CovlaError("rows: only the teacher `ensemble` names a label by itself")
+    if row.name == "zero-shot" and common.preset != "base":
+        return CovlaError("rows: zero-shot is defined for the encoders of preset `base`")
+    return None
 
 
 def with_budgets(rows: list[Variant]) -> list[Variant]:

@@ -1,4 +1,4 @@
-"""What a teacher said, on disk: by teacher and content, fp16, with a checksum per shard."""
+"""Vectors of a teacher, on disk: by teacher and content, fp16, with a checksum per shard."""
 
 import hashlib
 import logging
@@ -31,11 +31,11 @@ class VectorCache(FeatureCache):
         try:
             with safe_open(path, framework="pt") as shard:
                 tensors = {key: shard.get_tensor(key) for key in shard.keys()}  # noqa: SIM118
-                said = (shard.metadata() or {}).get("sha256")
+                checksum = (shard.metadata() or {}).get("sha256")
         except (OSError, SafetensorError):
-            said, tensors = None, {}
+            checksum, tensors = None, {}
         sound = all(row.shape == (self.width,) for row in tensors.values())
-        if not sound or said != _checksum(tensors):
+        if not sound or checksum != _checksum(tensors):
             log.warning("%s is damaged: what it held is computed again", path)
             path.unlink(missing_ok=True)
             return

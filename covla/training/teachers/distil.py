@@ -9,9 +9,9 @@ from covla.posts.dataset import check_labels
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.dataset import Progress, prepare_posts
+from covla.training.dataset import Progress, counter, prepare_posts
 from covla.training.progress import quiet
-from covla.training.teachers.embeddings import embed_dataset
+from covla.training.teachers.embeddings import ask
 from covla.training.teachers.resolve import Teacher
 from covla.training.teachers.vectors import check_teacher, ensemble_vectors
 
@@ -29,7 +29,7 @@ def teach(
 ) -> tuple[dict[str, FloatArray], str]:
     """The teacher's raw vectors (post_id -> float32) and its identity; also cached.
 
-    A post that the teacher is silent about is left out.
+    A post that the teacher abstains from is left out.
 
     Args:
         teacher: any but "none".
@@ -54,6 +54,8 @@ def teach(
         vectors, name = ensemble_vectors(data, encoders, taxonomy, settings, seed, progress)
     else:
         data = prepare_posts(posts, taxonomy, settings, progress)
-        vectors, name = embed_dataset(data, teacher, settings, batch=batch, progress=progress)
-    answers = zip(data.posts, vectors, strict=True)
-    return {row.post_id: said for row, said in answers if not np.isnan(said).all()}, name
+        step = counter("teacher", len(data.posts), progress)
+        vectors = ask(teacher, data.posts, data.prepared, settings, batch=batch, progress=step)
+        name = teacher.id
+    pairs = zip(data.posts, vectors, strict=True)
+    return {row.post_id: vector for row, vector in pairs if not np.isnan(vector).all()}, name

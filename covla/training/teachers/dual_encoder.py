@@ -56,6 +56,6 @@ class DualEncoder:
     def _features(self, ask: Any, inputs: Any) -> FloatArray:
         moved = BatchFeature(dict(inputs)).to(self.model.device, self.model.dtype)
         with torch.inference_mode():
-            said = ask(**moved).pooler_output
-        vectors: FloatArray = F.normalize(said.float(), dim=-1).cpu().numpy()
+            pooled = ask(**moved).pooler_output
+        vectors: FloatArray = F.normalize(pooled.float(), dim=-1).cpu().numpy()
         return vectors

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +16,6 @@ from covla.model.runtime.backend import pick_device
 from covla.posts.preprocessing import PreparedPost
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.dataset import PreparedDataset, Progress
 from covla.training.feature_cache import SHARD
 from covla.training.teachers import self_teacher
 from covla.training.teachers.cache import VectorCache
@@ -71,7 +71,7 @@ def ask(
     batch: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> FloatArray:
-    """A vector per post, n x width; NaN rows where the teacher is silent.
+    """A vector per post, n x width; NaN rows where the teacher abstains.
 
     What was answered before is read from the cache; when nothing else is asked, the model is not
     loaded. Memory holds one batch of images, and a run that is killed goes on after its last
@@ -109,39 +109,12 @@ def ask(
     return vectors
 
 
-def embed_dataset(
-    data: PreparedDataset,
-    teacher: Teacher,
-    settings: Settings,
-    *,
-    batch: int | None,
-    progress: Progress,
-) -> tuple[FloatArray, str]:
-    """`ask` about all posts of a set, and the identity of the answers."""
-    step = counter("teacher", len(data.posts), progress)
-    vectors = ask(teacher, data.posts, data.prepared, settings, batch=batch, progress=step)
-    return vectors, teacher.id
-
-
-def counter(name: str, total: int, progress: Progress) -> Callable[[int], None]:
-    """Steps to what a progress bar takes: how many are done, of how many."""
-    count = [0]
-
-    def step(done: int) -> None:
-        count[0] += done
-        progress(name, count[0], total)
-
-    return step
-
-
 def _batches(missing: dict[str, Any], size: int) -> list[list[str]]:
     batches: list[list[str]] = []
-    for key in sorted(missing, key=lambda key: (_alike(missing[key]), key)):
-        same = batches and _alike(missing[batches[-1][0]])[:2] == _alike(missing[key])[:2]
-        if same and len(batches[-1]) < size:
-            batches[-1].append(key)
-        else:
-            batches.append([key])
+    ordered = sorted(missing, key=lambda key: (_alike(missing[key]), key))
+    for _, same in groupby(ordered, lambda key: _alike(missing[key])[:2]):
+        keys = list(same)
+        batches += [keys[i : i + size] for i in range(0, len(keys), size)]
     return batches
 
 
@@ -157,8 +130,8 @@ def _answer(
     since = time.monotonic()
     try:
         for keys in batches:
-            said = _read(reader, teacher, [missing[key] for key in keys])
-            rows |= dict(zip(keys, said, strict=True))
+            vectors = _read(reader, teacher, [missing[key] for key in keys])
+            rows |= dict(zip(keys, vectors, strict=True))
             if len(rows) >= KEEP_POSTS or time.monotonic() - since >= KEEP_SECONDS:
                 cache.keep(rows)
                 rows, since = {}, time.monotonic()
@@ -169,19 +142,19 @@ def _answer(
 
 def _read(reader: Reader, teacher: Teacher, items: list[Any]) -> FloatArray:
     try:
-        said = reader.read(items)
+        vectors = reader.read(items)
     except torch.OutOfMemoryError as error:
         raise CovlaError(
             f"teacher: {teacher.name} with {len(items)} posts at a time does not fit in memory",
             hint="Give a smaller --batch",
         ) from error
-    if said.shape[1] != teacher.width:
+    if vectors.shape[1] != teacher.width:
         raise CovlaError(
-            f"teacher: {teacher.name} answers {said.shape[1]} numbers a post; its configuration "
+            f"teacher: {teacher.name} answers {vectors.shape[1]} numbers a post; its configuration "
             f"says {teacher.width}"
         )
     # NaN is a missing side of a dual encoder; fp16, in which answers are kept, ends at 65504.
-    wrong = (np.abs(said) > np.finfo(np.float16).max).any() or np.isnan(said).all(1).any()
-    if wrong or (teacher.kind != "dual_encoder" and np.isnan(said).any()):
+    wrong = (np.abs(vectors) > np.finfo(np.float16).max).any() or np.isnan(vectors).all(1).any()
+    if wrong or (teacher.kind != "dual_encoder" and np.isnan(vectors).any()):
         raise CovlaError(f"teacher: {teacher.name} does not answer with numbers")
-    return said
+    return vectors

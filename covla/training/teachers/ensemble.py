@@ -1,7 +1,7 @@
 """The offline teacher: kernel machines on pooled embeddings of more towers than the student has.
 
-One expert each for text, image, and both together; what they say is multiplied. Each is a kernel
-ridge classifier, and of a labelled post it speaks as if that post had been left out: a teacher that
+One expert each for text, image, and both together; their probabilities are multiplied. Each is a
+kernel ridge classifier, and a labelled post is predicted as if it had been left out: a teacher that
 was trained on a post only repeats its label. docs/adr/0013-label-nodes.md has what it was chosen
 over.
 """
@@ -47,23 +47,23 @@ def expert(features: Tensor, labels: Tensor, groups: Tensor, classes: int, seed:
     """Log-probabilities, n x C; of a post that it is made of as if that post and its repeats had
     been left out.
 
-    Without two labels it says nothing: zeros. A post without these features (zeros) gets zeros.
+    Without two labels: zeros. A post without these features (zeros) gets zeros.
 
     Args:
         features: n x d, rows of length 1 or zero. labels: n, -1 for none. groups: n.
     """
     there = features.abs().sum(1) > 0
     support = anchors_of(there & (labels >= 0), seed)
-    said = torch.zeros(len(features), classes)
+    log_probabilities = torch.zeros(len(features), classes)
     if len(set(labels[support].tolist())) < 2:
-        return said
+        return log_probabilities
     rows = features.double()
     distance = squared_distance(rows, rows[support])
     ridge = fit_kernel_ridge(distance[support], labels[support], classes, groups=groups[support])
     scores = ridge.scores(distance)
     scores[support] = ridge.scores_without(distance[support], torch.arange(len(support)))
-    said[there] = (ridge.scale * scores[there]).log_softmax(-1).float()
-    return said
+    log_probabilities[there] = (ridge.scale * scores[there]).log_softmax(-1).float()
+    return log_probabilities
 
 
 def ensemble(pooled: Pooled, seed: int) -> FloatArray:
@@ -76,10 +76,10 @@ def ensemble(pooled: Pooled, seed: int) -> FloatArray:
     groups = torch.arange(len(text)) if pooled.groups is None else pooled.groups
     given = pooled.labels, groups, pooled.classes, seed
     experts = [expert(side, *given) for side in sides]
-    said = torch.stack(experts).sum(0)
-    known = pooled.labels >= 0
-    scale = best_scale(said[known], pooled.labels[known])[1]
-    return np.asarray((scale * said).log_softmax(-1).numpy(), np.float32)
+    product = torch.stack(experts).sum(0)
+    labelled = pooled.labels >= 0
+    scale = best_scale(product[labelled], pooled.labels[labelled])[1]
+    return np.asarray((scale * product).log_softmax(-1).numpy(), np.float32)
 
 
 def lite2(

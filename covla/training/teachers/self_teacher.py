@@ -1,7 +1,7 @@
 """`self`: a trained CoVLA model teaches the next one, about posts without a label.
 
 On a labelled post the model mostly repeats the label that it was trained on, and nothing in its
-folder says which posts those were. So it is silent there (docs/adr/0010-teachers.md).
+folder says which posts those were. So it abstains there (docs/adr/0010-teachers.md).
 """
 
 import hashlib
@@ -52,7 +52,7 @@ class SelfTeacher:
 def asked(
     teacher: Teacher, posts: Sequence[TrainingPost], prepared: Sequence[PreparedPost]
 ) -> list[tuple[str, Asked] | None]:
-    """Per post, what the model is asked and the key of its answer; None where it is silent."""
+    """Per post, what the model is asked and the key of its answer; None where it abstains."""
     config = load_config(Path(teacher.source))
     rows: list[tuple[str, Asked] | None] = []
     for row, item in zip(posts, prepared, strict=True):

@@ -18,8 +18,8 @@ from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
-from covla.training.dataset import PreparedDataset, Progress, encode
-from covla.training.teachers.embeddings import ask, counter
+from covla.training.dataset import PreparedDataset, Progress, counter, encode
+from covla.training.teachers.embeddings import ask
 from covla.training.teachers.ensemble import VERSION, Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher
 
@@ -29,7 +29,7 @@ def standardise(vectors: FloatArray, known: Array) -> FloatArray:
 
     Equation: docs/model.md, section 11.
 
-    A row of NaN stays one: the teacher is silent. Where a row has numbers and NaN (a dual encoder
+    A row of NaN stays one: the teacher abstains. Where a row has numbers and NaN (a dual encoder
     on a post with one modality), NaN becomes the mean, 0. An infinite number counts as NaN.
     """
     # In float64, where the squares of large numbers are numbers too.
@@ -92,15 +92,14 @@ def _load(path: Path) -> FloatArray | None:
     try:
         with safe_open(path, framework="pt") as file:
             vectors: FloatArray = file.get_tensor("vectors").numpy()
-            said = (file.metadata() or {}).get("sha256")
+            if (file.metadata() or {}).get("sha256") == _checksum(vectors):
+                return vectors
     except FileNotFoundError:
         return None
     except (OSError, SafetensorError):
-        said = None
-    if said is None or said != _checksum(vectors):
-        path.unlink(missing_ok=True)
-        return None
-    return vectors
+        pass
+    path.unlink(missing_ok=True)
+    return None
 
 
 def _own(teacher: Teacher, row: TrainingPost) -> FloatArray | None:
@@ -148,14 +147,14 @@ def teacher_vectors(
     seed: int,
     progress: Progress,
 ) -> FloatArray | None:
-    """Standardised teacher vectors, n x width; NaN rows where the teacher is silent.
+    """Standardised teacher vectors, n x width; NaN rows where the teacher abstains.
 
     Vectors that came with the posts are used where they are this teacher's; about the others it
     is asked now. An ensemble is not asked about single posts: its stored vectors are used when
     all that are there are an ensemble's, else it is trained on all posts now. None for "none".
 
     Raises:
-        CovlaError: as `check_teacher`, or the teacher is silent about all posts that train.
+        CovlaError: as `check_teacher`, or the teacher abstains about all posts that train.
     """
     if teacher.kind == "none":
         return None
@@ -171,13 +170,8 @@ def teacher_vectors(
     else:
         vectors = _filled(own, teacher.width)
         wanted = [i for i, v in enumerate(own) if v is None and learns[i]]
-        vectors[wanted] = ask(
-            teacher,
-            [data.posts[i] for i in wanted],
-            [data.prepared[i] for i in wanted],
-            settings,
-            progress=counter("teacher", len(wanted), progress),
-        )
+        part, step = data.part(wanted), counter("teacher", len(wanted), progress)
+        vectors[wanted] = ask(teacher, part.posts, part.prepared, settings, progress=step)
     known = ~np.isnan(vectors).all(1) & learns
     if not known.any():
         raise CovlaError(

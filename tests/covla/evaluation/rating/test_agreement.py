@@ -56,11 +56,11 @@ def test_the_interval_holds_alpha_and_is_the_same_again() -> None:
 def test_specific_agreement_per_label() -> None:
     # a: pairs (a,a), (a,b): of 3 answers "a" with 3 partners, 2 partners say "a".
     found = agreement.per_label(data(["aab.", "abbb"]), ["a", "b"])
-    assert found["a"]["answers"] == 3
-    assert found["a"]["agreement"] == pytest.approx(2 / 3)
-    assert found["b"]["agreement"] == pytest.approx(2 / 3)
-    assert found["b"]["answers"] == 4
-    assert agreement.per_label(data(["aa", "aa"]), ["a", "z"])["z"]["agreement"] is None
+    assert found["a"].answers == 3
+    assert found["a"].agreement == pytest.approx(2 / 3)
+    assert found["b"].agreement == pytest.approx(2 / 3)
+    assert found["b"].answers == 4
+    assert agreement.per_label(data(["aa", "aa"]), ["a", "z"])["z"].agreement is None
 
 
 def test_a_tie_or_silence_is_no_majority() -> None:

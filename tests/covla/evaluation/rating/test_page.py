@@ -79,7 +79,7 @@ def test_a_sheet_is_filled_offline_kept_over_a_reload_and_scored(
         assert page.inner_text("#left") == "12 to answer"
     assert [sheet.name for sheet in sheets] == ["sheet-Ann-1st.csv", "sheet-Bob.csv"]
     done = score(sheets, rated.key, [])
-    assert done["raters"]["Ann, 1st"]["cannot_tell"] == 1
-    assert done["per_label"]["home"]["answers"] == 1
-    assert done["per_label"]["beach_coast"]["answers"] == 22
-    assert done["agreement_between_raters"] == 1
+    assert done.raters["Ann, 1st"].cannot_tell == 1
+    assert done.per_label["home"].answers == 1
+    assert done.per_label["beach_coast"].answers == 22
+    assert done.agreement_between_raters == 1

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from covla.cli.rate import rate
 from covla.errors import CovlaError
-from covla.evaluation.rating.score import score
+from covla.evaluation.rating.score import Majority, score
 
 Table = list[list[str]]
 
@@ -47,13 +47,13 @@ def test_alpha_through_the_sheets_is_krippendorffs_own(rated: Any, tmp_path: Pat
         for i, row in enumerate(["123321412...", "1233224125.3", ".3332342251.", "12332441251."])
     ]
     done = score(sheets, rated.key, [])
-    assert done["alpha"] == pytest.approx(0.743, abs=0.0005)
-    assert done["alpha_interval"][0] < done["alpha"] < done["alpha_interval"][1]
-    assert done["alpha_with_cannot_tell"] < done["alpha"]
-    assert [rater["cannot_tell"] for rater in done["raters"].values()] == [3, 1, 2, 1]
+    assert done.alpha == pytest.approx(0.743, abs=0.0005)
+    assert done.alpha_interval[0] < done.alpha < done.alpha_interval[1]
+    assert done.alpha_with_cannot_tell < done.alpha
+    assert [rater.cannot_tell for rater in done.raters.values()] == [3, 1, 2, 1]
     # Unit 6 is 2, 2, 3, 4 and so on: ten units have a majority, each of a known label.
-    assert done["majority"]["posts"] + done["majority"]["without"] == 12
-    assert done["per_label"]["beach_coast"]["answers"] == 0
+    assert done.majority.posts + done.majority.without == 12
+    assert done.per_label["beach_coast"].answers == 0
 
 
 def test_accuracy_and_the_model_beside_people(rated: Any, tmp_path: Path) -> None:
@@ -74,15 +74,15 @@ def test_accuracy_and_the_model_beside_people(rated: Any, tmp_path: Path) -> Non
     predictions = tmp_path / "p.jsonl"
     predictions.write_text("\n".join(lines) + "\n")
     done = score(sheets, rated.key, [predictions])
-    assert {name: row["accuracy"] for name, row in done["raters"].items()} == {
+    assert {name: row.accuracy for name, row in done.raters.items()} == {
         "ann": 1, "bob": 1, "eve": 0.5,
     }  # fmt: skip
-    assert done["majority"] == {"posts": 12, "without": 0, "accuracy": 1}
-    assert done["agreement_between_raters"] == pytest.approx(2 / 3)
-    model = done["models"]["7"]
-    assert (model["accuracy"], model["agreement_with_majority"]) == (0.5, 0.5)
-    assert model["agreement_with_raters"] == pytest.approx(2 / 3)
-    assert 0 < model["kappa_with_majority"] < 0.5
+    assert done.majority == Majority(posts=12, without=0, accuracy=1)
+    assert done.agreement_between_raters == pytest.approx(2 / 3)
+    model = done.models["7"]
+    assert (model.accuracy, model.agreement_with_majority) == (0.5, 0.5)
+    assert model.agreement_with_raters == pytest.approx(2 / 3)
+    assert 0 < model.kappa_with_majority < 0.5
 
     predictions.write_text("\n".join(lines[1:]) + "\n")
     with pytest.raises(CovlaError, match="version 7 has no answer for post"):
@@ -209,7 +209,7 @@ def test_a_file_that_is_no_sheet_is_named(rated: Any, tmp_path: Path, name: str)
         (b"", "it is empty"),
         ("{}".encode("utf-16"), "not UTF-8 text"),
         ('{"sheet": "Café"}'.encode("latin-1"), "line 1 is not UTF-8 text"),
-        (b"[1]", "valid dictionary"),
+        (b"[1]", "it is no JSON object"),
         (b'{"sheet": 1}', "sheet: Input should be a valid string"),
         (b'{"sheet": "a", "labels": "home", "items": {}}', "labels: Input should be a valid list"),
         (b'{"sheet": "a", "labels": [], "items": []}', "items: Input should be a valid dictionary"),
@@ -238,7 +238,7 @@ def test_predictions_with_a_mark_and_blank_lines_are_read(rated: Any, tmp_path: 
     lines = [{"model_version": "1", "post_id": i["post_id"], "label": i["label"]} for i in items]
     path = tmp_path / "p.jsonl"
     path.write_text("\r\n\r\n".join(map(json.dumps, lines)), encoding="utf-8-sig")
-    assert score(sheets, rated.key, [path])["models"]["1"]["accuracy"] == 1
+    assert score(sheets, rated.key, [path]).models["1"].accuracy == 1
     for content, message in (
         (b"", "it is empty"),
         ("{}".encode("utf-16"), "not UTF-8 text"),

@@ -11,6 +11,7 @@ import pytest
 from covla.errors import CovlaError
 from covla.evaluation.study import inputs, variants
 from covla.evaluation.study.card import model_card
+from covla.evaluation.study.result import Finished
 from covla.evaluation.study.run import StudyConfig, study
 from covla.evaluation.study.variants import SharedConfig
 from covla.registry.model_folder import verify
@@ -38,7 +39,7 @@ def done(
     posts_folder: Path,
     study_settings: Settings,
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[Path, Finished]:
     """A finished study, cut off once on the way."""
     out = tmp_path_factory.mktemp("done") / "study"
 
@@ -60,10 +61,10 @@ def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.slow
 def test_a_study_that_was_cut_off_goes_on_and_ends_in_a_sealed_folder(
-    done: tuple[Path, dict[str, Any]],
+    done: tuple[Path, Finished],
 ) -> None:
     out, found = done
-    assert found["reused"] >= 4
+    assert (found.reused or 0) >= 4
     verify(out)
     found_rows = rows_of(out)
     assert {row["kind"] for row in found_rows.values()} == {
@@ -109,7 +110,7 @@ def test_a_study_that_was_cut_off_goes_on_and_ends_in_a_sealed_folder(
 
 @pytest.mark.slow
 def test_the_folder_holds_tables_and_pictures_and_no_post(
-    done: tuple[Path, dict[str, Any]], posts_folder: Path
+    done: tuple[Path, Finished], posts_folder: Path
 ) -> None:
     out, _ = done
     plots = {path.stem for path in (out / "plots").glob("*.svg")}
@@ -130,13 +131,13 @@ def test_the_folder_holds_tables_and_pictures_and_no_post(
 
 @pytest.mark.slow
 def test_a_finished_study_is_there_to_stay(
-    done: tuple[Path, dict[str, Any]], posts_folder: Path, study_settings: Settings
+    done: tuple[Path, Finished], posts_folder: Path, study_settings: Settings
 ) -> None:
     out, found = done
     before = (out / "manifest.json").read_bytes()
     again = study(posts_folder, out, ALL, SHORT, study_settings, jobs=1)
-    assert again["there"]
-    assert again["accuracy"] == found["accuracy"]
+    assert again.there
+    assert again.accuracy == found.accuracy
     with pytest.raises(CovlaError, match="never written over"):
         study(posts_folder, out, ROWS, SHORT, study_settings, jobs=1)
     assert (out / "manifest.json").read_bytes() == before
@@ -144,7 +145,7 @@ def test_a_finished_study_is_there_to_stay(
 
 @pytest.mark.slow
 def test_two_processes_find_what_one_found(
-    done: tuple[Path, dict[str, Any]], posts_folder: Path, study_settings: Settings, tmp_path: Path
+    done: tuple[Path, Finished], posts_folder: Path, study_settings: Settings, tmp_path: Path
 ) -> None:
     out, _ = done
     few = StudyConfig(seeds=2, names=("concat", "covla"))
