@@ -68,6 +68,13 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     train_window_hours: int = Field(24 * 30, ge=1, le=24 * 366 * 20)
 
+    # Retraining by the clock or after drift.
+    retrain_cooldown_hours: float = Field(24, ge=0, description="From one retrain to the next")
+    retrain_per_week: int = Field(3, ge=1, description="At most so many in 7 days")
+    retrain_min_labels: int = Field(
+        50, ge=0, description="Labelled posts that came since the last retrain, at least"
+    )
+
     # Servers.
     host: str = "127.0.0.1"
     rest_port: int = 3000

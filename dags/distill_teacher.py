@@ -1,19 +1,29 @@
-"""After validation: the teacher's vectors of the posts to train on, into the feature store."""
+"""Every day: the teacher's vectors of the posts to train on, into the feature store.
+
+What was asked before is cached by content, so a day asks about its new posts alone, and a run that
+was cut off goes on where it was.
+"""
 
 from collections.abc import Iterator
 
 from airflow.sdk import Metadata, get_current_context, task
 
-from include.commands import TEACHER, VALIDATED, covla_dag, run_command
-from include.time_ranges import request
+from include.clock import clock, covla_dag
+from include.commands import RETRIES, TEACHER, run_command
+from include.time_ranges import posts_of, request, teacher_of, time_range_params
 
 
-@covla_dag(schedule=[VALIDATED], doc_md=__doc__)
+@covla_dag(
+    schedule=clock("distill_schedule", "0 2 * * *", after=20),
+    doc_md=__doc__,
+    params=time_range_params(),
+)
 def distill_teacher() -> None:
-    @task(outlets=[TEACHER])
+    @task(outlets=[TEACHER], **RETRIES)
     def teach() -> Iterator[Metadata]:
         requested = request(get_current_context())
-        run_command("teach", "--window", requested["train_window"], minutes=240)
+        options = posts_of(requested, "train_window") + teacher_of(requested)
+        run_command("teach", *options, minutes=240)
         yield Metadata(TEACHER, extra=requested)
 
     teach()

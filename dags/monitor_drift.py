@@ -6,20 +6,22 @@ An hour with too few posts to tell is skipped, with the reason.
 from collections.abc import Iterator
 
 from airflow.sdk import Metadata, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
 
-from include.commands import DRIFT, SCHEDULE, covla_dag, run_command
-from include.time_ranges import request, time_range_params
+from include.clock import clock, covla_dag
+from include.commands import DRIFT, RETRIES, run_command
+from include.notes import note, skip
+from include.time_ranges import posts_of, request, time_range_params
 
 
-@covla_dag(schedule=SCHEDULE, doc_md=__doc__, params=time_range_params())
+@covla_dag(schedule=clock("schedule", "@hourly"), doc_md=__doc__, params=time_range_params())
 def monitor_drift() -> None:
-    @task(outlets=[DRIFT])
+    @task(outlets=[DRIFT], **RETRIES)
     def drift() -> Iterator[Metadata]:
         requested = request(get_current_context())
-        report = run_command("drift", "--window", requested["window"], minutes=20)
+        report = run_command("drift", *posts_of(requested), minutes=20)
         if not report["drift"]:
-            raise AirflowSkipException("no modality drifted")
+            skip("no modality drifted")
+        note(f"drift: {report['drift_modality']}; {report['report']}")
         yield Metadata(DRIFT, extra=requested | {"drift_modality": report["drift_modality"]})
 
     drift()

@@ -1,35 +1,77 @@
-"""After new teacher vectors, or after drift: train a challenger and let the gate decide."""
+"""Every week, or after drift: train a challenger and let the gate decide.
 
-from airflow.sdk import get_current_context, task
+Not within the cooldown, not too often a week, and not without new labelled posts: such a run is
+skipped, and its note says why. A run by hand always trains.
+"""
 
-from include.commands import DRIFT, REFUSED, TEACHER, Result, covla_dag, run_command
-from include.time_ranges import Request, request, time_range_params
+from typing import Any
+
+from airflow.sdk import AssetOrTimeSchedule, Param, get_current_context, task
+
+from include.clock import clock, covla_dag
+from include.commands import DRIFT, REFUSED, RETRIES, Result, run_command
+from include.notes import note, skip
+from include.time_ranges import Request, posts_of, request, teacher_of, time_range_params
+
+BECAUSE = {"asset_triggered": "drift", "manual": "hand"}  # run type -> reason; else the clock
+LIMITS = {
+    "cooldown_hours": ("number", "From one retrain to the next; default: the setting"),
+    "per_week": ("integer", "At most so many in 7 days; default: the setting"),
+    "min_labels": ("integer", "New labelled posts, at least; default: the setting"),
+}
+_clock = clock("retrain_schedule", "0 3 * * 1", after=50)
 
 
-@covla_dag(schedule=TEACHER | DRIFT, doc_md=__doc__, params=time_range_params())
+@covla_dag(
+    schedule=AssetOrTimeSchedule(timetable=_clock, assets=[DRIFT]) if _clock else DRIFT,
+    doc_md=__doc__,
+    params=time_range_params()
+    | {
+        name: Param(None, type=["null", kind], description=text)
+        for name, (kind, text) in LIMITS.items()
+    },
+)
 def retrain_covla() -> None:
-    @task
+    @task(**RETRIES)
     def plan() -> Request:
-        return request(get_current_context())
+        context: Any = get_current_context()
+        requested, run = request(context), context["dag_run"]
+        options = [
+            *("--run", f"{run.dag_id}/{run.run_id}"),
+            *("--because", BECAUSE.get(run.run_type, "clock")),
+        ]
+        for name in LIMITS:
+            if (value := context["params"].get(name)) is not None:
+                options += [f"--{name.replace('_', '-')}", str(value)]
+        decision = run_command(
+            "retrain-due", *posts_of(requested, "train_window"), *options, accept=(0, REFUSED)
+        )
+        if not decision["due"]:
+            skip(decision["why"])
+        note(decision["why"])
+        return requested
 
-    @task
+    @task(**RETRIES)
     def teach(requested: Request) -> Result:
         """After drift there are posts that no teacher has seen; known ones cost nothing."""
-        return run_command("teach", "--window", requested["train_window"], minutes=240)
+        options = posts_of(requested, "train_window") + teacher_of(requested)
+        return run_command("teach", *options, minutes=240)
 
-    @task
+    @task(**RETRIES)
     def train(requested: Request, distilled: Result) -> str:
         del distilled  # the vectors are in the feature store
-        time_range, preset = requested["train_window"], requested["preset"]
-        trained = run_command("train", "--window", time_range, "--preset", preset, minutes=600)
+        options = posts_of(requested, "train_window") + teacher_of(requested)
+        trained = run_command("train", *options, "--preset", requested["preset"], minutes=600)
         return str(trained["folder"])
 
-    @task
+    @task(**RETRIES)
     def promote(requested: Request, folder: str) -> Result:
         """A refusal by the gate is no failure: the champion stays."""
-        return run_command(
-            "promote", folder, "--window", requested["gate_window"], minutes=60, accept=(0, REFUSED)
-        )
+        options = posts_of(requested, "gate_window")
+        outcome = run_command("promote", folder, *options, minutes=60, accept=(0, REFUSED))
+        gate = "; ".join(outcome["reasons"]) or "the gate let it in"
+        note(f"version {outcome['version']}: {gate}")
+        return outcome
 
     requested = plan()
     promote(requested, train(requested, teach(requested)))

@@ -1,4 +1,4 @@
-"""Every hour: check the new posts against the expectations; good ones may train.
+"""Every hour: check the new posts against the expectations; bad rows train no model.
 
 An hour without a post is skipped.
 """
@@ -6,24 +6,25 @@ An hour without a post is skipped.
 from collections.abc import Iterator
 
 from airflow.sdk import Metadata, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
 
-from include.commands import REFUSED, SCHEDULE, VALIDATED, CommandFailed, covla_dag, run_command
-from include.time_ranges import request, time_range_params
+from include.clock import clock, covla_dag
+from include.commands import REFUSED, RETRIES, VALIDATED, CommandFailed, run_command
+from include.notes import note, skip
+from include.time_ranges import posts_of, request, time_range_params
 
 
-@covla_dag(schedule=SCHEDULE, doc_md=__doc__, params=time_range_params())
+@covla_dag(schedule=clock("schedule", "@hourly"), doc_md=__doc__, params=time_range_params())
 def validate_posts() -> None:
-    @task(outlets=[VALIDATED])
+    @task(outlets=[VALIDATED], **RETRIES)
     def validate() -> Iterator[Metadata]:
         requested = request(get_current_context())
-        arguments = ("validate", "--window", requested["window"])
-        validation = run_command(*arguments, minutes=20, accept=(0, REFUSED))
+        validation = run_command("validate", *posts_of(requested), minutes=20, accept=(0, REFUSED))
         if not validation["rows"]:
-            raise AirflowSkipException(f"no post in the window {validation['window']}")
+            skip(f"no post in the window {validation['window']}")
         if not validation["success"]:
             broken = [row for row in validation["expectations"] if not row["ok"]]
             names = "; ".join(f"{row['column']}: {row['expectation']}" for row in broken)
+            note(f"{names}; {validation['report']}")
             raise CommandFailed(f"covla validate: {names}; see {validation['report']}")
         yield Metadata(VALIDATED, extra=requested)
 

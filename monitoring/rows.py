@@ -46,10 +46,14 @@ def reference_rows(ref: str, settings: Settings) -> tuple[str, pd.DataFrame]:
 
     Raises:
         CovlaError: no such model, or it holds no reference rows.
+        TooFew: it is the champion, and none was promoted yet.
     """
     from covla.registry.registry import Registry
 
-    version, folder = Registry(settings).resolve(ref)
+    registry = Registry(settings)
+    if ref == "champion" and registry.champion() is None:
+        raise TooFew("there is no champion yet to compare with", hint="Promote one")
+    version, folder = registry.resolve(ref)
     return version, read_reference(folder)
 
 

@@ -154,9 +154,11 @@ def test_the_commands_work_in_an_empty_folder(installed: Installed) -> None:
 
 def test_airflow_reads_the_dags_where_the_wheel_put_them(installed: Installed) -> None:
     probe = """
-import json
-from airflow.dag_processing.dagbag import BundleDagBag
+import json, os
 from services.stack.airflow import DAGS
+
+os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(DAGS / "plugins")
+from airflow.dag_processing.dagbag import BundleDagBag
 
 bag = BundleDagBag(DAGS, bundle_path=DAGS, bundle_name="dags-folder")
 files = sorted(stat.file for stat in bag.dagbag_stats)

@@ -28,6 +28,7 @@ COMMANDS = {
     "rate": "rate:rate",
     "ready": "local:ready",
     "releases": "model:releases",
+    "retrain-due": "retrain:retrain_due",
     "rollback": "model:rollback",
     "serve": "serve:serve",
     "status": "local:status",

@@ -1,24 +1,30 @@
 """What a run of a DAG works on: its time ranges, by its conf, its asset event or its interval."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException
+
+from include.clock import LATENESS
 
 
 class Request(TypedDict, total=False):
     """JSON that DAGs pass on. Time ranges are START/END; what else a caller gave stays in it."""
 
     window: str  # the posts that started it; default: the data interval, or the full hour before
+    as_of: str  # when the lake is read; default: the lateness after the data interval
     train_window: str  # default: the 30 days to the end of `window`
     gate_window: str  # its held-out posts evaluate a challenger; default: the 7 days to the end
     preset: str
+    teacher: str
     drift_modality: str
 
 
 def request(context: Any) -> Request:
     """What this run is to work on: its own conf, else the newest asset event's, else its time.
+
+    A run that is cleared, backfilled or late works on the same posts as the run on time.
 
     Raises:
         AirflowFailException: `window` is not START/END.
@@ -30,10 +36,12 @@ def request(context: Any) -> Request:
     requested |= {key: value for key, value in context["params"].items() if value not in (None, "")}
     if "window" not in requested:
         start, end = context.get("data_interval_start"), context.get("data_interval_end")
-        if start == end:
-            # By the clock a run has a time and no interval, by hand or by an asset maybe neither.
-            end = (end or datetime.now(UTC)).replace(minute=0, second=0, microsecond=0)
+        if end is None or start == end:
+            # By hand a run has no interval.
+            end = context["dag_run"].run_after.replace(minute=0, second=0, microsecond=0)
             start = end - timedelta(hours=1)
+        else:
+            requested.setdefault("as_of", (end + timedelta(minutes=LATENESS)).isoformat())
         requested["window"] = f"{start.isoformat()}/{end.isoformat()}"
     try:
         _, end = (datetime.fromisoformat(part) for part in requested["window"].split("/"))
@@ -47,13 +55,26 @@ def request(context: Any) -> Request:
     return requested
 
 
+def posts_of(requested: Request, window: str = "window") -> list[str]:
+    """The options of a command that name the posts of a run."""
+    options = ["--window", requested[window]]  # type: ignore[literal-required]
+    return options + (["--as-of", requested["as_of"]] if "as_of" in requested else [])
+
+
+def teacher_of(requested: Request) -> list[str]:
+    """The option of a command that names the teacher; without one its default holds."""
+    return ["--teacher", requested["teacher"]] if "teacher" in requested else []
+
+
 def time_range_params() -> dict[str, Param]:
     """What a person may give a run by hand; empty means the default of `request`."""
     described = {
-        "window": "START/END; default: the hour before",
+        "window": "START/END; default: the data interval, or the hour before",
+        "as_of": "Read the lake as it was at this time; default: soon after the data interval",
         "train_window": "START/END to train on; default: 30 days",
         "gate_window": "START/END to evaluate a challenger on; default: 7 days",
         "preset": "base, tiny or a hub id",
+        "teacher": "ensemble, self, none, a hub id or a folder; default: ensemble",
     }
     return {
         name: Param(None, type=["null", "string"], description=text)

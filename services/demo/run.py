@@ -109,8 +109,10 @@ class Demo:
 
     def _start_airflow(self) -> None:
         try:
-            # A run by the clock would train beside the demo when the hour strikes.
-            airflow.start(self.settings, schedule="none")
+            # A run by the clock would train beside the demo when the hour strikes, and a demo that
+            # runs again in the same state folder would meet the cooldown of the one before.
+            unlimited = {"retrain_cooldown_hours": 0.0, "retrain_per_week": 1000}
+            airflow.start(self.settings.model_copy(update=unlimited), options={"schedule": "none"})
         except Exception as error:  # noqa: BLE001 - raised again by the step that needs Airflow
             self._airflow_error = error
 

@@ -1,6 +1,7 @@
 """Airflow on this machine: `airflow standalone` on SQLite over the DAGs that come with covla."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from covla.errors import CovlaError
@@ -14,10 +15,12 @@ NAME = "airflow"
 DAGS = Path(__file__).parents[2] / "dags"
 
 
-def start(settings: Settings, *, dags: Path = DAGS, schedule: str = "@hourly") -> Process:
+def start(
+    settings: Settings, *, dags: Path = DAGS, options: Mapping[str, str] | None = None
+) -> Process:
     """Start scheduler, DAG processor, triggerer and API server, or return those that run.
 
-    `schedule` is that of the DAGs which run by the clock; "none" leaves them to be triggered.
+    `options` are those of section [covla] of Airflow's configuration (dags/include/clock.py).
 
     Everything Airflow writes is in `<state>/airflow`. Tasks get this process's COVLA_* settings.
     All of its processes together hold up to 6 GB.
@@ -43,7 +46,7 @@ def start(settings: Settings, *, dags: Path = DAGS, schedule: str = "@hourly") -
         timeout=180,
         env=pages.environment(settings)
         | _config(home, dags.absolute(), port, address)
-        | {"AIRFLOW__COVLA__SCHEDULE": schedule},
+        | {f"AIRFLOW__COVLA__{name.upper()}": value for name, value in (options or {}).items()},
     )
 
 
@@ -56,6 +59,7 @@ def answers(address: str) -> bool:
 def _config(home: Path, dags: Path, port: int, address: str) -> dict[str, str]:
     options = {
         ("core", "dags_folder"): str(dags),
+        ("core", "plugins_folder"): str(dags / "plugins"),
         ("core", "load_examples"): "False",
         ("core", "dags_are_paused_at_creation"): "False",
         ("core", "executor"): "LocalExecutor",

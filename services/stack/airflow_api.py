@@ -49,12 +49,12 @@ class AirflowClient:
 
     def dags(self) -> list[str]:
         """Ids of the DAGs that the DAG processor has read."""
-        dags = self._call("GET", "/dags", params={"limit": 1000})["dags"]
+        dags = self.call("GET", "/dags", params={"limit": 1000})["dags"]
         return sorted(dag["dag_id"] for dag in dags)
 
     def import_errors(self) -> dict[str, str]:
         """DAG file -> why it cannot be read."""
-        errors = self._call("GET", "/importErrors", params={"limit": 1000})["import_errors"]
+        errors = self.call("GET", "/importErrors", params={"limit": 1000})["import_errors"]
         return {error["filename"]: error["stack_trace"] for error in errors}
 
     def wait_for_dag(self, dag_id: str, *, timeout: float = 60) -> None:
@@ -72,22 +72,22 @@ class AirflowClient:
 
     def pause(self, dag_id: str) -> None:
         """No run of the DAG starts by its schedule or its assets until someone unpauses it."""
-        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
 
     def trigger(self, dag_id: str, conf: Mapping[str, str] | None = None) -> str:
         """Start a run with `conf` and return its run id."""
         body = {"conf": dict(conf or {}), "logical_date": None}
-        return str(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+        return str(self.call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def runs(self, dag_id: str) -> list[DagRun]:
         """Runs of a DAG, newest first."""
         parameters = {"order_by": "-run_after", "limit": 100}
-        runs = self._call("GET", f"/dags/{dag_id}/dagRuns", params=parameters)["dag_runs"]
+        runs = self.call("GET", f"/dags/{dag_id}/dagRuns", params=parameters)["dag_runs"]
         return [DagRun(run["dag_run_id"], run["run_type"]) for run in runs]
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Task id -> state, of one run."""
-        page = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        page = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
         return {task["task_id"]: task["state"] for task in page["task_instances"]}
 
     def wait(self, dag_id: str, run_id: str, *, timeout: float = 600) -> None:
@@ -98,7 +98,7 @@ class AirflowClient:
             ServiceUnavailable: it has not ended after `timeout` seconds.
         """
         run = wait_until(
-            lambda: self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"),
+            lambda: self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}"),
             lambda run: run["state"] in ENDED,
             timeout=timeout,
             error=lambda run: ServiceUnavailable(
@@ -113,7 +113,7 @@ class AirflowClient:
     def log(self, dag_id: str, run_id: str, task_id: str, attempt: int = 1) -> str:
         """The lines of a task's log, as the page shows them."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}"
-        lines = self._call("GET", path, params={"full_content": True})["content"]
+        lines = self.call("GET", path, params={"full_content": True})["content"]
         return "\n".join(line["event"] if isinstance(line, dict) else line for line in lines)
 
     def _sign_in(self) -> str:
@@ -128,7 +128,13 @@ class AirflowClient:
         answer.raise_for_status()
         return str(answer.json()["access_token"])
 
-    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """One request of the API, with the JSON of its answer.
+
+        Raises:
+            CovlaError: Airflow refuses it.
+            ServiceUnavailable: it does not answer.
+        """
         try:
             if not self._token:
                 self._token = self._sign_in()

@@ -38,7 +38,14 @@ def read() -> tuple[dict[str, Any], dict[str, Any]]:
     sync_bag_to_db(bag, BUNDLE, None)
     with create_session() as session:
         next_runs = {
-            row.dag_id: row.next_dagrun_create_after and row.next_dagrun_create_after.isoformat()
+            row.dag_id: [
+                time and time.isoformat()
+                for time in (
+                    row.next_dagrun_data_interval_start,
+                    row.next_dagrun_data_interval_end,
+                    row.next_dagrun_create_after,
+                )
+            ]
             for row in session.query(DagModel)
         }
         at_once = {row.dag_id: row.max_active_runs for row in session.query(DagModel)}
@@ -60,6 +67,7 @@ def run(dag: Any, date: str, conf: dict[str, Any]) -> dict[str, Any]:
     with create_session() as session:
         return {
             "state": str(done.state),
+            "note": session.merge(done).note,
             "tasks": {task.task_id: str(task.state) for task in done.get_task_instances()},
             "queued": sorted(row.target_dag_id for row in session.query(AssetDagRunQueue)),
             "told": [row.extra for row in session.query(AssetEvent)],

@@ -43,6 +43,7 @@ class Run:
     """What became of a run of a DAG."""
 
     state: str
+    note: str | None
     tasks: dict[str, str]  # task -> state
     lines: list[list[str]]  # of commands, in their order, without `covla`
     queued: list[str]  # the DAGs that Airflow starts because of it
@@ -75,6 +76,7 @@ class Airflow:
                 | {
                     "AIRFLOW_HOME": str(home),
                     "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+                    "AIRFLOW__CORE__PLUGINS_FOLDER": str(DAGS / "plugins"),
                     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
                     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
                     "PYTHONPATH": str(self._folder),

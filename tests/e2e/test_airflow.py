@@ -1,6 +1,6 @@
-"""The DAGs under a real scheduler: validation leads to a teacher, a model and a champion."""
+"""The DAGs under a real scheduler: by its clock, as a backfill, and by hand to a champion."""
 
-import time
+import shutil
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,11 +11,16 @@ import pytest
 from covla.errors import CovlaError
 from covla.registry.registry import Registry
 from covla.settings import Settings
+from covla.time_range import TimeRange
+from covla.waiting import wait_until
+from features.expectations import validate
 from services.stack import airflow, ports, processes
 from services.stack.airflow_api import AirflowClient
 from tests.conftest import FreshState, RunCommand
+from tests.features.old_rows import post_row, put
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+START, HOUR = datetime(2026, 5, 1, tzinfo=UTC), timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +38,8 @@ def settings(
 
 @pytest.fixture(scope="module")
 def client(settings: Settings) -> Iterator[AirflowClient]:
-    """A running `airflow standalone` on the DAGs of the repository."""
-    process = airflow.start(settings, schedule="none")  # no run by the clock beside a test
+    """A running `airflow standalone` on the DAGs of the repository, with their own clocks."""
+    process = airflow.start(settings)
     try:
         with AirflowClient(process.address) as client:
             yield client
@@ -42,15 +47,18 @@ def client(settings: Settings) -> Iterator[AirflowClient]:
         processes.stop(settings, "airflow")
 
 
-def wait_for_run(client: AirflowClient, dag: str, *, timeout: float = 120) -> str:
-    """The run of `dag` that an asset started."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        for run in client.runs(dag):
-            if run.run_type.startswith("asset"):
-                return run.run_id
-        time.sleep(0.5)
-    raise AssertionError(f"no asset started {dag}")
+def runs_of_type(client: AirflowClient, dag: str, kind: str, count: int = 1) -> list[str]:
+    """Waits for so many runs of a DAG that were started in this way; newest first."""
+    return wait_until(
+        lambda: [run.run_id for run in client.runs(dag) if run.run_type == kind],
+        lambda runs: len(runs) == count,
+        timeout=180,
+        error=lambda runs: AssertionError(f"{kind} runs of {dag}: {runs}"),
+    )
+
+
+def note_of(client: AirflowClient, dag: str, run: str) -> str:
+    return str(client.call("GET", f"/dags/{dag}/dagRuns/{run}")["note"])
 
 
 def test_it_is_healthy_and_reads_our_dags_folder_only(
@@ -72,6 +80,59 @@ def test_an_unknown_dag_is_named(client: AirflowClient) -> None:
         client.trigger("nothing")
 
 
+@pytest.mark.parametrize(
+    ("dag", "task", "why"),
+    [
+        ("validate_posts", "validate", "no post in the window"),
+        ("monitor_drift", "drift", "there is no champion yet"),
+        ("distill_teacher", "teach", "no post in the window"),
+        ("retrain_covla", "plan", "0 new labelled posts, at least 50 are needed"),
+    ],
+)
+def test_the_clock_starts_each_dag_once_and_a_quiet_interval_is_skipped(
+    client: AirflowClient, dag: str, task: str, why: str
+) -> None:
+    (run,) = runs_of_type(client, dag, "scheduled")
+    client.wait(dag, run, timeout=240)
+    assert client.tasks(dag, run)[task] == "skipped"
+    assert why in note_of(client, dag, run)
+
+
+def test_a_backfill_and_a_cleared_run_give_the_bytes_of_the_run_on_time(
+    settings: Settings, client: AirflowClient
+) -> None:
+    """Three hours of May whose posts were in the lake in time, and a post that came later."""
+    hours = [TimeRange(START + n * HOUR, START + (n + 1) * HOUR) for n in range(3)]
+    rows = [
+        post_row(i, hour.start, created_timestamp=hour.end)
+        for n, hour in enumerate(hours)
+        for i in range(20 * n, 20 * n + 20)
+    ]
+    put(settings, rows, [])
+    for hour in hours:
+        validate(hour, settings, hour.end + timedelta(minutes=10))
+    reports = settings.reports / "validation"
+    on_time = {path.name: path.read_bytes() for path in reports.glob("20260501*")}
+    assert len(on_time) == 2 * len(hours)
+    shutil.rmtree(reports)
+    put(settings, [post_row(99, START, created_timestamp=START + 10 * HOUR)], [])
+
+    dates = {"from_date": START.isoformat(), "to_date": hours[-1].start.isoformat()}
+    client.call("POST", "/backfills", json={"dag_id": "validate_posts", **dates})
+    made = runs_of_type(client, "validate_posts", "backfill", len(hours))
+    for run in made:
+        client.wait("validate_posts", run, timeout=240)
+        assert client.tasks("validate_posts", run) == {"validate": "success"}
+    assert {path.name: path.read_bytes() for path in reports.glob("20260501*")} == on_time
+
+    shutil.rmtree(reports)
+    clear = {"dry_run": False, "only_failed": False}
+    client.call("POST", f"/dags/validate_posts/dagRuns/{made[0]}/clear", json=clear)
+    client.wait("validate_posts", made[0], timeout=240)
+    (page,) = reports.glob("20260501*.html")
+    assert page.read_bytes() == on_time[page.name]
+
+
 def test_validated_posts_end_in_a_champion(
     settings: Settings, client: AirflowClient, run_command: RunCommand
 ) -> None:
@@ -83,12 +144,15 @@ def test_validated_posts_end_in_a_champion(
     assert taken.json["posts_ingested"] == 330, taken.stderr
 
     conf = {"window": window, "train_window": window, "gate_window": window}
-    client.wait("validate_posts", client.trigger("validate_posts", conf), timeout=180)
-    client.wait("distill_teacher", wait_for_run(client, "distill_teacher"), timeout=180)
-    run = wait_for_run(client, "retrain_covla")
-    client.wait("retrain_covla", run, timeout=300)
+    for dag in ("validate_posts", "distill_teacher", "retrain_covla"):
+        run = client.trigger(dag, conf)
+        client.wait(dag, run, timeout=300)
     states = client.tasks("retrain_covla", run)
     assert states == dict.fromkeys(("plan", "teach", "train", "promote"), "success")
     version, folder = Registry(settings).resolve("champion")
     assert version == "1"
     assert (folder / "reference.parquet").exists()
+    note = note_of(client, "retrain_covla", run)
+    assert note.startswith("hand; ")
+    assert note.endswith("version 1: the gate let it in")
+    assert "exit report: ended with exit code 0" in client.log("retrain_covla", run, "train")

@@ -49,7 +49,6 @@ def test_posts_become_a_champion_and_predictions(
     running.exec("ingest", "covla", "publish", "--synthetic", str(POSTS), "--window", HISTORY)
     ingested(running, POSTS)
     assert airflow.healthy()
-    airflow.pause("distill_teacher")  # it follows a validation; here the retrain is asked for
     validated = run(airflow, "validate_posts", window=HISTORY)
     assert '"success":true' in airflow.log("validate_posts", validated, "validate")
     windows = {"window": HISTORY, "train_window": HISTORY, "gate_window": HISTORY}

@@ -1,11 +1,16 @@
 """What a run works on, by what it was given."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.time_ranges import request
+from include.time_ranges import posts_of, request, teacher_of
+
+DAY = datetime(2026, 5, 1, tzinfo=UTC)
+BY_HAND = {"params": {}, "dag_run": SimpleNamespace(run_after=DAY + timedelta(hours=10.5))}
 
 
 class Event:
@@ -28,7 +33,7 @@ def test_a_run_works_on_its_conf_then_on_its_asset_then_on_its_interval() -> Non
         "gate_window": "e/f",
         "preset": "tiny",
     }
-    alone = request({"params": {}})
+    alone = request(BY_HAND)
     start, end = alone["window"].split("/")
     assert start < end
     assert alone["train_window"].endswith(end)
@@ -37,24 +42,30 @@ def test_a_run_works_on_its_conf_then_on_its_asset_then_on_its_interval() -> Non
     assert alone["preset"] == "base"
 
 
-@pytest.mark.parametrize(
-    ("interval", "worked_on"),
-    [
-        ((9, 10), (9, 10)),
-        ((8, 10), (8, 10)),
-        # Airflow's timetable of a cron expression gives a run its time as both ends.
-        ((10, 10), (9, 10)),
-        ((10.5, 10.5), (9, 10)),
-    ],
-)
-def test_a_late_run_works_on_the_hours_that_it_was_for(
-    interval: tuple[float, float], worked_on: tuple[float, float]
-) -> None:
-    day = datetime(2026, 5, 1, tzinfo=UTC)
-    start, end = (day + timedelta(hours=hour) for hour in interval)
-    context = {"params": {}, "data_interval_start": start, "data_interval_end": end}
-    times = [(day + timedelta(hours=hour)).isoformat() for hour in worked_on]
-    assert request(context)["window"] == "/".join(times)
+@pytest.mark.parametrize("interval", [None, (10.0, 10.0)])
+def test_a_run_by_hand_that_is_cleared_works_on_the_hour_before_it_again(interval: Any) -> None:
+    ends = [interval and DAY + timedelta(hours=hour) for hour in interval or (None, None)]
+    context = BY_HAND | dict(zip(("data_interval_start", "data_interval_end"), ends, strict=True))
+    asked = request(context)
+    assert asked == request(context)
+    assert asked["window"] == "2026-05-01T09:00:00+00:00/2026-05-01T10:00:00+00:00"
+    assert posts_of(asked) == ["--window", asked["window"]]
+
+
+def test_a_run_of_the_clock_reads_the_lake_as_it_was_soon_after_its_interval() -> None:
+    start, end = (DAY + timedelta(hours=hour) for hour in (8, 10))
+    asked = request({"params": {}, "data_interval_start": start, "data_interval_end": end})
+    as_of = "2026-05-01T10:10:00+00:00"
+    assert asked["window"] == f"{start.isoformat()}/{end.isoformat()}"
+    assert posts_of(asked, "gate_window") == [
+        *("--window", f"2026-04-24T10:00:00+00:00/{end.isoformat()}"),
+        *("--as-of", as_of),
+    ]
+
+
+def test_a_teacher_is_named_where_one_was_given() -> None:
+    assert teacher_of(request(BY_HAND)) == []
+    assert teacher_of(request(BY_HAND | {"params": {"teacher": "self"}})) == ["--teacher", "self"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""When DAGs run: section [covla] of Airflow's own configuration, so that a platform team sets it
+where it sets Airflow (AIRFLOW__COVLA__SCHEDULE and so on)."""
+
+from datetime import UTC, datetime
+from functools import partial
+
+from airflow.configuration import conf
+from airflow.sdk import dag
+
+from covla_timetable import IntervalTimetable
+
+LATENESS = conf.getint("covla", "lateness_minutes", fallback=10)
+CATCHUP = conf.getint("covla", "catchup_hours", fallback=72)
+
+# One run at a time: two on one time range would write the same files. How far back runs are made
+# is for the timetable to say, not for the start.
+covla_dag = partial(
+    dag,
+    start_date=datetime(2020, 1, 1, tzinfo=UTC),
+    catchup=True,
+    max_active_runs=1,
+    tags=["covla"],
+)
+
+
+def clock(option: str, default: str, *, after: int = 0) -> IntervalTimetable | None:
+    """The timetable of an option, a cron expression; None where it is "none": by hand alone.
+
+    `after` are minutes beside the lateness, for what needs the runs of other DAGs of that time.
+    """
+    cron = conf.get("covla", option, fallback=default)
+    # One option stops every clock: `covla demo` and tests trigger what they want to see.
+    if "none" in (cron, conf.get("covla", "schedule", fallback="")):
+        return None
+    return IntervalTimetable(cron, LATENESS + after, CATCHUP)
