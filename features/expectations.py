@@ -24,7 +24,7 @@ from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import now
 from features.lake import Lake
-from features.tables import QUARANTINE
+from features.tables import QUARANTINE, VERDICTS
 from features.training_set import training_set
 
 MOSTLY = 0.95  # fraction of rows that must be good, for the others to be left out alone
@@ -110,7 +110,7 @@ def validate(window: TimeRange, settings: Settings, as_of: datetime | None = Non
 
     With `as_of` a second run gives the same: it reads the lake as it was then.
     """
-    frame = training_set(window, settings, as_of, quarantined=True)
+    frame = training_set(window, settings, as_of, everything=True)
     as_of = as_of or now()
     # A row that an earlier run quarantined does not count; it stays there for as long as it is bad.
     columns = ["post_id", "event_timestamp", "created_timestamp"]
@@ -129,8 +129,11 @@ def validate(window: TimeRange, settings: Settings, as_of: datetime | None = Non
         for post_id in posts:
             bad.setdefault(post_id, []).append(f"{check.column}: {check.expectation}")
     _quarantine(frame, bad, window, settings, as_of)
+    failed = [f"{check.column}: {check.expectation}" for check in checks if not check.ok]
+    if not frame.empty:  # of no post there is nothing to say, and late ones are not to blame
+        _verdict(failed, window, settings, as_of)
     report = settings.reports / "validation" / f"{window.slug}.html"
-    success, odd = all(check.ok for check in checks), frame.attrs["passed_over"]
+    success, odd = not failed, frame.attrs["passed_over"]
     validation = Validation(str(window), success, len(frame), len(bad), odd, checks, str(report))
     document = validation.as_dict()
     write_bytes_aside(report.with_suffix(".json"), orjson.dumps(document, option=OPTIONS))
@@ -254,3 +257,16 @@ def _quarantine(
         for post_id, at in zip(chosen["post_id"], chosen["event_timestamp"], strict=True)
     ]
     lake.put("quarantine", pa.Table.from_pylist(rows, schema=QUARANTINE), name)
+
+
+def _verdict(failed: list[str], window: TimeRange, settings: Settings, as_of: datetime) -> None:
+    """Kept, so that training leaves out what is blocked; a second run as of a time repeats it."""
+    row = {
+        "event_timestamp": window.start,
+        "created_timestamp": as_of,
+        "end": window.end,
+        "blocked": bool(failed),
+        "reasons": failed,
+    }
+    name = f"{window.slug}-{as_of:%Y%m%dT%H%M%S%f}"
+    Lake(settings).put("verdicts", pa.Table.from_pylist([row], schema=VERDICTS), name)

@@ -11,7 +11,7 @@ from covla.errors import Refused
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from features.lake import write_parquet
-from features.training_set import training_set
+from features.training_set import nothing_in, training_set
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Exported:
     rows: int
     labelled: int
     passed_over: dict[str, int]  # table of the lake -> rows whose time cannot be
+    left_out: dict[str, int]  # posts that validation "quarantined" or "blocked"
     out: str
 
 
@@ -36,11 +37,12 @@ def export(
     """
     frame = training_set(window, settings, as_of)
     if frame.empty:
-        raise Refused(f"no post in the window {window}", hint="Ingest posts first")
+        raise Refused(nothing_in(window, frame), hint="Ingest posts first")
     options = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
     frame["hashtag_priors"] = [
         orjson.dumps(value, option=options).decode() for value in frame["hashtag_priors"]
     ]
     write_parquet(pa.Table.from_pandas(frame, preserve_index=False), Path(out))
     labelled = int(frame["label"].notna().sum())
-    return Exported(str(window), len(frame), labelled, frame.attrs["passed_over"], str(out))
+    odd, left_out = frame.attrs["passed_over"], frame.attrs["left_out"]
+    return Exported(str(window), len(frame), labelled, odd, left_out, str(out))

@@ -31,7 +31,7 @@ SOURCE = ("topic", "partition", "offset")
 
 
 class Lake:
-    """Tables posts, labels, teacher, quarantine, and hashtags, which is derived from the others."""
+    """Tables posts, labels, teacher, quarantine, verdicts; and hashtags, derived from others."""
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.lake

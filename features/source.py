@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from covla.arrays import FloatArray
+from covla.errors import TooFew
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.splits import grouped, hold_out
 from covla.posts.training_post import TrainingPost
@@ -18,23 +19,27 @@ from covla.time_range import TimeRange
 from covla.times import now
 from features.lake import Lake
 from features.tables import TEACHER
-from features.training_set import HashtagState, training_set
+from features.training_set import HashtagState, nothing_in, training_set
 
 HELD_OUT = 0.2  # of the posts of a time range
 
 
 def load_window(
     window: TimeRange, settings: Settings, as_of: datetime | None = None
-) -> list[TrainingPost]:
-    """The posts of a time range with what was known of them at `as_of`, labelled or not; [] for
-    none.
+) -> tuple[list[TrainingPost], dict[str, int]]:
+    """The posts of a time range with what was known of them at `as_of`, labelled or not; and how
+    many validation left out, "quarantined" or "blocked".
 
-    Images are addresses in the blob store. Posts that validation put aside are left out. A fifth
-    is held out, by content.
+    Images are addresses in the blob store. A fifth is held out, by content.
+
+    Raises:
+        TooFew: no post.
     """
     frame = training_set(window, settings, as_of)
+    if frame.empty:
+        raise TooFew(nothing_in(window, frame), hint="Ingest posts first")
     posts = [_training_post(row) for row in frame.to_dict("records")]
-    return hold_out(grouped(posts, settings), HELD_OUT)
+    return hold_out(grouped(posts, settings), HELD_OUT), frame.attrs["left_out"]
 
 
 def _training_post(row: Mapping[Any, Any]) -> TrainingPost:

@@ -39,6 +39,16 @@ POSTS = pa.schema(
 LABELS = pa.schema([*_KEY, ("label", pa.string()), ("source", pa.string()), *_SOURCE])
 TEACHER = pa.schema([*_KEY, ("teacher", VECTOR), ("teacher_id", pa.string())])
 QUARANTINE = pa.schema([*_KEY, ("reasons", pa.list_(pa.string())), ("window", pa.string())])
+# Of a validated time range; event_timestamp is its start, created_timestamp what it was read as of.
+VERDICTS = pa.schema(
+    [
+        ("event_timestamp", TIME),
+        ("created_timestamp", TIME),
+        ("end", TIME),
+        ("blocked", pa.bool_()),
+        ("reasons", pa.list_(pa.string())),
+    ]
+)
 HASHTAGS = pa.schema(
     [
         ("hashtag", pa.string()),
@@ -54,5 +64,6 @@ SCHEMAS = {
     "labels": LABELS,
     "teacher": TEACHER,
     "quarantine": QUARANTINE,
+    "verdicts": VERDICTS,
     "hashtags": HASHTAGS,
 }

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from covla.settings import Settings
 from covla.time_range import TimeRange
@@ -35,7 +36,7 @@ def training_set(
     settings: Settings,
     as_of: datetime | None = None,
     *,
-    quarantined: bool = False,
+    everything: bool = False,
 ) -> pd.DataFrame:
     """One row per post of the time range, in order of time.
 
@@ -43,25 +44,38 @@ def training_set(
     vectors are the last that were known at `as_of`. A row that was written to the lake later
     than `as_of` is not seen, whatever its event time (feast#6615).
 
+    Left out are rows that `covla validate` quarantined, and posts of a time range that it blocked:
+    of several verdicts on a post's time, the last one that was known at `as_of` counts.
+
     Args:
         window: of event time.
         settings: which state folder.
         as_of: aware; default now.
-        quarantined: with the posts that `covla validate` put aside.
+        everything: also what validation leaves out of training.
 
     Returns:
         post_id, event_timestamp, every feature of `definitions.POST_VIEWS` (null where nothing is
         known) and `hashtag_priors`: hashtag -> `HashtagState`. Rows whose time cannot be are
-        passed over; `attrs["passed_over"]` counts them, table of the lake -> rows.
+        passed over; `attrs["passed_over"]` counts them, table of the lake -> rows, and
+        `attrs["left_out"]` the posts that were "quarantined" or "blocked".
     """
     as_of = as_of or now()
     odd = passed_over(settings)
-    spine = _entity_df(window, settings, as_of, quarantined=quarantined)
+    spine = _entity_df(window, settings, as_of)
+    left_out = {name: pc.sum(spine[name]).as_py() or 0 for name in ("quarantined", "blocked")}
+    if not everything:
+        spine = spine.filter(pc.invert(pc.or_(spine["quarantined"], spine["blocked"])))
     columns = ["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"]
     empty = pd.DataFrame(columns=columns)
     frame = _joined(spine, settings, as_of, odd)[columns] if spine.num_rows else empty
-    frame.attrs["passed_over"] = odd
+    frame.attrs |= {"passed_over": odd, "left_out": left_out}
     return frame
+
+
+def nothing_in(window: TimeRange, frame: pd.DataFrame) -> str:
+    """Why the training set `frame` is empty."""
+    counts = " and ".join(f"{n} {why}" for why, n in frame.attrs["left_out"].items() if n)
+    return f"no post in the window {window}" + (f" but {counts} by validation" if counts else "")
 
 
 def _joined(
@@ -85,36 +99,44 @@ def _joined(
     return frame
 
 
-def _entity_df(
-    window: TimeRange, settings: Settings, as_of: datetime, *, quarantined: bool
-) -> pa.Table:
-    """The posts whose last version known at `as_of` is in the time range, and when it was."""
+def _entity_df(window: TimeRange, settings: Settings, as_of: datetime) -> pa.Table:
+    """The posts whose last version known at `as_of` is in the time range, when it was, and whether
+    validation `quarantined` the row or `blocked` its time, one of the two."""
     lake = Lake(settings)
     lake.create()
     query = f"""
-        select post_id, max(event_timestamp) as event_timestamp
-        from read_parquet($posts, hive_partitioning=false)
-        where created_timestamp <= $as_of and event_timestamp >= $start
-          and event_timestamp <= $as_of and {POSSIBLE}
-        group by post_id having max(event_timestamp) < $end
+        with post as (
+            select post_id, max(event_timestamp) as event_timestamp
+            from read_parquet($posts, hive_partitioning=false)
+            where created_timestamp <= $as_of and event_timestamp >= $start
+              and event_timestamp <= $as_of and {POSSIBLE}
+            group by post_id having max(event_timestamp) < $end
+        ), aside as (
+            select distinct post_id, event_timestamp, true as quarantined
+            from read_parquet($quarantine, hive_partitioning=false)
+            where created_timestamp <= $as_of
+        ), verdict as (
+            select event_timestamp as start, "end", created_timestamp, blocked
+            from read_parquet($verdicts, hive_partitioning=false)
+            where created_timestamp <= $as_of
+        ), moment as (
+            select post.event_timestamp, arg_max(blocked, created_timestamp) as blocked
+            from post join verdict
+              on post.event_timestamp >= verdict.start and post.event_timestamp < verdict."end"
+            group by post.event_timestamp
+        )
+        select post_id, event_timestamp, coalesce(quarantined, false) as quarantined,
+               coalesce(blocked and quarantined is null, false) as blocked
+        from post left join aside using (post_id, event_timestamp)
+        left join moment using (event_timestamp)
     """  # noqa: S608
-    if not quarantined:
-        query = f"""
-            select * from ({query}) anti join (
-                select post_id, event_timestamp
-                from read_parquet($quarantine, hive_partitioning=false)
-                where created_timestamp <= $as_of
-            ) using (post_id, event_timestamp)
-        """  # noqa: S608
     values: dict[str, datetime | str] = {
-        "posts": lake.glob("posts"),
+        **{name: lake.glob(name) for name in ("posts", "quarantine", "verdicts")},
         "as_of": as_of,
         "start": window.start,
         "end": window.end,
         **bounds(settings, as_of),
     }
-    if not quarantined:
-        values["quarantine"] = lake.glob("quarantine")
     with connect() as database:
         return database.sql(query, params=values).to_arrow_table()
 

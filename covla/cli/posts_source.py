@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 
 from covla.cli.output import log
-from covla.errors import TooFew
 from covla.posts.dataset import folder_split, from_folder
 from covla.posts.folder import Reading
 from covla.posts.training_post import TrainingPost
@@ -45,7 +44,7 @@ class PostsSource:
         """
         if self.folder is not None:
             return folder_split(self.folder, split or self.split, settings, reading=reading)
-        return self._window_posts(settings)
+        return self._window_posts(settings)[0]
 
     def training(
         self, settings: Settings, *, unlabelled: int | None
@@ -68,16 +67,19 @@ class PostsSource:
             if str(reading):
                 log(f"{self.folder}: {reading}")
             return posts, {**self.about, **reading.as_dict()}
-        posts = self._window_posts(settings)
+        posts, left_out = self._window_posts(settings)
         others = [row for row in posts if row.label is None]
         kept = {id(row) for row in (others if unlabelled is None else others[:unlabelled])}
-        return [row for row in posts if row.label is not None or id(row) in kept], {**self.about}
+        return [row for row in posts if row.label is not None or id(row) in kept], {
+            **self.about,
+            **left_out,
+        }
 
-    def _window_posts(self, settings: Settings) -> list[TrainingPost]:
+    def _window_posts(self, settings: Settings) -> tuple[list[TrainingPost], dict[str, int]]:
         from features.source import load_window
 
         assert self.window is not None
-        posts = load_window(self.window, settings, self.as_of)
-        if not posts:
-            raise TooFew(f"no post in the window {self.window}", hint="Ingest posts first")
-        return posts
+        posts, left_out = load_window(self.window, settings, self.as_of)
+        if counts := ", ".join(f"{n} {why}" for why, n in left_out.items() if n):
+            log(f"{self.window}: validation leaves out {counts} posts")
+        return posts, left_out

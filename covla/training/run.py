@@ -36,7 +36,8 @@ from covla.training.teachers.vectors import check_teacher, teacher_vectors
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """A trained folder and how good it is; counts of lines only where a posts folder was read."""
+    """A trained folder and how good it is; counts of lines and of what was left out
+    only where there are such."""
 
     folder: str
     digest: str
@@ -53,6 +54,8 @@ class TrainingResult:
     groups: int
     repeats: int
     left_out: int | None = None
+    quarantined: int | None = None  # of a time range, as `blocked`: left out by validation
+    blocked: int | None = None
     unusable_lines: int | None = None
     repeated_lines: int | None = None
     seconds: float

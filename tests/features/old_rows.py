@@ -19,7 +19,7 @@ IMPOSSIBLE = [
 ]
 
 
-def post_row(number: int, at: datetime, **more: Any) -> dict[str, Any]:
+def post_row(number: int | str, at: datetime, **more: Any) -> dict[str, Any]:
     """A text with #legday, known for a minute."""
     row = dict.fromkeys(POSTS.names) | {
         "post_id": f"p{number}",
@@ -35,7 +35,7 @@ def post_row(number: int, at: datetime, **more: Any) -> dict[str, Any]:
         "encoder_id": "one",
         "topic": "posts",
         "partition": 0,
-        "offset": number,
+        "offset": number if isinstance(number, int) else 0,
     }
     return row | {f"text_{name}": 0.5 for name in TEXT_QUALITY} | more
 

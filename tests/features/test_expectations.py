@@ -7,11 +7,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from covla.errors import TooFew
 from covla.model.encoders import Encoders
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from features.expectations import validate
+from features.export import export
 from features.lake import Lake
+from features.source import load_window
 from features.training_set import training_set
 from tests.conftest import RunCommand
 from tests.features.old_rows import post_row, put
@@ -73,7 +76,10 @@ def test_a_few_bad_rows_are_put_aside_and_many_fail_the_window(
     validation = validate(DAY, filled)
     assert not validation.success
     assert [row.unexpected for row in validation.expectations if not row.ok] == [10]
-    assert len(training_set(DAY, filled)) == 30
+    frame = training_set(DAY, filled)
+    assert frame.empty
+    assert frame.attrs["left_out"] == {"quarantined": 10, "blocked": 30}
+    assert len(training_set(DAY, filled, everything=True)) == 40
 
 
 def test_the_command_ends_with_4_when_the_window_is_empty(
@@ -112,6 +118,42 @@ def test_rows_that_were_put_aside_fail_no_hour_again(offline_settings: Settings)
     assert (again.success, again.quarantined) == (True, 4)
     spoil(offline_settings, "text_digit_share", 7.0, 7)  # three more
     assert not validate(QUIET, offline_settings).success
+
+
+def test_no_training_has_posts_of_a_blocked_hour_until_a_later_verdict(
+    offline_settings: Settings, tmp_path: Path
+) -> None:
+    """Whichever time range is asked for, and as of the verdict's own time."""
+    for start in (QUIET.start, QUIET.start + timedelta(days=1)):
+        rows = [post_row(f"{start.day}-{i}", start, created_timestamp=start) for i in range(12)]
+        put(offline_settings, rows, [])
+    spoil(offline_settings, "text_digit_share", 7.0, 4)
+    first, second = QUIET.end + timedelta(minutes=10), QUIET.end + timedelta(minutes=20)
+    assert not validate(QUIET, offline_settings, first).success
+    week = TimeRange(QUIET.start - timedelta(days=3), QUIET.end + timedelta(days=3))
+    later = week.end
+
+    posts, left_out = load_window(week, offline_settings, later)
+    assert left_out == {"quarantined": 4, "blocked": 8}
+    assert {post.post_id[:3] for post in posts} == {"p2-"}
+    exported = export(week, offline_settings, tmp_path / "set.parquet", later)
+    assert (exported.rows, exported.left_out) == (12, left_out)
+    with pytest.raises(TooFew, match="but 4 quarantined and 8 blocked by validation"):
+        load_window(QUIET, offline_settings, later)
+    before = training_set(QUIET, offline_settings, first - timedelta(seconds=1))
+    assert len(before) == 12
+
+    assert validate(QUIET, offline_settings, second).success  # the bad rows are put aside now
+    posts, left_out = load_window(week, offline_settings, later)
+    assert (len(posts), left_out) == (20, {"quarantined": 4, "blocked": 0})
+    with pytest.raises(TooFew, match="blocked"):
+        load_window(week, offline_settings, first)
+
+
+def test_an_hour_that_was_empty_blocks_no_post_that_comes_late(offline_settings: Settings) -> None:
+    assert not validate(QUIET, offline_settings).success
+    quiet_hour(offline_settings, 3)
+    assert len(training_set(QUIET, offline_settings)) == 3
 
 
 IMAGE = {

@@ -201,9 +201,9 @@ def test_training_as_of_a_time_sees_what_was_there_and_the_vectors_of_that_time(
     )
     vectors = {"p1": np.ones(3, np.float32)}
     assert write_teacher(DAY, vectors, "ensemble-1", offline_settings, as_of) == 1
-    (row,) = load_window(DAY, offline_settings, as_of)
+    ((row,), _) = load_window(DAY, offline_settings, as_of)
     assert (row.post_id, row.label, row.teacher_id) == ("p1", "gym_sports", "ensemble-1")
-    now = {row.post_id: row.label for row in load_window(DAY, offline_settings)}
+    now = {row.post_id: row.label for row in load_window(DAY, offline_settings)[0]}
     assert now == {"p1": "home", "p2": "gym_sports"}
 
 
@@ -221,7 +221,7 @@ def test_training_reads_the_window_with_pictures_and_teacher(
     other = {"p2": np.array([1, np.nan, 3, 4, 5], np.float32)}  # another teacher, another width
     write_teacher(DAY, other, "clip-1", offline_settings)
 
-    found = {row.post_id: row for row in load_window(DAY, offline_settings)}
+    found = {row.post_id: row for row in load_window(DAY, offline_settings)[0]}
 
     assert [row.label for row in found.values()] == [None, "restaurant_cafe"] * 1 + [
         "restaurant_cafe",
