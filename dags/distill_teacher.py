@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from airflow.sdk import Metadata, get_current_context, task
 
 from include.clock import clock, covla_dag
-from include.commands import RETRIES, TEACHER, run_command
+from include.commands import TEACHER, run_command
 from include.time_ranges import posts_of, request, teacher_of, time_range_params
 
 
@@ -19,7 +19,7 @@ from include.time_ranges import posts_of, request, teacher_of, time_range_params
     params=time_range_params(),
 )
 def distill_teacher() -> None:
-    @task(outlets=[TEACHER], **RETRIES)
+    @task(outlets=[TEACHER])
     def teach() -> Iterator[Metadata]:
         requested = request(get_current_context())
         options = posts_of(requested, "train_window") + teacher_of(requested)

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import AssetOrTimeSchedule, Param, get_current_context, task
 
 from include.clock import clock, covla_dag
-from include.commands import DRIFT, REFUSED, RETRIES, Result, run_command
+from include.commands import DRIFT, REFUSED, Result, run_command
 from include.notes import note, skip
 from include.time_ranges import Request, posts_of, request, teacher_of, time_range_params
 
@@ -32,14 +32,15 @@ _clock = clock("retrain_schedule", "0 3 * * 1", after=50)
     },
 )
 def retrain_covla() -> None:
-    @task(**RETRIES)
+    @task
     def plan() -> Request:
         context: Any = get_current_context()
         requested, run = request(context), context["dag_run"]
-        options = [
-            *("--run", f"{run.dag_id}/{run.run_id}"),
-            *("--because", BECAUSE.get(run.run_type, "clock")),
-        ]
+        because = BECAUSE.get(run.run_type, "clock")
+        if because == "drift":
+            # The hour's own validation may still run, and a blocked hour must train no model.
+            run_command("validate", *posts_of(requested), minutes=20, accept=(0, REFUSED))
+        options = ["--run", f"{run.dag_id}/{run.run_id}", "--because", because]
         for name in LIMITS:
             if (value := context["params"].get(name)) is not None:
                 options += [f"--{name.replace('_', '-')}", str(value)]
@@ -51,20 +52,20 @@ def retrain_covla() -> None:
         note(decision["why"])
         return requested
 
-    @task(**RETRIES)
+    @task
     def teach(requested: Request) -> Result:
         """After drift there are posts that no teacher has seen; known ones cost nothing."""
         options = posts_of(requested, "train_window") + teacher_of(requested)
         return run_command("teach", *options, minutes=240)
 
-    @task(**RETRIES)
+    @task
     def train(requested: Request, distilled: Result) -> str:
         del distilled  # the vectors are in the feature store
         options = posts_of(requested, "train_window") + teacher_of(requested)
         trained = run_command("train", *options, "--preset", requested["preset"], minutes=600)
         return str(trained["folder"])
 
-    @task(**RETRIES)
+    @task
     def promote(requested: Request, folder: str) -> Result:
         """A refusal by the gate is no failure: the champion stays."""
         options = posts_of(requested, "gate_window")

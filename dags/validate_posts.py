@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from airflow.sdk import Metadata, get_current_context, task
 
 from include.clock import clock, covla_dag
-from include.commands import REFUSED, RETRIES, VALIDATED, CommandFailed, run_command
+from include.commands import REFUSED, VALIDATED, CommandFailed, run_command
 from include.notes import note, skip
 from include.time_ranges import posts_of, request, time_range_params
 
 
 @covla_dag(schedule=clock("schedule", "@hourly"), doc_md=__doc__, params=time_range_params())
 def validate_posts() -> None:
-    @task(outlets=[VALIDATED], **RETRIES)
+    @task(outlets=[VALIDATED])
     def validate() -> Iterator[Metadata]:
         requested = request(get_current_context())
         validation = run_command("validate", *posts_of(requested), minutes=20, accept=(0, REFUSED))

@@ -20,9 +20,13 @@ from covla.cli.output import print_result
     show_default=True,
     help="What asks. By hand a retrain is always due.",
 )
-@click.option("--cooldown-hours", type=click.FloatRange(min=0), help="[default: the setting]")
-@click.option("--per-week", type=click.IntRange(min=1), help="[default: the setting]")
-@click.option("--min-labels", type=click.IntRange(min=0), help="[default: the setting]")
+@click.option(
+    "--cooldown-hours", type=click.FloatRange(min=0), help="[default: COVLA_RETRAIN_COOLDOWN_HOURS]"
+)
+@click.option("--per-week", type=click.IntRange(min=1), help="[default: COVLA_RETRAIN_PER_WEEK]")
+@click.option(
+    "--min-labels", type=click.IntRange(min=0), help="[default: COVLA_RETRAIN_MIN_LABELS]"
+)
 @json_option
 @click.pass_context
 def retrain_due(

@@ -1,7 +1,7 @@
 """When DAGs run: section [covla] of Airflow's own configuration, so that a platform team sets it
 where it sets Airflow (AIRFLOW__COVLA__SCHEDULE and so on)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from airflow.configuration import conf
@@ -12,6 +12,14 @@ from covla_timetable import IntervalTimetable
 LATENESS = conf.getint("covla", "lateness_minutes", fallback=10)
 CATCHUP = conf.getint("covla", "catchup_hours", fallback=72)
 
+# A task is tried again after 1, 2, 4 ... minutes, where its command says that a retry may help.
+TASKS = {
+    "owner": "covla",
+    "retries": 4,
+    "retry_delay": timedelta(minutes=1),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=30),
+}
 # One run at a time: two on one time range would write the same files. How far back runs are made
 # is for the timetable to say, not for the start.
 covla_dag = partial(
@@ -20,6 +28,7 @@ covla_dag = partial(
     catchup=True,
     max_active_runs=1,
     tags=["covla"],
+    default_args=TASKS,
 )
 
 

@@ -6,7 +6,6 @@ The scheduler's process never loads a model, and a command that dies leaves a re
 
 import json
 import sys
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Asset
@@ -22,14 +21,6 @@ DRIFT = Asset("covla_drift", uri="covla://posts/drift")
 TOO_FEW = 2
 UNAVAILABLE = 3
 REFUSED = 4
-
-# Of a task whose command may meet a service that is away: after 1, 2, 4 ... minutes.
-RETRIES: dict[str, Any] = {
-    "retries": 4,
-    "retry_delay": timedelta(minutes=1),
-    "retry_exponential_backoff": True,
-    "max_retry_delay": timedelta(minutes=30),
-}
 
 Result = dict[str, Any]  # the JSON document that a command prints
 

@@ -240,6 +240,8 @@ class Demo:
             run = self._next_run(client, known)
             self.steps.log(f"DAG run retrain_covla {run}")
             client.wait("retrain_covla", run, timeout=2 * WAIT_SECONDS)
+            for line in client.note("retrain_covla", run).splitlines():
+                self.steps.log(f"note of the run: {line}")
             version = Registry(self.settings).resolve("champion")[0]
             self.steps.log(f"champion: version {version}")
             if version == before:

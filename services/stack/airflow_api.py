@@ -85,6 +85,10 @@ class AirflowClient:
         runs = self.call("GET", f"/dags/{dag_id}/dagRuns", params=parameters)["dag_runs"]
         return [DagRun(run["dag_run_id"], run["run_type"]) for run in runs]
 
+    def note(self, dag_id: str, run_id: str) -> str:
+        """What a run found, or why it did nothing; "" while it has no note."""
+        return str(self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["note"] or "")
+
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
         """Task id -> state, of one run."""
         page = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")

@@ -55,6 +55,7 @@ def read() -> tuple[dict[str, Any], dict[str, Any]]:
         "imported": imported,
         "next_runs": next_runs,
         "at_once": at_once,
+        "retries": {dag: [task.retries for task in bag.dags[dag].tasks] for dag in bag.dags},
     }
 
 

@@ -23,6 +23,9 @@ def test_airflow_reads_four_dags_and_no_helper(airflow: Airflow) -> None:
     names = ["distill_teacher", "monitor_drift", "retrain_covla", "validate_posts"]
     assert airflow.found["files"] == [f"{name}.py" for name in names]
     assert airflow.found["at_once"] == dict.fromkeys(names, 1)
+    tasks = (1, 1, 4, 1)
+    retries = {name: [4] * count for name, count in zip(names, tasks, strict=True)}
+    assert airflow.found["retries"] == retries
 
 
 def test_parsing_imports_none_of_our_packages_and_nothing_heavy(airflow: Airflow) -> None:

@@ -57,10 +57,6 @@ def runs_of_type(client: AirflowClient, dag: str, kind: str, count: int = 1) -> 
     )
 
 
-def note_of(client: AirflowClient, dag: str, run: str) -> str:
-    return str(client.call("GET", f"/dags/{dag}/dagRuns/{run}")["note"])
-
-
 def test_it_is_healthy_and_reads_our_dags_folder_only(
     settings: Settings, client: AirflowClient
 ) -> None:
@@ -95,7 +91,7 @@ def test_the_clock_starts_each_dag_once_and_a_quiet_interval_is_skipped(
     (run,) = runs_of_type(client, dag, "scheduled")
     client.wait(dag, run, timeout=240)
     assert client.tasks(dag, run)[task] == "skipped"
-    assert why in note_of(client, dag, run)
+    assert why in client.note(dag, run)
 
 
 def test_a_backfill_and_a_cleared_run_give_the_bytes_of_the_run_on_time(
@@ -152,7 +148,7 @@ def test_validated_posts_end_in_a_champion(
     version, folder = Registry(settings).resolve("champion")
     assert version == "1"
     assert (folder / "reference.parquet").exists()
-    note = note_of(client, "retrain_covla", run)
+    note = client.note("retrain_covla", run)
     assert note.startswith("hand; ")
     assert note.endswith("version 1: the gate let it in")
     assert "exit report: ended with exit code 0" in client.log("retrain_covla", run, "train")

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from covla.settings import Settings
+from monitoring.retrain_policy import decisions
 from tests.conftest import RunCommand
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1600)]
@@ -55,6 +56,9 @@ def test_the_demo_shows_the_whole_loop(run_command: RunCommand, tmp_path: Path) 
     assert told["champion_after"] != told["champion_before"]
     assert told["rest_status"] == 200
     assert told["rest_equals_stream"] is True
+    (decision,) = decisions(settings)  # of the run that the drift started
+    assert (decision.because, decision.due) == ("drift", True)
+    assert f"note of the run: {decision.why}" in done.stderr
     assert processes_of(tmp_path) == []
 
 
