@@ -144,7 +144,7 @@ def test_each_known_context_node_is_hidden_in_turn(predictor: Predictor, post: S
 
 def test_one_side_alone_is_said_to_be_so(predictor: Predictor, post: SocialPost) -> None:
     for hidden, gate, note in (
-        ({"image": None}, 1, "no picture"),
+        ({"image": None}, 1, "no image"),
         ({"text": " "}, 0, "no text to attend from"),
     ):
         explained = explain(predictor, post.model_copy(update=hidden))
