@@ -61,7 +61,10 @@ def main() -> None:
             quiet=options.json,
         )
     with tempfile.TemporaryDirectory() as home:
-        environment = os.environ | {"AIRFLOW_HOME": home, "PYTHONPATH": str(DAGS)}
+        environment = os.environ | {
+            "AIRFLOW_HOME": home,
+            "PYTHONPATH": f"{DAGS}:{DAGS / 'plugins'}",
+        }
         for path in sorted(DAGS.glob("*.py")):
             times = [_parse(path.stem, environment) for _ in range(options.rounds)]
             report(
