@@ -31,7 +31,7 @@ SOURCE = ("topic", "partition", "offset")
 
 
 class Lake:
-    """Tables posts, labels, teacher, quarantine, verdicts; and hashtags, derived from others."""
+    """Tables of `features.tables.SCHEMAS`; hashtags is derived from others."""
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.lake
@@ -109,7 +109,7 @@ class Lake:
         reads the time range. A crash on the way leaves rows twice, which readers expect.
         """
         before = after = 0
-        for table in ("posts", "labels"):
+        for table in ("posts", "labels", "predictions"):
             with self._locked(table):
                 for folder in self._folders(table, window):
                     files = sorted(folder.glob("*.parquet"))

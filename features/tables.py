@@ -37,6 +37,24 @@ POSTS = pa.schema(
     ]
 )
 LABELS = pa.schema([*_KEY, ("label", pa.string()), ("source", pa.string()), *_SOURCE])
+# event_timestamp is when the prediction was made. `probabilities` are in the order of `labels`: two
+# versions may have other ones.
+PREDICTIONS = pa.schema(
+    [
+        *_KEY,
+        ("prediction_id", pa.string()),
+        ("model_version", pa.string()),
+        ("label", pa.string()),
+        ("labels", pa.list_(pa.string())),
+        ("probabilities", VECTOR),
+        ("text_weight", pa.float64()),  # `gate` on the wire
+        ("modalities", pa.list_(pa.string())),
+        ("flags", pa.list_(pa.string())),
+        ("latency_ms", pa.float64()),
+        *((name, pa.float64()) for name in QUALITY_COLUMNS),
+        *_SOURCE,
+    ]
+)
 TEACHER = pa.schema([*_KEY, ("teacher", VECTOR), ("teacher_id", pa.string())])
 QUARANTINE = pa.schema([*_KEY, ("reasons", pa.list_(pa.string())), ("window", pa.string())])
 # Of a validated time range; event_timestamp is its start, created_timestamp what it was read as of.
@@ -62,6 +80,7 @@ HASHTAGS = pa.schema(
 SCHEMAS = {
     "posts": POSTS,
     "labels": LABELS,
+    "predictions": PREDICTIONS,
     "teacher": TEACHER,
     "quarantine": QUARANTINE,
     "verdicts": VERDICTS,

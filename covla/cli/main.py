@@ -22,6 +22,7 @@ COMMANDS = {
     "export": "export:export",
     "features": "features:features",
     "ingest": "features:ingest",
+    "performance": "performance:performance",
     "predict": "model:predict",
     "promote": "model:promote",
     "publish": "publish:publish",

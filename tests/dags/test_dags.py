@@ -23,7 +23,7 @@ def test_airflow_reads_four_dags_and_no_helper(airflow: Airflow) -> None:
     names = ["distill_teacher", "monitor_drift", "retrain_covla", "validate_posts"]
     assert airflow.found["files"] == [f"{name}.py" for name in names]
     assert airflow.found["at_once"] == dict.fromkeys(names, 1)
-    tasks = (1, 1, 4, 1)
+    tasks = (1, 2, 4, 1)
     retries = {name: [4] * count for name, count in zip(names, tasks, strict=True)}
     assert airflow.found["retries"] == retries
 
@@ -61,6 +61,7 @@ def test_good_posts_of_the_hour_are_told_to_whom_they_concern(airflow: Airflow) 
             "as_of": TEN_PAST[1],
             "train_window": MONTH,
             "gate_window": WEEK,
+            "live_window": WEEK,
             "preset": "base",
         }
     ]
@@ -93,11 +94,27 @@ def test_the_teacher_of_a_day_is_the_one_that_was_named(airflow: Airflow) -> Non
     assert (run.queued, run.told[0]["train_window"]) == ([], WEEK)
 
 
+def _live(version: str, labelled: int, accuracy: float | None) -> dict[str, object]:
+    known = None if accuracy is None else {"value": accuracy}
+    estimate = {"value": 0.9}
+    return {
+        "model_version": version, "labelled": labelled, "accuracy": known,
+        "estimated_accuracy": estimate,
+    }  # fmt: skip
+
+
+LIVE = Says({"versions": [_live("7", 90, 0.91), _live("8", 0, None)]})
+
+
 def test_drift_starts_a_retrain_and_names_the_modality(airflow: Airflow) -> None:
     drifted = Says({"drift": True, "drift_modality": "image", "report": "why.html"})
-    run = airflow.run("monitor_drift", AT_TEN, drift=drifted)
-    assert run.lines == [["drift", "--window", HOUR, *TEN_PAST, "--json"]]
-    assert run.note == "drift: image; why.html"
+    run = airflow.run("monitor_drift", AT_TEN, drift=drifted, performance=LIVE)
+    assert sorted(run.lines) == [
+        ["drift", "--window", HOUR, *TEN_PAST, "--json"],
+        ["performance", "--window", WEEK, *TEN_PAST, "--json"],
+    ]
+    assert "drift: image; why.html" in run.note
+    assert "version 7: 0.910 of 90, estimated 0.900; version 8: no label yet" in run.note
     assert run.queued == ["retrain_covla"]
     assert (run.told[0]["window"], run.told[0]["drift_modality"]) == (HOUR, "image")
 
@@ -112,8 +129,9 @@ def test_drift_starts_a_retrain_and_names_the_modality(airflow: Airflow) -> None
 def test_an_hour_without_drift_is_skipped_and_starts_nothing(
     airflow: Airflow, said: Says, why: str
 ) -> None:
-    run = airflow.run("monitor_drift", AT_TEN, drift=said)
-    assert (run.tasks, run.queued) == ({"drift": "skipped"}, [])
+    nothing = Says({"skipped": "nothing was predicted"}, code=2)
+    run = airflow.run("monitor_drift", AT_TEN, drift=said, performance=nothing)
+    assert (set(run.tasks.values()), run.queued) == ({"skipped"}, [])
     assert why in run.log
 
 
