@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -75,6 +75,16 @@ class Settings(BaseSettings):
         50, ge=0, description="Labelled posts that came since the last retrain, at least"
     )
 
+    # Alerts.
+    alert_close_after: int = Field(
+        3, ge=1, le=1_000, description="Time ranges without drift, one after the other, that close"
+    )
+    webhook_url: SecretStr | None = Field(None, description="Where people are told of alerts")
+    webhook_form: Literal["slack", "json"] = Field("json", description="What is posted there")
+    reports_url: str | None = Field(
+        None, description="Address of STATE/reports in a browser, for links in alerts"
+    )
+
     # Servers.
     host: str = "127.0.0.1"
     rest_port: int = 3000
@@ -98,6 +108,16 @@ class Settings(BaseSettings):
         unusable = next((part for part in parts if part in name), None)
         if unusable is not None:
             raise ValueError(f"{name!r} has {unusable!r} in it, which not every part can work with")
+        return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _web_address(cls, value: SecretStr | None) -> SecretStr | None:
+        # Not shown: whoever knows the address may post there.
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError("it is no http:// or https:// address")
         return value
 
     @property

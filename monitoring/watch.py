@@ -9,13 +9,14 @@ import pandas as pd
 
 from covla.files import write_bytes_aside
 from covla.inference.text_image_similarity import WIDTHS, Agreement
-from covla.schemas.alert import Alert
+from covla.schemas.alert import Example
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from monitoring import drift, quality
-from monitoring.alerts import drift_alert, send, will_alert
 from monitoring.columns import compare
 from monitoring.drift import DriftReport
+from monitoring.drift_alerts import DriftAlert, alert_on
+from monitoring.examples import examples
 from monitoring.rows import reference_rows, window_rows
 from monitoring.sides import EMBEDDINGS, check, stack
 
@@ -26,25 +27,30 @@ def monitor(
     settings: Settings,
     *,
     as_of: datetime | None = None,
-    alert: bool | None = None,
+    alert: bool = True,
+    run: str | None = None,
     log: Callable[[str], None] = lambda _: None,
-) -> tuple[DriftReport, Alert | None]:
-    """`watch` on the lake's rows and the training rows of model `ref`; then the alert, if it is
-    sent: where there is drift and `alerts.will_alert` allows it. `as_of` is when the lake is read.
+) -> tuple[DriftReport, DriftAlert]:
+    """`watch` on the lake's rows and the training rows of model `ref`; then, with `alert`, what
+    `alert_on` makes of it. `as_of` is when the lake is read, `run` who acts on drift by itself.
+
+    An alert that cannot be sent is kept and sent later, and is no reason to fail.
 
     Raises:
-        CovlaError: no such model, or as `sides.check`.
-        ServiceUnavailable: an alert is wanted, and Kafka does not take it.
+        CovlaError: no such model, or as `sides.check`; or a kept alert cannot be read.
     """
-    alerting = will_alert(alert, settings, log)
     version, reference = reference_rows(ref, settings)
     rows = window_rows(window, settings, as_of)
     result = watch(window, rows, version, reference, settings, log=log)
-    if result.drift_modality is None or not alerting:
-        return result, None
-    record = drift_alert(window, version, result.drift_modality, result.scores)
-    send(record, settings)
-    return result, record
+    if not alert:
+        return result, DriftAlert(None, False)
+
+    def shown(modality: str) -> list[Example]:
+        column = next(iter(result.modalities[modality].columns), None)
+        return examples(rows, reference, column, window, settings)
+
+    found = alert_on(result, window, settings, examples=shown, at=as_of, run=run)
+    return result, found
 
 
 def watch(

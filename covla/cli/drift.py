@@ -20,9 +20,11 @@ from covla.cli.output import log, print_result
 )
 @click.option(
     "--alert/--no-alert",
-    default=None,
-    help="Say drift on the alerts topic; default: when a broker is known.",
+    default=True,
+    show_default=True,
+    help="Open or close alerts by what is found; see `covla alerts`.",
 )
+@click.option("--run", help="DAG/RUN of Airflow, which starts the retrain by itself.")
 @click.option("--fail-on-drift", is_flag=True, help="End with 4 when there is drift.")
 @json_option
 @click.pass_context
@@ -31,7 +33,8 @@ def drift(
     window: Any,
     as_of: Any,
     reference: str,
-    alert: bool | None,
+    alert: bool,
+    run: str | None,
     fail_on_drift: bool,
     as_json: bool,
 ) -> None:
@@ -42,11 +45,13 @@ def drift(
     from covla.settings import get_settings
     from monitoring.watch import monitor
 
-    report, sent = monitor(window, reference, get_settings(), as_of=as_of, alert=alert, log=log)
-    document = asdict(report) | {"alert_id": sent and sent.alert_id}
+    report, opened = monitor(
+        window, reference, get_settings(), as_of=as_of, alert=alert, run=run, log=log
+    )
+    document = asdict(report) | {"alert_id": opened.alert_id, "alert_opened": opened.opened}
     summary = (
         *("window", "reference", "drift", "drift_modality", "scores", "untested"),
-        *("report", "alert_id"),
+        *("report", "alert_id", "alert_opened"),
     )
     print_result(
         document if as_json else {name: document[name] for name in summary}, as_json=as_json

@@ -11,6 +11,7 @@ from covla.errors import CovlaError, TooFew
 
 # name -> module of covla.cli and its function; imported when the command is used.
 COMMANDS = {
+    "alerts": "alerts:alerts",
     "contracts": "contracts:contracts",
     "demo": "demo:demo",
     "dlq": "serve:dlq",

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from covla.cli.options import as_of_option, json_option, window_option
-from covla.cli.output import print_result
+from covla.cli.output import log, print_result
 
 
 @click.command("retrain-due")
@@ -27,6 +27,9 @@ from covla.cli.output import print_result
 @click.option(
     "--min-labels", type=click.IntRange(min=0), help="[default: COVLA_RETRAIN_MIN_LABELS]"
 )
+@click.option(
+    "--alert", "alert_id", help="Id of the alert that asks; the answer is kept beside it."
+)
 @json_option
 @click.pass_context
 def retrain_due(
@@ -36,6 +39,7 @@ def retrain_due(
     as_of: Any,
     run_id: str,
     because: Any,
+    alert_id: str | None,
     as_json: bool,
     **limits: Any,
 ) -> None:
@@ -45,9 +49,15 @@ def retrain_due(
     window. A retrain that is due counts as begun.
     """
     from covla.settings import get_settings
+    from monitoring.alerts.store import RetrainNote, add_retrain
     from monitoring.retrain_policy import decide
 
-    decision = decide(window, get_settings(), run_id=run_id, because=because, at=as_of, **limits)
+    settings = get_settings()
+    decision = decide(window, settings, run_id=run_id, because=because, at=as_of, **limits)
+    if alert_id is not None:
+        note = RetrainNote(run_id, decision.at, decision.due, decision.why)
+        if not add_retrain(settings, alert_id, note):
+            log(f"retrain-due: alert {alert_id} is of another state folder")
     print_result(asdict(decision) | {"at": decision.at.isoformat()}, as_json=as_json)
     if not decision.due:
         ctx.exit(4)

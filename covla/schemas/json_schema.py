@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from covla.schemas.alert import Alert
+from covla.schemas.alert import Alert, AlertV1
 from covla.schemas.label import PostLabel
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
@@ -43,6 +43,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "post_label": PostLabel,
         "prediction": Prediction,
         "alert": Alert,
+        "alert_v1": AlertV1,
     }
     built: dict[str, dict[str, Any]] = {
         name: {"$schema": DEAD_LETTER_HEADERS["$schema"], **model.model_json_schema()}

@@ -11,7 +11,7 @@ from covla.errors import PostError, ServiceUnavailable
 from covla.kafka import clients, dead_letters
 from covla.kafka.records import content
 from covla.posts.folder import FolderPost
-from covla.schemas.alert import Alert
+from covla.schemas.alert import Alert, read_alert
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.waiting import wait_until
@@ -56,7 +56,7 @@ class Outcome:
             letter = dead_letters.read(record)
             self.dead[letter.identity] = letter
         elif record.topic == self._topics.alerts:
-            self.alerts.append(Alert.model_validate_json(content(record) or b""))
+            self.alerts.append(read_alert(content(record)))
         else:
             prediction = Prediction.from_json(content(record))
             self.records += 1

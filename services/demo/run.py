@@ -234,7 +234,7 @@ class Demo:
             self.steps.log(f"DAG run monitor_drift {run}")
             client.wait("monitor_drift", run, timeout=WAIT_SECONDS)
             outcome.read()
-            modality = outcome.alerts[-1].modality if outcome.alerts else None
+            modality = outcome.alerts[-1].subject if outcome.alerts else None
             self.steps.log(f"alert: drift of modality {modality}")
         with self.steps.step("The drift asset starts the retrain: teach, train, gate, promote"):
             run = self._next_run(client, known)

@@ -8,12 +8,13 @@ import pytest
 from bench.drift import p_values
 from covla.kafka.clients import Topics, consumer
 from covla.registry.model_folder import write_manifest
-from covla.schemas.alert import Alert
+from covla.schemas.alert import read_alert
 from covla.settings import Settings
 from features.lake import Lake
 from features.tables import POSTS
 from monitoring import drift
 from monitoring.columns import compare
+from services.stack import ports
 from tests.monitoring.rows import rows, shifted
 
 pytestmark = pytest.mark.slow
@@ -95,20 +96,38 @@ def test_an_alert_is_on_the_topic_once_the_command_ends(settings, model, run_com
     command = ("drift", "--window", WINDOW, "--reference", model, "--json")
     done = run_command(settings, *command, timeout=120)
     assert done.returncode == 0, done.stderr
-    reader = consumer(settings, Topics.of(settings).alerts, group=None, consumer_timeout_ms=20_000)
-    record = next(reader)
+    assert done.json["alert_opened"] is True
+    again = run_command(settings, *command, timeout=120)
+    assert again.json == done.json | {"alert_opened": False}
+    topic = Topics.of(settings).alerts
+    reader = consumer(settings, topic, group=None, consumer_timeout_ms=5_000)
+    (record,) = reader
     reader.close()
-    alert = Alert.model_validate_json(record.value)
+    alert = read_alert(record.value)
     assert record.key.decode() == alert.alert_id == done.json["alert_id"]
-    assert (alert.kind, alert.modality) == ("drift", "text")
+    assert (alert.kind, alert.subject, alert.state) == ("drift", "text", "open")
     assert alert.scores["text"] == done.json["scores"]["text"]
+    assert alert.report == done.json["report"]
+    assert len(alert.examples) == 3
+
+
+def test_a_broker_that_is_away_costs_neither_the_run_nor_the_alert(
+    offline_settings, model, run_command
+):
+    address = f"127.0.0.1:{ports.any_free()}"
+    away = Settings(state=offline_settings.state, kafka_bootstrap=address)
+    into_lake(away, shifted(rows(120, 1), "text", 0.8))
+    command = ("drift", "--window", WINDOW, "--reference", model, "--json")
+    done = run_command(away, *command, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "alerts: kept for later, the topic does not take them: no Kafka broker" in done.stderr
+    (kept,) = run_command(away, "alerts", "--json").json["alerts"]
+    assert kept["alert_id"] == done.json["alert_id"]
+    assert kept["unsent"] == ["open to topic"]
 
 
 def test_what_is_missing_is_said_in_one_line(offline_settings, model, run_command, tmp_path):
     command = ("drift", "--window", WINDOW)
-    alone = run_command(offline_settings, *command, "--reference", model, "--alert")
-    assert alone.returncode == 3
-    assert "no Kafka broker" in alone.stderr
     empty = run_command(offline_settings, *command, "--reference", model)
     assert empty.returncode == 2
     assert "the lake has no post" in empty.stderr

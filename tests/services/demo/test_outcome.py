@@ -7,11 +7,11 @@ import pytest
 from covla.errors import ServiceUnavailable
 from covla.kafka import clients, dead_letters
 from covla.posts.folder import FolderPost
+from covla.schemas.alert import Alert
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from monitoring.alerts import drift_alert
 from services.demo.outcome import Outcome, wait_for_group
 from tests.faults.wire import Wire, send
 
@@ -35,7 +35,9 @@ def test_records_of_other_programs_are_passed_over(settings: Settings) -> None:
     for topic in (topics.predictions, topics.dead_letters, topics.alerts):
         send(settings, topic, foreign)
     send(settings, topics.predictions, [Wire(_prediction("a")), Wire(_prediction("a"))])
-    alert = drift_alert(HOUR, "7", "image", {"image": 4.2})
+    value = {"alert_id": "0" * 32, "kind": "drift", "subject": "image", "state": "open"}
+    times = {"since": HOUR.start, "created_at": HOUR.end}
+    alert = Alert.from_dict(value | times | {"summary": "image drifted"})
     send(settings, topics.alerts, [Wire(alert.to_json())])
     (place,) = send(settings, topics.posts, [Wire(b"no json")])
     letter = dead_letters.DeadLetter(

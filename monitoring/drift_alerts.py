@@ -1,0 +1,91 @@
+"""From a drift report to alerts: one a modality, by the intervals that were looked at."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from covla.schemas.alert import Example
+from covla.settings import Settings
+from covla.time_range import TimeRange
+from covla.times import now
+from monitoring.alerts.hysteresis import observe
+from monitoring.alerts.store import open_one
+from monitoring.drift import ALPHA, DriftReport
+
+
+class DriftAlert(NamedTuple):
+    """Of the modality that drifted: its open alert, and whether this run opened it."""
+
+    alert_id: str | None
+    opened: bool
+
+
+def alert_on(
+    report: DriftReport,
+    window: TimeRange,
+    settings: Settings,
+    *,
+    examples: Callable[[str], Sequence[Example]],
+    at: datetime | None = None,
+    run: str | None = None,
+) -> DriftAlert:
+    """Open, keep or close the alerts of all modalities that were tested.
+
+    One that drifted beside the named one opens none, and keeps open what is open.
+
+    Args:
+        report: of the time range.
+        window: the time range.
+        settings: the state folder, broker and webhook.
+        examples: of a modality; asked for when an alert may open.
+        at: the time that the run stands for; default: now.
+        run: DAG/RUN of Airflow that acts on the drift by itself.
+
+    Raises:
+        CovlaError: a kept alert cannot be read.
+    """
+    opened = False
+    for modality, result in report.modalities.items():
+        named = modality == report.drift_modality
+        is_open = open_one(settings, "drift", modality) is not None
+        if not result.tested or (result.drift and not named and not is_open):
+            continue
+        alert = observe(
+            settings,
+            kind="drift",
+            subject=modality,
+            window=window,
+            found=result.drift,
+            at=at or now(),
+            summary=_summary(report, modality),
+            confidence=_confidence(result.p_value),
+            reference=report.reference,
+            scores=report.scores,
+            examples=examples(modality) if named and not is_open else (),
+            report=report.report,
+            run=run,
+        )
+        opened |= named and alert is not None
+    if report.drift_modality is None:
+        return DriftAlert(None, False)
+    kept = open_one(settings, "drift", report.drift_modality)
+    return DriftAlert(kept.opened.alert_id if kept else None, opened)
+
+
+def _summary(report: DriftReport, modality: str) -> str:
+    columns = report.modalities[modality].columns
+    named = ", ".join(columns[:3]) or "no column"
+    more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
+    return (
+        f"{modality} drifted: {named}{more} of {report.rows['window']} posts differ from the "
+        f"training posts of model {report.reference}"
+    )
+
+
+def _confidence(p_value: float | None) -> str | None:
+    if p_value is None:
+        return None
+    return (
+        f"p = {p_value:.2g}, corrected for the number of tests; "
+        f"by chance alone p is below {ALPHA:g} in one time range of {1 / ALPHA:.0f}"
+    )

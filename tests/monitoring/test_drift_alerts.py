@@ -1,0 +1,85 @@
+"""What a drift report makes of the alerts."""
+
+from datetime import UTC, datetime, timedelta
+
+from covla.schemas.alert import Example
+from covla.settings import Settings
+from covla.time_range import TimeRange
+from monitoring.alerts.store import kept_alerts
+from monitoring.drift import DriftReport, ModalityDrift
+from monitoring.drift_alerts import DriftAlert, alert_on
+
+START = datetime(2026, 5, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def look(settings: Settings, n: int, named: str | None, *drifted: str) -> DriftAlert:
+    """At hour `n`, in which `drifted` drifted beside `named`; `missing` is never tested."""
+    window = TimeRange(START + n * HOUR, START + (n + 1) * HOUR)
+    modalities = {
+        name: ModalityDrift(name in (named, *drifted), 5.0, 1e-5, [f"{name}_length"], 3)
+        for name in ("text", "image", "agreement")
+    }
+    modalities["missing"] = ModalityDrift(False, None, None, [], 0, "not tested")
+    report = DriftReport(
+        window=str(window),
+        reference="7",
+        drift=named is not None,
+        drift_modality=named,
+        alpha=0.01,
+        rows={"window": 120, "reference": 600},
+        scores={"text": 5.0},
+        modalities=modalities,
+        untested={},
+        noise=[],
+        report="report.html",
+    )
+    shown = [Example(post_id="p", text="hi")]
+    at = window.end + timedelta(minutes=10)
+    return alert_on(report, window, settings, examples=lambda _: shown, at=at, run="a/b")
+
+
+def test_a_drift_that_lasts_is_one_alert_and_closes_after_three_hours_without(
+    offline_settings: Settings,
+) -> None:
+    found = [look(offline_settings, n, "image") for n in range(4)]
+    assert [one.opened for one in found] == [True, False, False, False]
+    assert len({one.alert_id for one in found}) == 1
+    for n in range(4, 7):
+        assert look(offline_settings, n, None) == DriftAlert(None, False)
+    (kept,) = kept_alerts(offline_settings)
+    assert kept.closed is not None
+    assert kept.closed.summary == "not found in 3 time ranges, one after the other"
+    assert kept.closed.created_at == START + 7 * HOUR + timedelta(minutes=10)
+
+
+def test_it_says_what_drifted_how_sure_it_is_and_shows_a_post(offline_settings: Settings) -> None:
+    look(offline_settings, 0, "image")
+    (kept,) = kept_alerts(offline_settings)
+    alert = kept.opened
+    assert (alert.kind, alert.subject, alert.reference, alert.run) == ("drift", "image", "7", "a/b")
+    assert alert.summary == (
+        "image drifted: image_length of 120 posts differ from the training posts of model 7"
+    )
+    assert alert.confidence is not None
+    assert alert.confidence.startswith("p = 1e-05, corrected for the number of tests; by chance")
+    assert alert.confidence.endswith("below 0.01 in one time range of 100")
+    assert (alert.since, alert.report) == (START, "report.html")
+    assert [one.post_id for one in alert.examples] == ["p"]
+
+
+def test_what_drifts_beside_the_named_one_keeps_open_and_opens_nothing(
+    offline_settings: Settings,
+) -> None:
+    look(offline_settings, 0, "image")
+    for n in range(1, 6):
+        assert look(offline_settings, n, "text", "image", "agreement").opened == (n == 1)
+    open_ones = [one.opened.subject for one in kept_alerts(offline_settings) if not one.closed]
+    assert open_ones == ["image", "text"]
+
+
+def test_a_late_hour_has_no_alert_and_a_repeated_one_its_own(offline_settings: Settings) -> None:
+    look(offline_settings, 5, None)
+    assert look(offline_settings, 3, "image") == DriftAlert(None, False)
+    first = look(offline_settings, 6, "image")
+    assert look(offline_settings, 6, "image") == DriftAlert(first.alert_id, False)
