@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": "explain:explain",
     "export": "export:export",
     "features": "features:features",
+    "housekeeping": "housekeeping:housekeeping",
     "ingest": "features:ingest",
     "predict": "model:predict",
     "promote": "model:promote",
