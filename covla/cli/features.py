@@ -146,14 +146,16 @@ def get(post_id: str, as_json: bool) -> None:
 @features.command()
 @json_option
 def expire(as_json: bool) -> None:
-    """Delete images older than COVLA_BLOB_RETENTION_DAYS; their features stay."""
+    """Delete images as `covla housekeeping` does, and nothing else; their features stay."""
     from datetime import timedelta
 
-    from covla.posts.image_store import BlobStore
+    from covla.removal_lock import removing
     from covla.settings import get_settings
     from covla.times import now
+    from services.housekeeping.images import expire_images
 
     settings = get_settings()
     before = now() - timedelta(days=settings.blob_retention_days)
-    gone = BlobStore(settings).expire(before)
-    print_result({"before": before.isoformat(), "files_deleted": gone}, as_json=as_json)
+    with removing(settings):
+        gone = expire_images(settings, before)
+    print_result({"before": before.isoformat(), "files_deleted": gone.files}, as_json=as_json)

@@ -18,12 +18,12 @@ TEN_PAST = ["--as-of", "2026-05-01T10:10:00+00:00"]
 DUE = Says({"due": True, "why": "hand; 80 new labelled posts"})
 
 
-def test_airflow_reads_four_dags_and_no_helper(airflow: Airflow) -> None:
+def test_airflow_reads_the_dags_and_no_helper(airflow: Airflow) -> None:
     assert airflow.found["errors"] == {}
-    names = ["distill_teacher", "monitor_drift", "retrain_covla", "validate_posts"]
+    names = ["distill_teacher", "housekeeping", "monitor_drift", "retrain_covla", "validate_posts"]
     assert airflow.found["files"] == [f"{name}.py" for name in names]
     assert airflow.found["at_once"] == dict.fromkeys(names, 1)
-    tasks = (1, 2, 4, 1)
+    tasks = (1, 1, 2, 4, 1)
     retries = {name: [4] * count for name, count in zip(names, tasks, strict=True)}
     assert airflow.found["retries"] == retries
 
@@ -34,7 +34,7 @@ def test_parsing_imports_none_of_our_packages_and_nothing_heavy(airflow: Airflow
     assert (ours | heavy) & set(airflow.found["imported"]) == set()
 
 
-def test_four_dags_run_by_the_clock_each_on_its_last_interval(airflow: Airflow) -> None:
+def test_dags_run_by_the_clock_each_on_its_last_interval(airflow: Airflow) -> None:
     due = {
         name: [datetime.fromisoformat(time) for time in times]
         for name, times in airflow.found["next_runs"].items()
@@ -43,6 +43,7 @@ def test_four_dags_run_by_the_clock_each_on_its_last_interval(airflow: Airflow) 
         "validate_posts": (timedelta(hours=1), timedelta(minutes=10)),
         "monitor_drift": (timedelta(hours=1), timedelta(minutes=10)),
         "distill_teacher": (timedelta(days=1), timedelta(minutes=30)),
+        "housekeeping": (timedelta(days=7), timedelta(minutes=10)),
         "retrain_covla": (timedelta(days=7), timedelta(minutes=60)),
     }
     for name, (start, end, created) in due.items():
