@@ -31,7 +31,8 @@ SOURCE = ("topic", "partition", "offset")
 
 
 class Lake:
-    """Tables posts, labels, teacher, quarantine, verdicts; and hashtags, derived from others."""
+    """Tables posts, labels, teacher, quarantine, verdicts, dead_letters; and hashtags, derived from
+    others."""
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.lake
