@@ -9,6 +9,7 @@ import pandas as pd
 
 from covla.files import write_bytes_aside
 from covla.inference.text_image_similarity import WIDTHS, Agreement
+from covla.registry.reference import reference_rows
 from covla.schemas.alert import Alert
 from covla.settings import Settings
 from covla.time_range import TimeRange
@@ -16,7 +17,7 @@ from monitoring import drift, quality
 from monitoring.alerts import drift_alert, send, will_alert
 from monitoring.columns import compare
 from monitoring.drift import DriftReport
-from monitoring.rows import reference_rows, window_rows
+from monitoring.rows import window_rows
 from monitoring.sides import EMBEDDINGS, check, stack
 
 
