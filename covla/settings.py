@@ -64,6 +64,9 @@ class Settings(BaseSettings):
 
     # The model.
     labels: Path | None = Field(None, description="Taxonomy YAML; else posts/taxonomy.yaml")
+    expectations: Path | None = Field(
+        None, description="Own severities and limits of validation, over its expectations.yaml"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     train_window_hours: int = Field(24 * 30, ge=1, le=24 * 366 * 20)
 

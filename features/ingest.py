@@ -19,6 +19,7 @@ from covla.kafka.worker import WorkerLoop
 from covla.model.encoders import Encoders, load_encoders
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
+from features.dead_letters import dead_letter_rows
 from features.metrics import IngestMetrics
 from features.offsets import Offsets
 from features.records import Item, Label, Post, Predicted, Reader
@@ -131,16 +132,20 @@ class Ingest:
 
     def _store(self, batch: list[_Decoding]) -> None:
         decoded = [future.result() for _, future in batch]
-        dead = [item for item in decoded if isinstance(item, DeadLetter)]
+        records = [record for record, _ in batch]
+        pairs = zip(records, decoded, strict=True)
+        dead = [(record, item) for record, item in pairs if isinstance(item, DeadLetter)]
         items = [item for item in decoded if not isinstance(item, DeadLetter)]
         failed = self._failures(items)
         if failed:
             self.sink.check()
             # Now that the machine is known to work, what fails again fails by itself.
             failed = [again for item, _ in failed for again in self._failures([item])]
-            dead += [dead_letters.make(i.record, e, stage="store") for i, e in failed]
-        aside = self._dead_letters.write(dead)
-        self._offsets.commit([record for record, _ in batch])
+            dead += [(i.record, dead_letters.make(i.record, e, stage="store")) for i, e in failed]
+        aside = self._dead_letters.write([letter for _, letter in dead])
+        if dead:
+            self.sink.lake.append("dead_letters", dead_letter_rows(dead, self.settings))
+        self._offsets.commit(records)
         lost = {id(item) for item, _ in failed}
         stored = Counter(type(item) for item in items if id(item) not in lost)
         kinds = {

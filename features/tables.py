@@ -26,6 +26,8 @@ POSTS = pa.schema(
         ("hashtags", pa.list_(pa.string())),
         ("text_hash", pa.string()),
         ("image_hash", pa.string()),
+        # Of `perceptual_hash`; null without an image, and in rows of an earlier release.
+        ("image_perceptual_hash", pa.binary()),
         ("image_uri", pa.string()),
         ("has_text", pa.bool_()),
         ("has_image", pa.bool_()),
@@ -67,6 +69,16 @@ VERDICTS = pa.schema(
         ("reasons", pa.list_(pa.string())),
     ]
 )
+# A row a dead letter of ingest; event_timestamp is the Kafka timestamp of the record that failed.
+DEAD_LETTERS = pa.schema(
+    [
+        ("event_timestamp", TIME),
+        ("created_timestamp", TIME),
+        ("stage", pa.string()),
+        ("error_code", pa.string()),
+        *_SOURCE,
+    ]
+)
 HASHTAGS = pa.schema(
     [
         ("hashtag", pa.string()),
@@ -84,5 +96,6 @@ SCHEMAS = {
     "teacher": TEACHER,
     "quarantine": QUARANTINE,
     "verdicts": VERDICTS,
+    "dead_letters": DEAD_LETTERS,
     "hashtags": HASHTAGS,
 }

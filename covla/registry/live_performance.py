@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from covla.files import read_dataclass, write_bytes_aside
 from covla.registry import mlflow_client
-from covla.registry.registry import NAME
+from covla.registry.releases import NAME
 from covla.settings import Settings
 
 log = logging.getLogger(__name__)

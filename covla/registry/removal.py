@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlparse
 
 from covla.errors import Refused
 from covla.registry import mlflow_client
-from covla.registry.registry import NAME
+from covla.registry.releases import NAME
 from covla.registry.stored import StoredVersion, stored_versions
 from covla.settings import Settings
 

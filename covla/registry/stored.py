@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from covla.registry import mlflow_client
-from covla.registry.registry import ALIASES, NAME
+from covla.registry.releases import ALIASES, NAME
 from covla.settings import Settings
 
 

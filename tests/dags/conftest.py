@@ -47,6 +47,7 @@ class Run:
     tasks: dict[str, str]  # task -> state
     lines: list[list[str]]  # of commands, in their order, without `covla`
     queued: list[str]  # the DAGs that Airflow starts because of it
+    returned: dict[str, Any]  # task -> what it returned
     told: list[dict[str, Any]]  # what it tells them
     log: str
 

@@ -9,7 +9,16 @@ from tests.dags.conftest import Airflow, Says
 
 pytestmark = pytest.mark.slow  # a real Airflow
 
-GOOD = Says({"rows": 40, "success": True})
+VERDICT = {
+    "window": "a/b",
+    "success": True,
+    "rows": 40,
+    "quarantined": 1,
+    "failed": [],
+    "warned": [],
+    "report": "why.html",
+}
+GOOD = Says(VERDICT | {"expectations": [{"name": "volume", "ok": True}] * 20})
 HOUR = "2026-05-01T09:00:00+00:00/2026-05-01T10:00:00+00:00"
 WEEK = "2026-04-24T10:00:00+00:00/2026-05-01T10:00:00+00:00"
 MONTH = "2026-04-01T10:00:00+00:00/2026-05-01T10:00:00+00:00"
@@ -55,7 +64,8 @@ def test_dags_run_by_the_clock_each_on_its_last_interval(airflow: Airflow) -> No
 def test_good_posts_of_the_hour_are_told_to_whom_they_concern(airflow: Airflow) -> None:
     run = airflow.run("validate_posts", AT_TEN, validate=GOOD)
     assert run.lines == [["validate", "--window", HOUR, *TEN_PAST, "--json"]]
-    assert (run.tasks, run.queued) == ({"validate": "success"}, [])
+    assert (run.tasks, run.queued, run.note) == ({"validate": "success"}, [], None)
+    assert run.returned == {"validate": VERDICT}
     assert run.told == [
         {
             "window": HOUR,
@@ -76,15 +86,20 @@ def test_an_hour_without_posts_is_skipped_and_starts_nothing(airflow: Airflow) -
 
 
 def test_posts_that_break_an_expectation_fail_the_run_by_name(airflow: Airflow) -> None:
-    expectations = [
-        {"column": "text", "expectation": "expect_it_there", "ok": True},
-        {"column": "lang", "expectation": "expect_it_known", "ok": False},
-    ]
-    bad = {"rows": 9, "success": False, "expectations": expectations, "report": "why.html"}
+    bad = VERDICT | {"success": False, "failed": ["volume: 90 to 500 posts"], "expectations": []}
     run = airflow.run("validate_posts", AT_TEN, validate=Says(bad, code=4))
     assert (run.tasks, run.queued) == ({"validate": "failed"}, [])
-    assert "covla validate: lang: expect_it_known; see why.html" in run.log
-    assert run.note == "lang: expect_it_known; why.html"
+    assert run.told == []
+    assert "covla validate: volume: 90 to 500 posts; see why.html" in run.log
+    assert run.note == "volume: 90 to 500 posts; why.html"
+    assert run.returned == {"validate": {k: v for k, v in bad.items() if k != "expectations"}}
+
+
+def test_a_warning_is_on_the_page_of_the_run_and_fails_nothing(airflow: Airflow) -> None:
+    warned = Says(VERDICT | {"warned": ["language_mix: divergence"]})
+    run = airflow.run("validate_posts", AT_TEN, validate=warned)
+    assert run.tasks == {"validate": "success"}
+    assert run.note == "warned: language_mix: divergence; why.html"
 
 
 def test_the_teacher_of_a_day_is_the_one_that_was_named(airflow: Airflow) -> None:

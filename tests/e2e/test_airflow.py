@@ -13,7 +13,7 @@ from covla.registry.registry import Registry
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.waiting import wait_until
-from features.expectations import validate
+from features.validation import validate
 from services.stack import airflow, ports, processes
 from services.stack.airflow_api import AirflowClient
 from tests.conftest import FreshState, RunCommand

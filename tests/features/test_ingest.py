@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from covla.model.encoders import Encoders
 from covla.posts.image_store import BlobStore
 from covla.settings import Settings
 from covla.time_range import TimeRange
+from covla.times import now
 from features.feature_store import feature_store
 from features.ingest import Ingest, IngestStats
 from features.lake import Lake
@@ -119,6 +121,7 @@ def test_committed_predictions_reach_the_lake_and_odd_ones_are_dead_letters(
 def test_a_bad_message_becomes_a_dead_letter_and_its_neighbours_go_on(
     settings: Settings, encoders: Encoders
 ) -> None:
+    sent = now() - timedelta(seconds=1)
     topics = clients.ensure_topics(settings)
     bad = {
         "a": b"{not json",
@@ -150,6 +153,9 @@ def test_a_bad_message_becomes_a_dead_letter_and_its_neighbours_go_on(
         "label",
         "label",
     )
+    kept = Lake(settings).read("dead_letters", TimeRange(sent, now())).to_pylist()
+    reasons = sorted((row["stage"], row["error_code"]) for row in kept)
+    assert reasons == sorted((letter.stage, letter.error_class) for letter in found)
 
 
 def test_the_same_offsets_again_give_the_same_bytes(settings: Settings, encoders: Encoders) -> None:
