@@ -105,6 +105,11 @@ class Settings(BaseSettings):
         None, description="Address of STATE/reports in a browser, for links in alerts"
     )
 
+    # The guard of a promotion.
+    guard_hours: float = Field(24, gt=0, description="How long a new champion is guarded")
+    guard_min_posts: int = Field(50, ge=2, description="Predicted posts before the first look")
+    guard_posts: int = Field(300, ge=2, le=10_000, description="Posts of a look, at most")
+
     # Servers.
     host: str = "127.0.0.1"
     rest_port: int = 3000

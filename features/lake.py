@@ -90,9 +90,15 @@ class Lake:
             for folder in self._folders(table, window):
                 (folder / f"{name}.parquet").unlink(missing_ok=True)
 
-    def read(self, table: str, window: TimeRange, columns: list[str] | None = None) -> pa.Table:
+    def read(
+        self,
+        table: str,
+        window: TimeRange,
+        columns: list[str] | None = None,
+        only: pa.Array | None = None,
+    ) -> pa.Table:
         """The rows of a time range, by event time; duplicates of a replay included, rows whose time
-        cannot be left out."""
+        cannot be left out. `only` are the post ids to read."""
         files = [str(f) for d in self._folders(table, window) for f in sorted(d.glob("*.parquet"))]
         schema = SCHEMAS[table]
         if not files:
@@ -101,6 +107,8 @@ class Lake:
         at = ds.field("event_timestamp")
         inside = (at >= pa.scalar(window.start)) & (at < pa.scalar(window.end))
         inside &= (at >= pa.scalar(self.earliest)) & (at <= pa.scalar(self.latest()))
+        if only is not None:
+            inside &= ds.field("post_id").isin(only)
         return ds.dataset(files, schema=schema).to_table(columns=columns, filter=inside)
 
     def rewrite(self, table: str, path: Path, change: Callable[[pa.Table], pa.Table]) -> None:

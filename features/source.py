@@ -1,12 +1,14 @@
 """Posts of a time range to train on, and a teacher's vectors of them back into the lake."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from covla.arrays import FloatArray
 from covla.errors import TooFew
@@ -40,6 +42,32 @@ def load_window(
         raise TooFew(nothing_in(window, frame), hint="Ingest posts first")
     posts = [_training_post(row) for row in frame.to_dict("records")]
     return hold_out(grouped(posts, settings), HELD_OUT), frame.attrs["left_out"]
+
+
+def posts_by_id(
+    post_ids: Sequence[str], settings: Settings, as_of: datetime | None = None
+) -> list[TrainingPost]:
+    """Posts of the lake with what was known of them at `as_of`, whatever validation said of them;
+    those whose text is gone, or that are older than `train_window_hours`, are left out. None of
+    them trains.
+
+    Args:
+        post_ids: posts of near times: the whole time range from first to last is read.
+    """
+    wanted = pa.array(sorted(set(post_ids)), pa.string())
+    lake = Lake(settings)
+    oldest = (as_of or now()) - timedelta(hours=settings.train_window_hours)
+    recent = TimeRange(oldest, lake.latest())
+    found = lake.read("posts", recent, ["post_id", "event_timestamp"], only=wanted)
+    if not found.num_rows:
+        return []
+    times = pc.min_max(found["event_timestamp"]).as_py()
+    window = TimeRange(times["min"], times["max"] + timedelta(microseconds=1))
+    frame = training_set(window, settings, as_of, everything=True)
+    frame = frame[
+        frame["post_id"].isin(wanted.to_pylist()) & ~(frame["has_text"] & frame["text"].isna())
+    ]
+    return [replace(_training_post(row), split="holdout") for row in frame.to_dict("records")]
 
 
 def _training_post(row: Mapping[Any, Any]) -> TrainingPost:

@@ -34,10 +34,11 @@ def examples(
     chosen = [str(post) for post in order["post_id"].head(EXAMPLES)]
     table = Lake(settings).read("posts", window, ["post_id", "text"]).to_pylist()
     texts = {row["post_id"]: row["text"] or "" for row in table}
-    return [Example(post_id=post, text=_excerpt(texts.get(post, ""))) for post in chosen]
+    return [Example(post_id=post, text=excerpt(texts.get(post, ""))) for post in chosen]
 
 
-def _excerpt(text: str) -> str:
+def excerpt(text: str) -> str:
+    """The beginning of a text, in one line of at most EXCERPT characters."""
     line = " ".join(text.split())
     return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "explain:explain",
     "export": "export:export",
     "features": "features:features",
+    "guard": "guard:guard",
     "housekeeping": "housekeeping:housekeeping",
     "ingest": "features:ingest",
     "performance": "performance:performance",

@@ -1,0 +1,33 @@
+"""Every ten minutes: is the new champion worse on live posts than the version that it replaced?
+
+Where it is, the previous version serves again, without a hand. A day after a promotion, and while
+there are too few posts to tell, there is nothing to do and the run is skipped.
+"""
+
+from airflow.sdk import get_current_context, task
+
+from include.clock import clock, covla_dag
+from include.commands import run_command
+from include.notes import note, skip
+from include.time_ranges import AS_OF, request
+
+
+@covla_dag(
+    schedule=clock("guard_schedule", "*/10 * * * *", live=True),
+    doc_md=__doc__,
+    params={"as_of": AS_OF},
+)
+def guard_release() -> None:
+    @task
+    def guard() -> None:
+        requested = request(get_current_context())
+        options = ["--as-of", requested["as_of"]] if "as_of" in requested else []
+        found = run_command("guard", *options, minutes=20)
+        if found["status"] in ("idle", "waiting"):
+            skip(found["why"])
+        note(f"version {found['version']} {found['status']}: {found['why']}; {found['report']}")
+
+    guard()
+
+
+guard_release()
