@@ -18,7 +18,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from bench import arguments, report
 from covla.cli.output import log
-from covla.evaluation.study.statistics import Bootstrap, difference
+from covla.evaluation.bootstrap import Bootstrap
+from covla.evaluation.study.statistics import difference
 from covla.metrics import ece
 from covla.model.encoders import Encoders
 from covla.model.towers import load_towers

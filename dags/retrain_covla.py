@@ -70,8 +70,7 @@ def retrain_covla() -> None:
         """A refusal by the gate is no failure: the champion stays."""
         options = posts_of(requested, "gate_window")
         outcome = run_command("promote", folder, *options, minutes=60, accept=(0, REFUSED))
-        gate = "; ".join(outcome["reasons"]) or "the gate let it in"
-        note(f"version {outcome['version']}: {gate}")
+        note(f"version {outcome['version']}: {outcome['why']}")
         return outcome
 
     requested = plan()

@@ -27,7 +27,8 @@ def promote(
     """Let CANDIDATE, a version or a model folder, serve when it passes the gate.
 
     The gate holds it against the champion on labelled posts that neither was trained on: clean
-    and noisy accuracy, every label, calibration, speed. Ends with 4 when it says no.
+    and noisy accuracy, every label, calibration, speed, size. Ends with 4 when it says no, when
+    the version was rejected, and when another one became the champion meanwhile.
     """
     from covla.errors import Refused
     from covla.evaluation import promotion
@@ -45,6 +46,8 @@ def promote(
     if not as_json:
         shown = {k: v for k, v in shown.items() if k not in {"checks", "rules"}}
     print_result(shown, as_json=as_json)
+    if outcome.refused is not None:
+        raise outcome.refused
     if outcome.verdict is not None and not outcome.promoted:
         raise Refused(
             f"version {outcome.version} did not pass the gate: "

@@ -23,11 +23,13 @@ CONDITIONS = ("clean", *(f"{side} {level:.0%}" for side in ("text", "image") for
 @dataclass
 class Measured:
     """One model on n posts: per condition the predicted class (n), -1 where the post failed, and
-    the probabilities (n x C) on clean posts; milliseconds per post as a caller sees them."""
+    the probabilities (n x C) on clean posts; milliseconds per post as a caller sees them; MiB of
+    its files."""
 
     predicted: dict[str, list[int]] = field(default_factory=lambda: {c: [] for c in CONDITIONS})
     probabilities: list[list[float]] = field(default_factory=list)
     latency_ms: float = 0.0
+    size_mb: float = 0.0
 
 
 def measure(
@@ -73,8 +75,8 @@ def measure(
                         result.probabilities[start + i] = shares
         progress(len(rows))
     times = time_models(models, [row.post for row in posts[:CHUNK]])
-    for result, time_ms in zip(results, times, strict=True):
-        result.latency_ms = time_ms
+    for model, result, time_ms in zip(models, results, times, strict=True):
+        result.latency_ms, result.size_mb = time_ms, model.size / 2**20
     return results
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from covla.errors import Refused
 from covla.evaluation.promotion_gate import Verdict, gate
 from covla.inference.predictor import Predictor
 from covla.posts.seen import unseen
@@ -19,7 +20,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Promotion:
-    """What `promote` did: `promoted` is false when the gate said no, `verdict` None without it."""
+    """What `promote` did. `promoted` is false when the gate said no, or when the registry `refused`
+    for another reason; `verdict` is None without a gate."""
 
     version: str
     champion_before: str | None
@@ -27,6 +29,20 @@ class Promotion:
     forced: bool = False
     verdict: Verdict | None = None
     left_out: int = 0
+    refused: Refused | None = None
+
+    @property
+    def why(self) -> str:
+        """Why the version serves, or why not, in one line."""
+        if self.champion_before == self.version:
+            return "it is the champion already"
+        if self.refused is not None:
+            return str(self.refused)
+        if self.forced:
+            return "it was forced in"
+        if self.verdict is None:
+            return "the gate let it in before"
+        return "the gate let it in" if self.promoted else "; ".join(self.verdict.reasons)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as `covla promote` prints it."""
@@ -37,7 +53,7 @@ class Promotion:
         )
         return {
             "version": self.version, "promoted": self.promoted, "forced": self.forced,
-            "champion_before": self.champion_before, **judged,
+            "champion_before": self.champion_before, "why": self.why, **judged,
         }  # fmt: skip
 
 
@@ -59,7 +75,7 @@ def promote(
 
     Raises:
         CovlaError: no such candidate, or the gate cannot judge.
-        Refused: without posts, and the version has not passed before.
+        ServiceUnavailable: the registry does not answer; the same call later ends the work.
     """
     registry = Registry(settings)
     if candidate in ALIASES or candidate.isdigit():
@@ -67,16 +83,19 @@ def promote(
     else:
         version = registry.register(Path(candidate))
     before = registry.champion()
-    if before == version:
-        return Promotion(version, before)
     verdict, left_out = None, 0
-    if posts is not None:
-        registry.challenge(version)
-        verdict, left_out = _evaluate(registry, version, before, posts, settings, progress)
-        if not verdict.passed and not force:
-            return Promotion(version, before, False, False, verdict, left_out)
-    registry.promote(version, force=force)
-    forced = force and (verdict is None or not verdict.passed)
+    try:
+        if not force:
+            registry.require_not_rejected(version)
+        if posts is not None and before != version:
+            registry.challenge(version)
+            verdict, left_out = _evaluate(registry, version, before, posts, settings, progress)
+            if not verdict.passed and not force:
+                return Promotion(version, before, False, False, verdict, left_out)
+        registry.promote(version, force=force)
+    except Refused as refused:
+        return Promotion(version, before, False, False, verdict, left_out, refused)
+    forced = force and before != version and (verdict is None or not verdict.passed)
     return Promotion(version, before, True, forced, verdict, left_out)
 
 
@@ -103,10 +122,20 @@ def _evaluate(
     if against is not None:
         against.warm_up()
     verdict = gate(challenger, against, fresh, settings, progress=progress)
+    _record(registry, version, verdict)
+    return verdict, left_out
+
+
+def _record(registry: Registry, version: str, verdict: Verdict) -> None:
+    """The report and the verdict, with the version in MLflow; what `covla releases` shows last."""
+    assert verdict.report is not None
+    files = [verdict.report, verdict.report.with_suffix(".json")]
+    address = registry.attach(version, files, "gate")
     registry.tag(
         version,
-        gate="passed" if verdict.passed else "failed",
-        gate_report=verdict.report,
+        gate_report=f"{address}/{verdict.report.name}",
         gate_posts=verdict.posts,
+        gate_against=verdict.champion or "floors",
+        gate_reasons="\n".join(verdict.first_reasons),
+        gate="passed" if verdict.passed else "failed",
     )
-    return verdict, left_out

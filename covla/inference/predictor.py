@@ -23,6 +23,7 @@ from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.probe import probe_post
+from covla.registry.model_folder import folder_size
 from covla.registry.registry import Registry
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
@@ -51,8 +52,10 @@ class Predictor:
         encoders: Encoders,
         settings: Settings,
         context: ContextSource | None = None,
+        size: int = 0,
     ) -> None:
         self.version = version
+        self.size = size  # of the model folder, in bytes
         self.labels: list[str] = head.config.labels
         self.encoders = encoders
         self.head = head
@@ -84,7 +87,8 @@ class Predictor:
         head = HeadRunner.load(
             folder, device=settings.device, backend=backend, cache=settings.cache
         )
-        return cls(version, head, shared_encoders(folder, backend, settings), settings, context)
+        encoders = shared_encoders(folder, backend, settings)
+        return cls(version, head, encoders, settings, context, folder_size(folder))
 
     def clear_cache(self) -> None:
         """Forget the texts and images that were seen lately, as a measurement has to."""

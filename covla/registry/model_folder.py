@@ -73,3 +73,8 @@ def verify(folder: Path) -> str:
                 hint="Fetch or train this version again; it was not loaded",
             )
     return found
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files of a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

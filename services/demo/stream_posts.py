@@ -13,7 +13,7 @@ import cv2
 import orjson
 
 from covla.errors import CovlaError, PostError
-from covla.evaluation.promotion_gate import Rules
+from covla.evaluation.gate_rules import Rules
 from covla.files import write_bytes_aside
 from covla.posts.content_groups import contents_of, groups_of
 from covla.posts.folder import FolderPost, read_folder

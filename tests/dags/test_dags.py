@@ -151,7 +151,7 @@ def test_an_hour_without_drift_is_skipped_and_starts_nothing(
     assert why in run.log
 
 
-PROMOTED = Says({"version": "7", "passed": True, "reasons": []})
+PROMOTED = Says({"version": "7", "passed": True, "why": "the gate let it in"})
 
 
 def test_a_retrain_teaches_trains_and_asks_the_gate(airflow: Airflow, tmp_path: Path) -> None:
@@ -196,13 +196,22 @@ def test_a_run_by_hand_works_on_what_it_was_given(airflow: Airflow, tmp_path: Pa
 
 
 def test_the_gates_no_is_an_answer_and_no_failure(airflow: Airflow, tmp_path: Path) -> None:
-    no = Says({"version": "7", "passed": False, "reasons": ["not better"]}, code=4)
+    no = Says({"version": "7", "passed": False, "why": "not better"}, code=4)
     train = Says({"folder": str(tmp_path)})
     says = {"retrain-due": DUE, "teach": Says(), "train": train, "promote": no}
     run = airflow.run("retrain_covla", AT_TEN, **says)
     assert run.state == "success"
     assert run.note is not None
     assert run.note.endswith("version 7: not better")
+
+
+def test_a_retrain_that_makes_the_champion_again_says_so(airflow: Airflow, tmp_path: Path) -> None:
+    same = Says({"version": "7", "passed": None, "why": "it is the champion already"})
+    train = Says({"folder": str(tmp_path)})
+    says = {"retrain-due": DUE, "teach": Says(), "train": train, "promote": same}
+    run = airflow.run("retrain_covla", AT_TEN, **says)
+    assert run.note is not None
+    assert run.note.endswith("version 7: it is the champion already")
 
 
 def test_bad_input_fails_its_task_at_once_with_the_last_lines(airflow: Airflow) -> None:

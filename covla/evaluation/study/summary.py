@@ -3,6 +3,7 @@
 import numpy as np
 
 from covla.arrays import Array
+from covla.evaluation.bootstrap import Bootstrap
 from covla.evaluation.study.records import (
     Comparison,
     Details,
@@ -13,7 +14,7 @@ from covla.evaluation.study.records import (
     UnderNoise,
 )
 from covla.evaluation.study.run_result import RunResult
-from covla.evaluation.study.statistics import Bootstrap, Spread, difference, spread
+from covla.evaluation.study.statistics import Spread, difference, spread
 from covla.evaluation.study.variants import Variant
 from covla.metrics import CalibrationBin, calibration_bins, ece, scores
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from covla.errors import CovlaError
-from covla.evaluation.promotion_gate import Rules
+from covla.evaluation.gate_rules import Rules
 from covla.posts.content_groups import contents_of, groups_of
 from covla.posts.folder import FolderPost, read_folder, write_folder
 from covla.posts.splits import grouped, hold_out

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
 
-from covla.evaluation.study.statistics import Bootstrap, Difference, Spread, difference, spread
+from covla.evaluation.bootstrap import Bootstrap
+from covla.evaluation.study.statistics import Difference, Spread, difference, spread
 
 RNG = np.random.default_rng(0)
 Y_TRUE = RNG.integers(0, 4, 300)
@@ -12,25 +12,6 @@ def answers(share: float, seeds: int = 3) -> np.ndarray:
     """Right for about `share` of the posts, another label for the rest."""
     right = RNG.random((seeds, len(Y_TRUE))) < share
     return np.where(right, Y_TRUE, (Y_TRUE + 1) % 4)
-
-
-def test_the_first_resample_is_the_posts_themselves() -> None:
-    y_pred = answers(0.7)
-    bootstrap = Bootstrap(Y_TRUE, 4, samples=50)
-    assert bootstrap.accuracy(y_pred)[0] == pytest.approx((y_pred == Y_TRUE).mean())
-    expected = np.mean([f1_score(Y_TRUE, row, average="macro") for row in y_pred])
-    assert bootstrap.macro_f1(y_pred)[0] == pytest.approx(expected, abs=1e-5)
-
-
-def test_a_resample_is_scored_as_scikit_learn_scores_the_posts_that_it_drew() -> None:
-    y_pred = answers(0.6, seeds=1)
-    bootstrap = Bootstrap(Y_TRUE, 4, samples=3)
-    drawn = np.repeat(np.arange(len(Y_TRUE)), bootstrap.weights[2].astype(int))
-    expected = f1_score(Y_TRUE[drawn], y_pred[0][drawn], average="macro")
-    assert bootstrap.macro_f1(y_pred)[2] == pytest.approx(expected, abs=1e-5)
-    assert bootstrap.accuracy(y_pred)[2] == pytest.approx(
-        (y_pred[0] == Y_TRUE)[drawn].mean(), abs=1e-5
-    )
 
 
 def test_a_clear_difference_is_told_from_none() -> None:
