@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
 from covla.arrays import Array
@@ -21,6 +22,21 @@ def macro_f1(y_true: Sequence[Any] | Array, y_pred: Sequence[Any] | Array) -> fl
     """
     labels = [label for label in np.union1d(y_true, y_pred) if label != FAILED]
     return float(f1_score(y_true, y_pred, labels=labels, average="macro", zero_division=0))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def proportion(hits: int, n: int) -> Interval:
+    """The proportion of `hits` in n > 0, with Wilson's interval (Wilson 1927)."""
+    found = binomtest(hits, n).proportion_ci(method="wilson")
+    return Interval(hits / n, float(found.low), float(found.high))
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,6 @@ class Settings(BaseSettings):
 
     # Stores.
     blob_root: str | None = Field(None, description="fsspec address; default: state/blobs")
-    blob_retention_days: int = Field(90, ge=1, le=366 * 20)
     online_store: Literal["sqlite", "redis"] = "sqlite"
     redis_url: str = "localhost:6379"
     mlflow_uri: str | None = None
@@ -65,8 +64,29 @@ class Settings(BaseSettings):
 
     # The model.
     labels: Path | None = Field(None, description="Taxonomy YAML; else posts/taxonomy.yaml")
+    expectations: Path | None = Field(
+        None, description="Own severities and limits of validation, over its expectations.yaml"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     train_window_hours: int = Field(24 * 30, ge=1, le=24 * 366 * 20)
+
+    # What `covla housekeeping` removes, in days. A day is the least: what is being written stays.
+    blob_retention_days: int = Field(
+        90, ge=1, le=366 * 20, description="Images, from when they or a post with them last came"
+    )
+    text_retention_days: int = Field(
+        365, ge=1, le=366 * 20, description="Texts of posts, from when the post came"
+    )
+    cache_retention_days: int = Field(
+        30, ge=1, le=366 * 20, description="What can be computed again, from when it was last read"
+    )
+    model_retention_days: int = Field(
+        90,
+        ge=1,
+        le=366 * 20,
+        description="Model versions that the gate refused or people took back",
+    )
+    report_retention_days: int = Field(180, ge=1, le=366 * 20)
 
     # Retraining by the clock or after drift.
     retrain_cooldown_hours: float = Field(24, ge=0, description="From one retrain to the next")

@@ -1,6 +1,8 @@
-"""Every hour: has a modality drifted from what the champion was trained on?
+"""Every hour: has a modality drifted from what the champion was trained on, and how do the served
+versions do on live posts?
 
-An hour with too few posts to tell is skipped, with the reason.
+An hour with too few posts to tell is skipped, with the reason. Performance is that of the last 7
+days, hour by hour, since labels come late.
 """
 
 from collections.abc import Iterator
@@ -31,7 +33,20 @@ def monitor_drift() -> None:
         about = {"drift_modality": modality, "alert_id": alert_id, "alert": f"{modality} drifted"}
         yield Metadata(DRIFT, extra=requested | about)
 
+    @task
+    def performance() -> None:
+        requested = request(get_current_context())
+        live = run_command("performance", *posts_of(requested, "live_window"), minutes=20)
+        lines = []
+        for one in live["versions"]:
+            known = one["accuracy"]
+            measured = f"{known['value']:.3f} of {one['labelled']}" if known else "no label yet"
+            estimate = one["estimated_accuracy"]["value"]
+            lines.append(f"version {one['model_version']}: {measured}, estimated {estimate:.3f}")
+        note(f"accuracy: {'; '.join(lines)}")
+
     drift()
+    performance()
 
 
 monitor_drift()

@@ -42,6 +42,18 @@ EMBEDDINGS = {
     "image_embedding": Array(Float32),
     "encoder_id": String,
 }
+PREDICTION = {
+    "prediction_id": String,
+    "model_version": String,
+    "label": String,
+    "labels": Array(String),
+    "probabilities": Array(Float32),
+    "text_weight": Float64,
+    "modalities": Array(String),
+    "flags": Array(String),
+    "latency_ms": Float64,
+    **dict.fromkeys(QUALITY_COLUMNS, Float64),
+}
 HASHTAG = {"posts": Int64, "labelled": Int64, "prior": Array(Float32)}
 # view -> (table of the lake, features, whether serving reads it)
 POST_VIEWS: dict[str, tuple[str, dict[str, Any], bool]] = {
@@ -83,9 +95,17 @@ def definitions(settings: Settings, *, hashtags: str | None = None) -> list[Any]
         online=True,
         ttl=hashtag_window(settings),
     )
+    # Of live quality alone: no model is trained on what a model predicted.
+    prediction = _view(
+        "prediction",
+        post,
+        _source("predictions", lake.glob("predictions")),
+        PREDICTION,
+        online=False,
+    )
     clock = _clock(views[0])
     service = FeatureService(name=SERVICE, features=[*views, clock])
-    return [post, tag, *views, priors, clock, service]
+    return [post, tag, *views, priors, prediction, clock, service]
 
 
 def _source(name: str, path: str) -> FileSource:

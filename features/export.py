@@ -22,7 +22,7 @@ class Exported:
     rows: int
     labelled: int
     passed_over: dict[str, int]  # table of the lake -> rows whose time cannot be
-    left_out: dict[str, int]  # posts that validation "quarantined" or "blocked"
+    left_out: dict[str, int]  # posts: "quarantined", "blocked" or "expired"
     out: str
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from covla.model.encoders import Encoders
+from covla.posts.content_groups import perceptual_hash
 from covla.posts.preprocessing import PreparedPost
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from features.tables import POSTS
@@ -56,6 +57,7 @@ def extract(
             "hashtags": item.hashtags,
             "text_hash": item.text_hash,
             "image_hash": item.image_hash,
+            "image_perceptual_hash": None if item.image is None else perceptual_hash(item.image),
             "image_uri": uri,
             "has_text": bool(item.text),
             "has_image": item.image is not None,

@@ -3,6 +3,7 @@ every write may be repeated: at least once, and the same as once."""
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from covla.kafka.worker import WorkerLoop
 from covla.model.encoders import Encoders, load_encoders
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
+from features.dead_letters import dead_letter_rows
 from features.metrics import IngestMetrics
 from features.offsets import Offsets
-from features.records import Label, Post, Reader
+from features.records import Item, Label, Post, Predicted, Reader
 from features.sink import Sink
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class IngestStats:
 
     posts_ingested: int = 0
     labels_ingested: int = 0
+    predictions_ingested: int = 0
     dead_letters: int = 0
     set_aside: int = 0
     seconds: float = 0.0
@@ -47,7 +50,7 @@ class IngestStats:
         self.posts_per_second = round(self.posts_ingested / seconds, 1) if seconds else 0.0
 
 
-_Decoding = tuple[Any, Future[Post | Label | DeadLetter]]  # a record, and what it will be
+_Decoding = tuple[Any, Future[Item | DeadLetter]]  # a record, and what it will be
 
 
 class Ingest:
@@ -81,9 +84,8 @@ class Ingest:
                 lost, the next run begins where the last commit was.
         """
         group = f"{self.settings.topic_prefix}.{GROUP}"
-        consumer = clients.consumer(
-            self.settings, self.topics.posts, self.topics.labels, group=group
-        )
+        topics = (self.topics.posts, self.topics.labels, self.topics.predictions)
+        consumer = clients.consumer(self.settings, *topics, group=group)
         self._offsets = Offsets(consumer)
         self._dead_letters = DeadLetterWriter(self.settings, group)
         self._decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
@@ -130,32 +132,38 @@ class Ingest:
 
     def _store(self, batch: list[_Decoding]) -> None:
         decoded = [future.result() for _, future in batch]
-        dead = [item for item in decoded if isinstance(item, DeadLetter)]
+        records = [record for record, _ in batch]
+        pairs = zip(records, decoded, strict=True)
+        dead = [(record, item) for record, item in pairs if isinstance(item, DeadLetter)]
         items = [item for item in decoded if not isinstance(item, DeadLetter)]
         failed = self._failures(items)
         if failed:
             self.sink.check()
             # Now that the machine is known to work, what fails again fails by itself.
             failed = [again for item, _ in failed for again in self._failures([item])]
-            dead += [dead_letters.make(i.record, e, stage="store") for i, e in failed]
-        aside = self._dead_letters.write(dead)
-        self._offsets.commit([record for record, _ in batch])
+            dead += [(i.record, dead_letters.make(i.record, e, stage="store")) for i, e in failed]
+        aside = self._dead_letters.write([letter for _, letter in dead])
+        if dead:
+            self.sink.lake.append("dead_letters", dead_letter_rows(dead, self.settings))
+        self._offsets.commit(records)
         lost = {id(item) for item, _ in failed}
-        posts = sum(isinstance(item, Post) for item in items if id(item) not in lost)
+        stored = Counter(type(item) for item in items if id(item) not in lost)
         kinds = {
-            "post": posts,
-            "label": len(items) - len(failed) - posts,
+            "post": stored[Post],
+            "label": stored[Label],
+            "prediction": stored[Predicted],
             "dead_letter": len(dead) - aside,
             "set_aside": aside,
         }
         self.stats.posts_ingested += kinds["post"]
         self.stats.labels_ingested += kinds["label"]
+        self.stats.predictions_ingested += kinds["prediction"]
         self.stats.dead_letters += kinds["dead_letter"]
         self.stats.set_aside += kinds["set_aside"]
         if self._metrics:
             self._metrics.committed(kinds)
 
-    def _failures(self, items: Sequence[Post | Label]) -> list[tuple[Post | Label, Exception]]:
+    def _failures(self, items: Sequence[Item]) -> list[tuple[Item, Exception]]:
         """Write all at once; where that fails, each half alone: those that fail by themselves.
 
         Raises:
@@ -175,13 +183,14 @@ class Ingest:
             return self._failures(items[:half]) + self._failures(items[half:])
         return []
 
-    def _write(self, items: Sequence[Post | Label]) -> None:
+    def _write(self, items: Sequence[Item]) -> None:
         posts = [item for item in items if isinstance(item, Post)]
         labels = [item for item in items if isinstance(item, Label)]
+        predictions = [item for item in items if isinstance(item, Predicted)]
         deadline = time.monotonic() + ONLINE_STORE_RETRY_DEADLINE
         while True:
             try:
-                self.sink.write(posts, labels)
+                self.sink.write(posts, labels, predictions)
                 self.sink.refresh_hashtags()
                 return
             except ServiceUnavailable:

@@ -8,7 +8,7 @@ offsets gives the same bytes.
 
 import glob
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -27,11 +27,12 @@ from covla.times import latest_time
 from features.tables import SCHEMAS
 
 OFFSETS_PER_FILE = 1024
+FORMAT = {"compression": "zstd", "coerce_timestamps": "us"}  # of every file
 SOURCE = ("topic", "partition", "offset")
 
 
 class Lake:
-    """Tables posts, labels, teacher, quarantine, verdicts; and hashtags, derived from others."""
+    """Tables of `features.tables.SCHEMAS`; hashtags is derived from others."""
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.lake
@@ -102,6 +103,15 @@ class Lake:
         inside &= (at >= pa.scalar(self.earliest)) & (at <= pa.scalar(self.latest()))
         return ds.dataset(files, schema=schema).to_table(columns=columns, filter=inside)
 
+    def rewrite(self, table: str, path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+        """Put `change` of a file's rows in its place, while no writer has the table.
+
+        Raises:
+            ServiceUnavailable: as `append`.
+        """
+        with self._locked(table):
+            write_parquet(change(_present(path, SCHEMAS[table])), path)
+
     def compact(self, window: TimeRange) -> dict[str, int]:
         """Merge each hour's small files into one; returns files before and after.
 
@@ -109,7 +119,7 @@ class Lake:
         reads the time range. A crash on the way leaves rows twice, which readers expect.
         """
         before = after = 0
-        for table in ("posts", "labels"):
+        for table in ("posts", "labels", "predictions"):
             with self._locked(table):
                 for folder in self._folders(table, window):
                     files = sorted(folder.glob("*.parquet"))
@@ -144,7 +154,7 @@ def write_parquet(rows: pa.Table, path: Path) -> None:
     """
     try:
         with write_aside(path) as draft:
-            pq.write_table(rows, draft, compression="zstd", coerce_timestamps="us")
+            pq.write_table(rows, draft, **FORMAT)
     except OSError as error:
         raise ServiceUnavailable(
             f"cannot write to the lake at {path.parent}: {error}",

@@ -1,4 +1,5 @@
-"""One Kafka record to a prepared post, a label, or a dead letter; bad data never raise."""
+"""One Kafka record to a prepared post, a label, a prediction, or a dead letter; bad data never
+raise."""
 
 import logging
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.taxonomy import Taxonomy
 from covla.schemas.label import PostLabel, parse_label
 from covla.schemas.post import SocialPost, parse_post
+from covla.schemas.prediction import Prediction, parse_prediction
 from covla.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,17 @@ class Label:
     label: PostLabel
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """A prediction that a stream worker made."""
+
+    record: Record
+    prediction: Prediction
+
+
+Item = Post | Label | Predicted
+
+
 class Reader:
     """Reads records; safe to call from several threads."""
 
@@ -43,7 +56,7 @@ class Reader:
         self.topics = Topics.of(settings)
         self.blobs = BlobStore(settings)
 
-    def read(self, record: Record) -> Post | Label | DeadLetter:
+    def read(self, record: Record) -> Item | DeadLetter:
         """What the record is.
 
         Raises:
@@ -52,6 +65,9 @@ class Reader:
         """
         stage = "label" if record.topic == self.topics.labels else "decode"
         try:
+            if record.topic == self.topics.predictions:
+                made = dead_letters.parse_record(record, parse_prediction, self.settings)
+                return made if isinstance(made, DeadLetter) else Predicted(record, made)
             if stage == "label":
                 label = dead_letters.parse_record(record, parse_label, self.settings)
                 return label if isinstance(label, DeadLetter) else self._label(record, label)

@@ -21,8 +21,8 @@ from features.feature_store import feature_store
 from features.hashtags import history
 from features.lake import SOURCE, Lake, write_parquet
 from features.online_store import UNREACHABLE
-from features.records import Label, Post
-from features.tables import LABELS, POSTS
+from features.records import Label, Post, Predicted
+from features.tables import LABELS, POSTS, PREDICTIONS, QUALITY_COLUMNS
 
 KEYS = ["post_id", "event_timestamp", "created_timestamp"]
 # Hashtags are computed again at most this often, and for at most a twentieth of the time.
@@ -42,7 +42,9 @@ class Sink:
         self._refresh_at = 0.0
         self._stale = True
 
-    def write(self, posts: Sequence[Post], labels: Sequence[Label]) -> None:
+    def write(
+        self, posts: Sequence[Post], labels: Sequence[Label], predictions: Sequence[Predicted] = ()
+    ) -> None:
         """Encode and write; it is in both stores when this returns.
 
         Raises:
@@ -60,9 +62,11 @@ class Sink:
             self.lake.append("posts", _with_source(rows, posts))
             self._online("posts", rows)
         if labels:
-            rows = _label_rows(labels, created)
+            rows = label_rows(labels, created)
             self.lake.append("labels", rows)
             self._online("labels", rows)
+        if predictions:
+            self.lake.append("predictions", prediction_rows(predictions, created))
         self._stale |= bool(posts or labels)
 
     def check(self) -> None:
@@ -134,7 +138,8 @@ def write_hashtag_table(settings: Settings, as_of: datetime) -> pa.Table:
     return rows
 
 
-def _label_rows(labels: Sequence[Label], created: datetime) -> pa.Table:
+def label_rows(labels: Sequence[Label], created: datetime) -> pa.Table:
+    """Rows of `LABELS`, known since `created`."""
     rows = [
         {
             "post_id": item.label.post_id,
@@ -147,6 +152,31 @@ def _label_rows(labels: Sequence[Label], created: datetime) -> pa.Table:
         for item in labels
     ]
     return pa.Table.from_pylist(rows, schema=LABELS)
+
+
+def prediction_rows(predictions: Sequence[Predicted], created: datetime) -> pa.Table:
+    """Rows of `PREDICTIONS`, known since `created`."""
+    rows = [
+        {
+            "post_id": made.post_id,
+            "event_timestamp": made.predicted_at.astimezone(UTC),
+            "created_timestamp": created,
+            "prediction_id": made.prediction_id,
+            "model_version": made.model_version,
+            "label": made.label,
+            "labels": list(made.probabilities),
+            "probabilities": list(made.probabilities.values()),
+            "text_weight": made.gate,
+            "modalities": made.modalities,
+            "flags": made.flags,
+            "latency_ms": made.latency_ms,
+            **{name: made.quality.get(name) for name in QUALITY_COLUMNS},
+            **{name: getattr(item.record, name) for name in SOURCE},
+        }
+        for item in predictions
+        for made in (item.prediction,)
+    ]
+    return pa.Table.from_pylist(rows, schema=PREDICTIONS)
 
 
 def _with_source(rows: pa.Table, posts: Sequence[Post]) -> pa.Table:

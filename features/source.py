@@ -28,7 +28,7 @@ def load_window(
     window: TimeRange, settings: Settings, as_of: datetime | None = None
 ) -> tuple[list[TrainingPost], dict[str, int]]:
     """The posts of a time range with what was known of them at `as_of`, labelled or not; and how
-    many validation left out, "quarantined" or "blocked".
+    many were left out: "quarantined" or "blocked" by validation, or "expired".
 
     Images are addresses in the blob store. A fifth is held out, by content.
 

@@ -26,6 +26,8 @@ POSTS = pa.schema(
         ("hashtags", pa.list_(pa.string())),
         ("text_hash", pa.string()),
         ("image_hash", pa.string()),
+        # Of `perceptual_hash`; null without an image, and in rows of an earlier release.
+        ("image_perceptual_hash", pa.binary()),
         ("image_uri", pa.string()),
         ("has_text", pa.bool_()),
         ("has_image", pa.bool_()),
@@ -37,6 +39,24 @@ POSTS = pa.schema(
     ]
 )
 LABELS = pa.schema([*_KEY, ("label", pa.string()), ("source", pa.string()), *_SOURCE])
+# event_timestamp is when the prediction was made. `probabilities` are in the order of `labels`: two
+# versions may have other ones.
+PREDICTIONS = pa.schema(
+    [
+        *_KEY,
+        ("prediction_id", pa.string()),
+        ("model_version", pa.string()),
+        ("label", pa.string()),
+        ("labels", pa.list_(pa.string())),
+        ("probabilities", VECTOR),
+        ("text_weight", pa.float64()),  # `gate` on the wire
+        ("modalities", pa.list_(pa.string())),
+        ("flags", pa.list_(pa.string())),
+        ("latency_ms", pa.float64()),
+        *((name, pa.float64()) for name in QUALITY_COLUMNS),
+        *_SOURCE,
+    ]
+)
 TEACHER = pa.schema([*_KEY, ("teacher", VECTOR), ("teacher_id", pa.string())])
 QUARANTINE = pa.schema([*_KEY, ("reasons", pa.list_(pa.string())), ("window", pa.string())])
 # Of a validated time range; event_timestamp is its start, created_timestamp what it was read as of.
@@ -47,6 +67,16 @@ VERDICTS = pa.schema(
         ("end", TIME),
         ("blocked", pa.bool_()),
         ("reasons", pa.list_(pa.string())),
+    ]
+)
+# A row a dead letter of ingest; event_timestamp is the Kafka timestamp of the record that failed.
+DEAD_LETTERS = pa.schema(
+    [
+        ("event_timestamp", TIME),
+        ("created_timestamp", TIME),
+        ("stage", pa.string()),
+        ("error_code", pa.string()),
+        *_SOURCE,
     ]
 )
 HASHTAGS = pa.schema(
@@ -62,8 +92,10 @@ HASHTAGS = pa.schema(
 SCHEMAS = {
     "posts": POSTS,
     "labels": LABELS,
+    "predictions": PREDICTIONS,
     "teacher": TEACHER,
     "quarantine": QUARANTINE,
     "verdicts": VERDICTS,
+    "dead_letters": DEAD_LETTERS,
     "hashtags": HASHTAGS,
 }

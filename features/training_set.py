@@ -45,19 +45,20 @@ def training_set(
     than `as_of` is not seen, whatever its event time (feast#6615).
 
     Left out are rows that `covla validate` quarantined, and posts of a time range that it blocked:
-    of several verdicts on a post's time, the last one that was known at `as_of` counts.
+    of several verdicts on a post's time, the last one that was known at `as_of` counts. So are
+    posts whose text has expired.
 
     Args:
         window: of event time.
         settings: which state folder.
         as_of: aware; default now.
-        everything: also what validation leaves out of training.
+        everything: also what is left out of training.
 
     Returns:
         post_id, event_timestamp, every feature of `definitions.POST_VIEWS` (null where nothing is
         known) and `hashtag_priors`: hashtag -> `HashtagState`. Rows whose time cannot be are
         passed over; `attrs["passed_over"]` counts them, table of the lake -> rows, and
-        `attrs["left_out"]` the posts that were "quarantined" or "blocked".
+        `attrs["left_out"]` the posts that were "quarantined", "blocked" or "expired".
     """
     as_of = as_of or now()
     odd = passed_over(settings)
@@ -68,6 +69,11 @@ def training_set(
     columns = ["post_id", "event_timestamp", *COLUMNS, "hashtag_priors"]
     empty = pd.DataFrame(columns=columns)
     frame = _joined(spine, settings, as_of, odd)[columns] if spine.num_rows else empty
+    # `covla housekeeping` leaves null in place of a text.
+    expired = frame["has_text"].eq(True) & frame["text"].isna()
+    left_out["expired"] = int(expired.sum())
+    if not everything:
+        frame = frame[~expired].reset_index(drop=True)
     frame.attrs |= {"passed_over": odd, "left_out": left_out}
     return frame
 
@@ -75,7 +81,7 @@ def training_set(
 def nothing_in(window: TimeRange, frame: pd.DataFrame) -> str:
     """Why the training set `frame` is empty."""
     counts = " and ".join(f"{n} {why}" for why, n in frame.attrs["left_out"].items() if n)
-    return f"no post in the window {window}" + (f" but {counts} by validation" if counts else "")
+    return f"no post in the window {window}" + (f" but {counts}" if counts else "")
 
 
 def _joined(

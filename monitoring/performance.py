@@ -1,67 +1,129 @@
-"""Accuracy over time, once the true labels have come in."""
+"""How the served versions do on live posts: measured where labels came, estimated where not."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import pandas as pd
-from sklearn.metrics import accuracy_score
 
-from covla.errors import CovlaError
-from covla.metrics import macro_f1
+from covla.metrics import Interval, ece, macro_f1, proportion
+from monitoring.estimate import estimated_accuracy, estimated_macro_f1
+from monitoring.live_posts import probability_matrix
 
 
 @dataclass(frozen=True)
-class Slot:
-    """The performance of one model version in one time slot."""
+class Accuracy:
+    """Of a part of the posts; `accuracy` is None where none has a label yet."""
 
-    start: str  # RFC 3339
+    posts: int
+    labelled: int
+    accuracy: Interval | None
+    estimated_accuracy: Interval
+
+
+@dataclass(frozen=True)
+class LabelPerformance:
+    """Of one label; None where no labelled post has it, or none was predicted so."""
+
+    labelled: int
+    recall: Interval | None
+    precision: Interval | None
+
+
+@dataclass(frozen=True)
+class LabelDelay:
+    """Hours from a prediction to its label, of the posts that have one."""
+
+    median: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class VersionPerformance:
+    """Of one model version in a time range; intervals are of 95 %."""
+
     model_version: str
     posts: int
     labelled: int
-    accuracy: float
-    macro_f1: float  # over the labels that occur in the slot
+    accuracy: Interval | None
+    macro_f1: float | None
+    ece: float | None
+    estimated_accuracy: Interval
+    estimated_macro_f1: float
+    label_delay_hours: LabelDelay | None
+    per_label: dict[str, LabelPerformance]
+    per_modality: dict[str, Accuracy]  # "text", "image", "text+image"
+    per_hour: dict[str, Accuracy]  # by the hour's start, RFC 3339
 
 
-def performance(
-    predictions: pd.DataFrame, labels: pd.DataFrame, *, every: str = "1h"
-) -> list[Slot]:
-    """Accuracy and macro-F1 per time slot.
+def performance(rows: pd.DataFrame) -> list[VersionPerformance]:
+    """The performance of each version, in the order of its first prediction.
 
     Args:
-        predictions: post_id, event_timestamp (aware), label, model_version.
-        labels: post_id, label; several for one post: the last one counts.
-        every: length of a slot, as pandas writes it.
-
-    Returns:
-        One entry per model version and slot with a labelled post, in order.
-
-    Raises:
-        CovlaError: a column is missing, or no predicted post has a label.
+        rows: of `live_posts.live_posts`.
     """
-    needed = {
-        "predictions": (predictions, ["post_id", "event_timestamp", "label", "model_version"]),
-        "labels": (labels, ["post_id", "label"]),
-    }
-    for name, (frame, columns) in needed.items():
-        if missing := [column for column in columns if column not in frame]:
-            raise CovlaError(f"{name}: no column {missing[0]}")
-    # A redelivered post is predicted again under the same id: it counts once.
-    predicted = predictions.drop_duplicates(["post_id", "model_version"], keep="last")
-    y_true = labels.drop_duplicates("post_id", keep="last").set_index("post_id")["label"]
-    joined = predicted.assign(y_true=predicted["post_id"].map(y_true))
-    if joined["y_true"].isna().all():
-        raise CovlaError(
-            "no predicted post of this window has a label yet",
-            hint="Publish labels to the labels topic, or take an earlier window",
+    return [
+        _of_version(str(version), own) for version, own in rows.groupby("model_version", sort=False)
+    ]
+
+
+def _of_version(version: str, rows: pd.DataFrame) -> VersionPerformance:
+    whole, known = _accuracy(rows), rows.dropna(subset="y_true")
+    probabilities, labels = probability_matrix(rows)
+    modalities = rows["modalities"].map("+".join)
+    hours = rows["event_timestamp"].dt.floor("1h").map(pd.Timestamp.isoformat)
+    return VersionPerformance(
+        model_version=version,
+        posts=whole.posts,
+        labelled=whole.labelled,
+        accuracy=whole.accuracy,
+        macro_f1=macro_f1(known["y_true"].to_numpy(), known["y_pred"].to_numpy())
+        if len(known)
+        else None,
+        ece=_calibration_error(known, labels),
+        estimated_accuracy=whole.estimated_accuracy,
+        estimated_macro_f1=estimated_macro_f1(probabilities),
+        label_delay_hours=_delay(known),
+        per_label=dict(_per_label(known, labels)),
+        per_modality={str(name): _accuracy(own) for name, own in rows.groupby(modalities)},
+        per_hour={str(start): _accuracy(own) for start, own in rows.groupby(hours)},
+    )
+
+
+def _accuracy(rows: pd.DataFrame) -> Accuracy:
+    known = rows.dropna(subset="y_true")
+    correct = int((known["y_true"] == known["y_pred"]).sum())
+    probabilities, _ = probability_matrix(rows)
+    measured = proportion(correct, len(known)) if len(known) else None
+    return Accuracy(len(rows), len(known), measured, estimated_accuracy(probabilities))
+
+
+def _calibration_error(known: pd.DataFrame, labels: list[str]) -> float | None:
+    # A label that the version does not know has no probability to hold against.
+    known = known[known["y_true"].isin(labels)]
+    if known.empty:
+        return None
+    probabilities, _ = probability_matrix(known)
+    return ece(probabilities, np.array([labels.index(label) for label in known["y_true"]]))
+
+
+def _delay(known: pd.DataFrame) -> LabelDelay | None:
+    if known.empty:
+        return None
+    median, p95 = (float(known["delay_hours"].quantile(q)) for q in (0.5, 0.95))
+    return LabelDelay(median, p95)
+
+
+def _per_label(known: pd.DataFrame, labels: list[str]) -> Iterator[tuple[str, LabelPerformance]]:
+    for label in sorted({*labels, *known["y_true"]}):
+        is_true, is_predicted = known["y_true"] == label, known["y_pred"] == label
+        hits = int((is_true & is_predicted).sum())
+        of_true, of_predicted = int(is_true.sum()), int(is_predicted.sum())
+        yield (
+            label,
+            LabelPerformance(
+                labelled=of_true,
+                recall=proportion(hits, of_true) if of_true else None,
+                precision=proportion(hits, of_predicted) if of_predicted else None,
+            ),
         )
-    joined["start"] = joined["event_timestamp"].dt.floor(every)
-    slots = []
-    groups: Any = joined.groupby(["start", "model_version"])
-    for (start, version), posts in groups:
-        labelled = posts.dropna(subset=["y_true"])
-        if labelled.empty:
-            continue
-        pair = (labelled["y_true"], labelled["label"])
-        scores = (float(accuracy_score(*pair)), macro_f1(*pair))
-        slots.append(Slot(start.isoformat(), version, len(posts), len(labelled), *scores))
-    return slots

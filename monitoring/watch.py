@@ -9,6 +9,7 @@ import pandas as pd
 
 from covla.files import write_bytes_aside
 from covla.inference.text_image_similarity import WIDTHS, Agreement
+from covla.registry.reference import reference_rows
 from covla.schemas.alert import Example
 from covla.settings import Settings
 from covla.time_range import TimeRange
@@ -17,7 +18,7 @@ from monitoring.columns import compare
 from monitoring.drift import DriftReport
 from monitoring.drift_alerts import DriftAlert, alert_on
 from monitoring.examples import examples
-from monitoring.rows import reference_rows, window_rows
+from monitoring.rows import window_rows
 from monitoring.sides import EMBEDDINGS, check, stack
 
 

@@ -52,20 +52,20 @@ def ingest(
 @json_option
 @click.pass_context
 def validate(ctx: click.Context, window: Any, as_of: Any, as_json: bool) -> None:
-    """Hold a window's features against the expectations; ends with 4 when they are not met.
+    """Hold a window's features against the expectations; ends with 4 when one blocks it.
 
-    Bad rows go to the lake's quarantine, which training leaves out.
+    They are those of COVLA_EXPECTATIONS, against the champion's training posts. Bad rows go to the
+    lake's quarantine, which training leaves out, as it does a blocked window.
     """
     from covla.settings import get_settings
-    from features.expectations import validate as check
+    from features.validation import validate as check
 
     validation = check(window, get_settings(), as_of)
     document = validation.as_dict()
     if not as_json:
         del document["expectations"]
         for row in validation.expectations:
-            mark = "ok" if row.ok else "NO"
-            log(f"{mark}  {row.column}: {row.expectation}  {row.unexpected or ''}")
+            log(f"{row.outcome}  {row.name}: {row.reason or row.expectation}")
     print_result(document, as_json=as_json)
     if not validation.success:
         ctx.exit(4)
@@ -146,14 +146,16 @@ def get(post_id: str, as_json: bool) -> None:
 @features.command()
 @json_option
 def expire(as_json: bool) -> None:
-    """Delete images older than COVLA_BLOB_RETENTION_DAYS; their features stay."""
+    """Delete images as `covla housekeeping` does, and nothing else; their features stay."""
     from datetime import timedelta
 
-    from covla.posts.image_store import BlobStore
+    from covla.removal_lock import removing
     from covla.settings import get_settings
     from covla.times import now
+    from services.housekeeping.images import expire_images
 
     settings = get_settings()
     before = now() - timedelta(days=settings.blob_retention_days)
-    gone = BlobStore(settings).expire(before)
-    print_result({"before": before.isoformat(), "files_deleted": gone}, as_json=as_json)
+    with removing(settings):
+        gone = expire_images(settings, before)
+    print_result({"before": before.isoformat(), "files_deleted": gone.files}, as_json=as_json)

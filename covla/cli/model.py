@@ -1,4 +1,4 @@
-"""Commands over model versions: promote, rollback, releases, predict."""
+"""Commands that run a model version: promote, predict."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,6 @@ from covla.cli.output import log, print_result, progress_bar
 
 if TYPE_CHECKING:
     from covla.cli.posts_source import PostsSource
-    from covla.registry.registry import Release
 
 
 @click.command()
@@ -52,63 +51,6 @@ def promote(
             f"{'; '.join(outcome.verdict.reasons)}",
             hint=f"See {outcome.verdict.report}",
         )
-
-
-@click.command()
-@json_option
-def rollback(as_json: bool) -> None:
-    """Let the previous champion serve again."""
-    from covla.registry.registry import Registry
-    from covla.settings import get_settings
-
-    done = Registry(get_settings()).rollback()
-    print_result(done._asdict(), as_json=as_json)
-
-
-@click.command()
-@json_option
-def releases(as_json: bool) -> None:
-    """List every model version, newest first: who serves, how good, from which data."""
-    from covla.registry.registry import Registry
-    from covla.settings import get_settings
-
-    rows = Registry(get_settings()).releases()
-    if as_json:
-        print_result({"releases": rows}, as_json=True)
-    elif not rows:
-        log("no version yet; train one with `covla train`, then `covla promote FOLDER`")
-    else:
-        _table(rows)
-
-
-def _table(rows: "list[Release]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None)
-    for name in (
-        "version",
-        "serves as",
-        "gate",
-        "accuracy",
-        "macro F1",
-        "preset",
-        "data",
-        "digest",
-    ):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        scores = (row.metrics.get(key) for key in ("accuracy", "macro_f1"))
-        table.add_row(
-            row.version,
-            ", ".join(row.aliases),
-            "forced" if row.forced == "true" and row.aliases else row.gate or "",
-            *("" if score is None else f"{score:.4f}" for score in scores),
-            row.preset or "",
-            row.window or row.posts_folder or "",
-            row.digest[:12],
-        )
-    Console().print(table)
 
 
 @click.command()

@@ -74,13 +74,17 @@ def source_options(
             posts: Path | None, window: Any, as_of: Any, split: str, **options: Any
         ) -> Any:
             from covla.cli.posts_source import PostsSource
+            from covla.removal_lock import reading
+            from covla.settings import get_settings
 
             if (posts is not None and window is not None) or (required and posts is window is None):
                 raise click.UsageError("give one of --posts and --window")
             if as_of is not None and window is None:
                 raise click.UsageError("--as-of needs a --window: a folder has no history")
             given = posts is not None or window is not None
-            return command(PostsSource(posts, window, split, as_of) if given else None, **options)
+            with reading(get_settings()):
+                source = PostsSource(posts, window, split, as_of) if given else None
+                return command(source, **options)
 
         return with_source
 

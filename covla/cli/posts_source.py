@@ -81,5 +81,5 @@ class PostsSource:
         assert self.window is not None
         posts, left_out = load_window(self.window, settings, self.as_of)
         if counts := ", ".join(f"{n} {why}" for why, n in left_out.items() if n):
-            log(f"{self.window}: validation leaves out {counts} posts")
+            log(f"{self.window}: left out are {counts} posts")
         return posts, left_out

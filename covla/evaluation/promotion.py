@@ -10,7 +10,8 @@ from covla.evaluation.promotion_gate import Verdict, gate
 from covla.inference.predictor import Predictor
 from covla.posts.seen import unseen
 from covla.posts.training_post import TrainingPost
-from covla.registry.registry import ALIASES, Registry
+from covla.registry.registry import Registry
+from covla.registry.releases import ALIASES
 from covla.settings import Settings
 
 log = logging.getLogger(__name__)

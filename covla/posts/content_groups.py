@@ -60,18 +60,31 @@ def normal_text(text: str) -> str:
 
 def looks_of(pixels: Array) -> Array | None:
     """uint8 RGB, H x W x 3, to uint64, `LOOKS` x 2; None for a flat image."""
-    import imagehash
-
-    whole = Pillow.fromarray(pixels).convert("L").resize((SIDE, SIDE), Pillow.Resampling.LANCZOS)
-    if np.asarray(whole).std() < FLAT:
+    whole = _grey(pixels)
+    if whole is None:
         return None
     cuts = [[round(SIDE * fraction) for fraction in cut] for cut in CUTS]
     crops = [whole.crop((a, b, SIDE - c, SIDE - d)) for a, b, c, d in cuts]
-    hashes = [
-        [kind(crop).hash for kind in (imagehash.phash, imagehash.dhash)]
-        for crop in (*crops, ImageOps.mirror(whole))
-    ]
-    bits = np.asarray(hashes).reshape(LOOKS, 2, 64)
+    return _hashes([*crops, ImageOps.mirror(whole)])
+
+
+def perceptual_hash(pixels: Array) -> bytes | None:
+    """uint8 RGB, H x W x 3, to the 16 bytes of its perceptual and difference hash, the image
+    as it is; None for a flat image."""
+    whole = _grey(pixels)
+    return None if whole is None else _hashes([whole]).tobytes()
+
+
+def _grey(pixels: Array) -> Pillow.Image | None:
+    whole = Pillow.fromarray(pixels).convert("L").resize((SIDE, SIDE), Pillow.Resampling.LANCZOS)
+    return None if np.asarray(whole).std() < FLAT else whole
+
+
+def _hashes(images: Sequence[Pillow.Image]) -> Array:
+    import imagehash
+
+    hashes = [[kind(image).hash for kind in (imagehash.phash, imagehash.dhash)] for image in images]
+    bits = np.asarray(hashes).reshape(len(images), 2, 64)
     return np.packbits(bits, axis=-1).view(np.uint64)[..., 0]
 
 
@@ -155,21 +168,31 @@ def _equal(keys: Sequence[Hashable], most: int | None = None) -> list[tuple[int,
     return [(same[0], other) for same in chosen for other in same[1:]]
 
 
-def _similar_images(contents: Sequence[Content], chunk: int = 4_000_000) -> list[tuple[int, int]]:
+def _similar_images(contents: Sequence[Content]) -> list[tuple[int, int]]:
     """Pairs of similar images: one as it is, the other as it is, cut or mirrored."""
     first = {c.image: i for i, c in reversed(list(enumerate(contents))) if c.looks is not None}
-    rows = np.array(sorted(first.values()), dtype=np.int64)
+    rows = sorted(first.values())
     if len(rows) < 2:
         return []
-    looks = np.stack([contents[i].looks for i in rows])
+    looks = np.stack([looks for i in rows if (looks := contents[i].looks) is not None])
+    return [(rows[a], rows[b]) for a, b in similar_pairs(looks)]
+
+
+def similar_pairs(looks: Array, chunk: int = 4_000_000) -> list[tuple[int, int]]:
+    """Pairs (a, b) of which a look of `a` is similar to the first look of `b`, a != b.
+
+    Args:
+        looks: uint64, N x L x 2, perceptual and difference hash of L looks of each image.
+        chunk: pairs that are compared at once, which bounds the memory.
+    """
     pairs: list[tuple[int, int]] = []
-    step = max(1, chunk // len(rows))
-    for start in range(0, len(rows), step):
+    step = max(1, chunk // max(len(looks), 1))
+    for start in range(0, len(looks), step):
         part = looks[start : start + step]
-        for k in range(LOOKS):
+        for k in range(looks.shape[1]):
             similar = np.bitwise_count(part[:, k, 0, None] ^ looks[None, :, 0, 0]) <= PHASH
             a, b = np.nonzero(similar)
             sure = np.bitwise_count(part[a, k, 1] ^ looks[b, 0, 1]) <= DHASH
             a, b = a[sure] + start, b[sure]
-            pairs += zip(rows[a[a != b]].tolist(), rows[b[a != b]].tolist(), strict=True)
+            pairs += zip(a[a != b].tolist(), b[a != b].tolist(), strict=True)
     return pairs

@@ -1,8 +1,10 @@
 """Images by content hash, on any fsspec file system; the only addresses a post may name."""
 
 import hashlib
+import re
 import secrets
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,10 +15,29 @@ import fsspec
 from covla.arrays import Array
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.settings import Settings
+from covla.times import now
 
 DERIVATIVE_PIXELS = 256
 # Another name whenever the same bytes decode to other pixels; what has an older one is not read.
 DERIVATIVE = ".256-2.png"
+# What is put again after so long is written anew. A retention is a day at least: an image that is
+# about to expire does not go while the post that brought it again is on its way to the lake.
+FRESH = timedelta(hours=12)
+_NAME = re.compile(r"[0-9a-f]{64}(\.[\w.-]+)?")  # images, derivatives and drafts; no other file
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """A file of the store: an image, a derivative of one, or a draft of either."""
+
+    path: str
+    sha: str
+    size: int  # bytes
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether a writer that was killed left it: no address leads to it."""
+        return self.path.endswith(".part")
 
 
 class BlobStore:
@@ -35,9 +56,11 @@ class BlobStore:
                     hint="Give a path, or an address that fsspec has a package for",
                 ) from error
             self._bases = [base]
+            self._local = False
             return
         # Not by url_to_fs: it takes a path as it is written, %20 and all, and splits it at "::".
         self._fs = fsspec.filesystem("file")
+        self._local = True
         written = str(Path(self.root.removeprefix("file:").removeprefix("//")).absolute())
         base = unquote(written) if self.root.startswith("file:") else written
         # Version 0.1.0 wrote to the quoted path, beside the state folder.
@@ -52,7 +75,7 @@ class BlobStore:
         return f"{self.root}/{sha[:2]}/{sha}"
 
     def _write(self, path: str, content: bytes) -> None:
-        if self._fs.exists(path):
+        if self._is_fresh(path):
             return  # content-addressed: what is there is the same
         # Threads and workers that store one image at once must not move each other's draft.
         draft = f"{path}.{secrets.token_hex(4)}.part"
@@ -65,6 +88,12 @@ class BlobStore:
                 f"cannot store an image under {self.root}: {error}",
                 hint="Free some space or correct COVLA_BLOB_ROOT",
             ) from error
+
+    def _is_fresh(self, path: str) -> bool:
+        try:
+            return bool(self._fs.modified(path) > now() - FRESH)
+        except FileNotFoundError:
+            return False
 
     def put(self, content: bytes, image: Array | None = None) -> str:
         """Store an image; returns its address.
@@ -104,11 +133,37 @@ class BlobStore:
                 return content
         raise PostError("image.uri", "missing_blob", f"nothing is stored at {uri[:200]}")
 
-    def expire(self, before: datetime) -> int:
-        """Delete images first stored before this time; returns how many files went."""
-        gone = 0
-        for path in [path for base in self._bases for path in self._fs.find(base)]:
-            if self._fs.modified(path).astimezone(UTC) < before:
-                self._fs.rm_file(path)
-                gone += 1
-        return gone
+    def stored_before(self, before: datetime) -> list[StoredImage]:
+        """Files that were last put before this time."""
+        found = []
+        for base in self._bases:
+            for path, about in self._fs.find(base, detail=True).items():
+                name = path.rsplit("/", 1)[-1]
+                if _NAME.fullmatch(name) and self._modified(path) < before:
+                    found.append(StoredImage(path, name[:64], int(about["size"])))
+        self._fs.invalidate_cache()  # `remove` must see what came since
+        return found
+
+    def remove(self, image: StoredImage, before: datetime) -> bool:
+        """Delete a file, unless it was put again since `before`. Returns whether it is gone."""
+        try:
+            if not self._local:
+                if self._modified(image.path) >= before:
+                    return False
+                self._fs.rm_file(image.path)
+                return True
+            # Moved away first: what is put from then on is another file.
+            path = Path(image.path)
+            aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+            path.rename(aside)
+        except FileNotFoundError:
+            return True
+        if self._modified(str(aside)) >= before:
+            aside.rename(path)
+            return False
+        aside.unlink()
+        return True
+
+    def _modified(self, path: str) -> datetime:
+        modified: datetime = self._fs.modified(path)
+        return modified.astimezone(UTC)

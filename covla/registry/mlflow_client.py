@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.settings import Settings
 
 EXPERIMENT = "covla"
+LOCK_SECONDS = 300  # registering a large model takes its time
 _FEAST = "feast.infra.data_sources.mlflow.auth"
 _OURS = {
     "RESOURCE_DOES_NOT_EXIST",
@@ -40,11 +41,27 @@ def is_initialised(settings: Settings) -> bool:
     return file is None or file.exists()
 
 
-def lock(settings: Settings) -> FileLock:
-    """Held while the registry is written: processes of one state folder take turns."""
+@contextmanager
+def lock(settings: Settings) -> Iterator[None]:
+    """Held while the registry is written: processes of one state folder take turns.
+
+    Raises:
+        ServiceUnavailable: another process does not let go of it.
+    """
     folder = settings.state.absolute() / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / "registry.lock", timeout=300)
+    held = FileLock(folder / "registry.lock")
+    try:
+        held.acquire(timeout=LOCK_SECONDS)
+    except Timeout:
+        raise ServiceUnavailable(
+            f"another process has been writing to the registry for {LOCK_SECONDS} seconds",
+            hint="Run this again when it has ended",
+        ) from None
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def client(settings: Settings) -> Any:

@@ -1,47 +1,22 @@
 """Model versions and who serves: MLflow registered model "covla", aliases champion, challenger
-and previous.
+and previous. How they are read is in releases.py.
 
 A version is one MLflow run (metrics, parameters, tags) with the model folder as its artifact. The
 version itself is made last, after the stored artifact was held against its manifest, so that a
 writer that dies on the way leaves nothing that a reader can see.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from covla.errors import CovlaError, Refused
 from covla.registry import artifacts, mlflow_client
 from covla.registry.model_folder import verify
-from covla.settings import Settings
+from covla.registry.releases import NAME, ReadOnlyRegistry
 from covla.times import now
 
-NAME = "covla"
-ALIASES = ("champion", "challenger", "previous")
-_TAGS = ("gate", "forced", "promoted_at", "rolled_back_at")  # of a `Release`
-
-
-@dataclass(frozen=True)
-class Release:
-    """A version as `covla releases` lists it; parameters and tags are None where it has none."""
-
-    version: str
-    aliases: list[str]
-    digest: str
-    created_at: datetime
-    window: str | None
-    posts_folder: str | None
-    preset: str | None
-    seed: str | None
-    arch: str | None
-    teacher: str | None
-    metrics: dict[str, float]
-    gate: str | None
-    forced: str | None
-    promoted_at: str | None
-    rolled_back_at: str | None
+LONGEST_REASON = 500  # characters
 
 
 class RolledBack(NamedTuple):
@@ -51,135 +26,17 @@ class RolledBack(NamedTuple):
     rolled_back: str
 
 
-@dataclass(frozen=True)
-class _Version:
-    number: int
-    run_id: str
-    tags: dict[str, str]
-    created: datetime
-
-    @property
-    def digest(self) -> str:
-        return self.tags["digest"]
-
-
-class Registry:
-    """The registry of one state folder or MLflow server. Cheap to make; safe in several threads."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
-    # Reading
-
-    def _versions(self) -> list[_Version]:
-        """Complete versions, oldest first. Of two with one digest, only the first counts: that
-        decides a race of two writers on different machines (see `register`)."""
-        if not mlflow_client.is_initialised(self.settings):
-            return []
-        store = mlflow_client.client(self.settings)
-        rows: list[Any] = []
-        token = None
-        with mlflow_client.translate_mlflow_errors(self.settings):
-            while True:
-                page = store.search_model_versions(
-                    f"name = '{NAME}'", max_results=200, page_token=token
-                )
-                rows += page
-                token = page.token
-                if not token:
-                    break
-        first: dict[str, _Version] = {}
-        for row in sorted(rows, key=lambda row: int(row.version)):
-            if "digest" in row.tags:
-                created = datetime.fromtimestamp(row.creation_timestamp / 1000, UTC)
-                version = _Version(int(row.version), row.run_id, dict(row.tags), created)
-                first.setdefault(version.digest, version)
-        return list(first.values())
-
-    def _find(self, version: str) -> _Version:
-        versions = self._versions()
-        for found in versions:
-            if str(found.number) == str(version):
-                return found
-        known = ", ".join(str(found.number) for found in versions) or "none"
-        raise CovlaError(
-            f"no version {version!r} in the registry; there are: {known}",
-            hint="See `covla releases`, or give a model folder",
-        )
-
-    def aliases(self) -> dict[str, str]:
-        """Alias to version, those that are set."""
-        if not mlflow_client.is_initialised(self.settings) or not self._versions():
-            return {}
-        store = mlflow_client.client(self.settings)
-        with mlflow_client.translate_mlflow_errors(self.settings):
-            found = store.get_registered_model(NAME).aliases
-        return {name: str(version) for name, version in found.items()}
-
-    def champion(self) -> str | None:
-        """The version that serves, or None while none was promoted."""
-        return self.aliases().get("champion")
-
-    def releases(self) -> list[Release]:
-        """Every version, newest first: number, aliases, metrics, where it comes from, its gate."""
-        current = self.aliases()
-        store = mlflow_client.client(self.settings) if current or self._versions() else None
-        rows = []
-        for version in reversed(self._versions()):
-            assert store is not None
-            with mlflow_client.translate_mlflow_errors(self.settings):
-                run = store.get_run(version.run_id).data
-            number, tags = str(version.number), version.tags
-            rows.append(
-                Release(
-                    version=number,
-                    aliases=[a for a in ALIASES if current.get(a) == number],
-                    digest=version.digest,
-                    created_at=version.created,
-                    **{key: run.params.get(key) for key in artifacts.DESCRIBES},
-                    metrics=dict(run.metrics),
-                    **{key: tags.get(key) for key in _TAGS},
-                )
-            )
-        return rows
-
-    def resolve(self, ref: str | Path) -> tuple[str, Path]:
-        """A reference to a version and a verified folder with its files.
-
-        Args:
-            ref: champion, challenger, previous, a version number, or a model folder (whose
-                version is the start of its digest).
-
-        Raises:
-            CovlaError: no such version, an alias that is not set, or files that do not match
-                their manifest.
-            ServiceUnavailable: the registry does not answer.
-        """
-        if ref not in ALIASES and not str(ref).isdigit():
-            return verify(Path(ref))[:12], Path(ref)
-        number = str(ref)
-        if number in ALIASES:
-            found = self.aliases().get(number)
-            if found is None:
-                raise CovlaError(
-                    f"there is no {number} yet",
-                    hint="Train and promote one: `covla train ... --out FOLDER`, then "
-                    "`covla promote FOLDER ...`",
-                )
-            number = found
-        version = self._find(number)
-        return number, artifacts.fetch(version.run_id, version.digest, self.settings)
-
-    # Writing
+class Registry(ReadOnlyRegistry):
+    """The registry, to write to as well. Processes of one state folder take turns by a lock."""
 
     def register(self, folder: Path, metrics: Mapping[str, Any] | None = None) -> str:
         """Store a sealed model folder. The same folder digest always gives the same version.
 
-        Processes of one state folder take turns by a lock. Writers on different machines may both
-        store; the lower number wins for every reader, and the other writer removes its own.
+        Writers on different machines, whom no lock holds apart, may both store; the lower number
+        wins for every reader, and the other writer removes its own.
 
         Args:
-            folder: sealed by `model_folder.seal`.
+            folder: sealed by `model_folder.write_manifest`.
             metrics: numbers to show; default: those of the folder's metrics.json.
 
         Raises:
@@ -222,11 +79,30 @@ class Registry:
                 raise
 
     def tag(self, version: str, **tags: Any) -> None:
-        """Write tags on a version; values become text."""
+        """Write tags on a version; values become text, and None removes the tag."""
         store = mlflow_client.client(self.settings)
         with mlflow_client.translate_mlflow_errors(self.settings):
             for key, value in tags.items():
-                store.set_model_version_tag(NAME, str(version), key, str(value))
+                if value is None:
+                    store.delete_model_version_tag(NAME, str(version), key)
+                else:
+                    store.set_model_version_tag(NAME, str(version), key, str(value))
+
+    def attach(self, version: str, files: Sequence[Path], path: str) -> str:
+        """Store files beside the model of a version, in folder `path` of its run.
+
+        Files of the same names are replaced. Returns the folder's address in MLflow.
+
+        Raises:
+            CovlaError: no such version.
+            ServiceUnavailable: the store does not answer.
+        """
+        run_id = self._find(version).run_id
+        store = mlflow_client.client(self.settings)
+        with mlflow_client.translate_mlflow_errors(self.settings):
+            for file in files:
+                store.log_artifact(run_id, str(file), path)
+        return f"runs:/{run_id}/{path}"
 
     def challenge(self, version: str) -> None:
         """Name `version` the challenger: the one that is about to be compared."""
@@ -241,6 +117,20 @@ class Registry:
             else:
                 store.set_registered_model_alias(NAME, alias, str(version))
 
+    def require_not_rejected(self, version: str) -> None:
+        """A version that live posts proved bad needs a person to serve again.
+
+        Raises:
+            Refused: a rollback rejected it.
+            CovlaError: no such version.
+        """
+        reason = self._find(version).tags.get("rejected_reason")
+        if reason is not None:
+            raise Refused(
+                f"version {version} was rejected: {reason}",
+                hint=f"Train another one; `covla promote {version} --force` serves it all the same",
+            )
+
     def promote(self, version: str, force: bool = False) -> str:
         """Make `version` the champion. Returns the version number.
 
@@ -249,50 +139,85 @@ class Registry:
         dies between the two leaves the old champion serving, and the same call ends the work.
 
         Raises:
-            Refused: the version has not passed the gate, and `force` is not given.
+            Refused: the version has not passed the gate against the version that serves now, or
+                was rejected, and `force` is not given.
             CovlaError: no such version.
         """
         with mlflow_client.lock(self.settings):
             tags = self._find(version).tags
             held = self.aliases()
-            if held.get("champion") == str(version):
-                return str(version)
-            if tags.get("gate") != "passed" and not force:
-                what = "did not pass" if "gate" in tags else "has not been through"
-                raise Refused(
-                    f"version {version} {what} the gate",
-                    hint=f"Run `covla promote {version} --posts DIR` (or --window), or --force",
-                )
-            self.tag(
-                version,
-                promoted_at=now().isoformat(),
-                forced=str(force and tags.get("gate") != "passed").lower(),
-            )
-            if "champion" in held:
-                self._set("previous", held["champion"])
-            self._set("champion", str(version))
+            champion = held.get("champion")
+            if champion != str(version):
+                if not force:
+                    self.require_not_rejected(version)
+                    _require_passed(version, tags, champion)
+                forced = force and (tags.get("gate") != "passed" or "rejected_reason" in tags)
+                if "rejected_reason" in tags:
+                    self.tag(version, rejected_reason=None)
+                if tags.get("gate") == "rejected":
+                    self.tag(version, gate="rolled back")
+                self.tag(version, forced=str(forced).lower(), promoted_at=now().isoformat())
+                if champion is not None:
+                    self.tag(version, replaced=champion)
+                    self._set("previous", champion)
+                self._set("champion", str(version))
             if held.get("challenger") == str(version):
                 self._set("challenger", None)
         return str(version)
 
-    def rollback(self) -> RolledBack:
+    def rollback(self, *, bad: str | None = None, reason: str | None = None) -> RolledBack:
         """Let the previous champion serve again.
 
-        `champion` is moved first, then `previous` is cleared: a second rollback, of two people
-        at once, does not bring the bad version back.
+        The tags are written first, `champion` is moved next, and `previous` is cleared last: a
+        process that dies on the way leaves a champion, and a second rollback, of two people at
+        once, does not bring the bad version back.
+
+        Args:
+            bad: the version to take back; None for whichever is the champion.
+            reason: why it is rejected: it is not promoted again without force. None takes it
+                back until it passes the gate again.
 
         Raises:
-            Refused: there is no previous version.
+            CovlaError: `reason` is empty.
+            Refused: `bad` is not the champion, or there is no previous version.
         """
+        if reason is not None:
+            reason = " ".join(reason.split())[:LONGEST_REASON]
+            if not reason:
+                raise CovlaError("the reason is empty", hint="Say why the version is rejected")
         with mlflow_client.lock(self.settings):
             held = self.aliases()
-            bad, good = held.get("champion"), held.get("previous")
-            if bad is None or good is None or good == bad:
+            champion, good = held.get("champion"), held.get("previous")
+            if bad is not None and champion != str(bad):
+                now_serving = "no version serves" if champion is None else f"{champion} serves"
+                raise Refused(
+                    f"version {bad} is not the champion: {now_serving}",
+                    hint="Nothing was changed; see `covla releases`",
+                )
+            if champion is None or good is None or good == champion:
                 raise Refused(
                     "there is no previous version to go back to",
                     hint="See `covla releases`; promote a version by its number",
                 )
+            tags = {"gate": "rolled back"}
+            if reason is not None:
+                tags = {"gate": "rejected", "rejected_reason": reason}
+            self.tag(champion, **tags, rolled_back_at=now().isoformat())
             self._set("champion", good)
             self._set("previous", None)
-            self.tag(bad, rolled_back_at=now().isoformat(), gate="rolled back")
-        return RolledBack(good, bad)
+        return RolledBack(good, champion)
+
+
+def _require_passed(version: str, tags: Mapping[str, str], champion: str | None) -> None:
+    """The gate's verdict is about one champion: another one may be better than both."""
+    hint = f"Run `covla promote {version} --posts DIR` (or --window), or --force"
+    if tags.get("gate") != "passed":
+        what = "did not pass" if "gate" in tags else "has not been through"
+        raise Refused(f"version {version} {what} the gate", hint=hint)
+    against = tags.get("gate_against")
+    if against is not None and champion is not None and against != champion:
+        compared = f"version {against}" if against.isdigit() else "the floors alone"
+        raise Refused(
+            f"version {version} passed the gate against {compared}, and {champion} serves now",
+            hint=hint,
+        )

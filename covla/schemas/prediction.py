@@ -1,11 +1,14 @@
 """Prediction, the wire contract of the predictions topic."""
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
-from covla.schemas.contract import Contract, PostId, Timestamp
+from covla.errors import PostError
+from covla.schemas.contract import Contract, PostId, Timestamp, check_size
+from covla.settings import Settings
+from covla.times import check_time
 
 Flag = Literal["text_missing", "image_missing", "image_unreadable", "stale_context"]
 
@@ -33,3 +36,24 @@ class Prediction(Contract):
     def answer(self) -> dict[str, Any]:
         """What depends on post and model alone: equal over REST, stream and backfill."""
         return self.model_dump(exclude={"predicted_at", "latency_ms"})
+
+    def check_limits(self, settings: Settings) -> Self:
+        """Hold the prediction against the configured times, and its label against its own labels.
+
+        Raises:
+            PostError: predicted_at is out of range, or label has no probability.
+        """
+        check_time("predicted_at", self.predicted_at, settings)
+        if self.label not in self.probabilities:
+            raise PostError("label", "unknown_label", f"{self.label!r} has no probability")
+        return self
+
+
+def parse_prediction(raw: bytes | None, settings: Settings) -> Prediction:
+    """A message value to a prediction within the limits.
+
+    Raises:
+        PostError: it names the field and says what is wrong.
+    """
+    check_size(raw, settings)
+    return Prediction.from_json(raw).check_limits(settings)

@@ -56,6 +56,7 @@ class TrainingResult:
     left_out: int | None = None
     quarantined: int | None = None  # of a time range, as `blocked`: left out by validation
     blocked: int | None = None
+    expired: int | None = None  # of a time range: its text is kept no longer
     unusable_lines: int | None = None
     repeated_lines: int | None = None
     seconds: float

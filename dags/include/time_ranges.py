@@ -15,6 +15,7 @@ class Request(TypedDict, total=False):
     window: str  # the posts that started it; default: the data interval, or the full hour before
     as_of: str  # when the lake is read; default: the lateness after the data interval
     train_window: str  # default: the 30 days to the end of `window`
+    live_window: str  # predictions to measure; default: the 7 days to the end of `window`
     gate_window: str  # its held-out posts evaluate a challenger; default: the 7 days to the end
     preset: str
     teacher: str
@@ -48,7 +49,7 @@ def request(context: Any) -> Request:
         requested["window"] = f"{start.isoformat()}/{end.isoformat()}"
     try:
         _, end = (datetime.fromisoformat(part) for part in requested["window"].split("/"))
-        for name, days in (("train_window", 30), ("gate_window", 7)):
+        for name, days in (("train_window", 30), ("gate_window", 7), ("live_window", 7)):
             requested.setdefault(
                 name, f"{(end - timedelta(days=days)).isoformat()}/{end.isoformat()}"
             )
@@ -76,6 +77,7 @@ def time_range_params() -> dict[str, Param]:
         "as_of": "Read the lake as it was at this time; default: soon after the data interval",
         "train_window": "START/END to train on; default: 30 days",
         "gate_window": "START/END to evaluate a challenger on; default: 7 days",
+        "live_window": "START/END of the predictions to measure; default: 7 days",
         "preset": "base, tiny or a hub id",
         "teacher": "ensemble, self, none, a hub id or a folder; default: ensemble",
     }

@@ -24,14 +24,29 @@ GATE = {
     "checks": [CHECK, CHECK | {"name": LONG, "passed": True, "champion": 0.5}],
     "reasons": [ODD],
 }
-EXPECTED = {"column": "label", "expectation": ODD, "ok": False, "unexpected": 2, "examples": [LONG]}
+EXPECTED = {
+    "name": "label_balance",
+    "column": "label",
+    "expectation": ODD,
+    "severity": "block",
+    "ok": False,
+    "outcome": "blocked",
+    "unexpected": 2,
+    "examples": [LONG],
+    "alternatives": {"quarantine": 38, "warn": 40},
+}
+HELD = EXPECTED | {"ok": True, "outcome": "passed", "unexpected": 0, "observed": 0.5}
+THUMBNAIL = "data:image/jpeg;base64,AAAA"
+POST = {"post_id": LONG, "reasons": [ODD], "text": ODD, "image": THUMBNAIL, "note": ""}
 VALIDATION = {
     "window": "2026-05-01T00:00:00Z/2026-05-02T00:00:00Z",
     "success": False,
     "rows": 40,
     "quarantined": 2,
     "passed_over": {"posts": 1, "labels": 2},
-    "expectations": [EXPECTED, EXPECTED | {"ok": True, "unexpected": 0, "observed": 0.5}],
+    "compared_with": {"champion": None, "time_ranges": 21},
+    "expectations": [EXPECTED, HELD],
+    "examples": [POST, POST | {"image": None, "note": ODD, "text": ""}],
 }
 TESTED = {"skipped": "", "drift": True, "p_value": 1.2e-7, "columns": ["lang", "image_embedding"]}
 DRIFT = {
@@ -68,9 +83,14 @@ PAGES: list[tuple[str, str, dict[str, Any], list[str]]] = [
         VALIDATION,
         [
             '<span class="no">failed</span>',
-            "40 posts, 2 of them quarantined.\nThe lake has 3 rows with a time that cannot be",
+            "40 posts, 2 of them quarantined.\nTraining sees none of them.\n"
+            "The lake has 3 rows with a time that cannot be",
+            "Compared with no champion: none was promoted yet, and with 21 time ranges before.",
+            "<td>quarantine: 38 of 40, warn: 40 of 40</td>",
             f'<td class="number">2</td><td>{LONG}</td>',
-            '<td class="yes">ok</td><td class="number"></td><td>0.5</td>',
+            f'<td class="yes">passed</td><td class="number"></td><td>0.5: {LONG}</td>',
+            f'<img src="{THUMBNAIL}" alt="image of {LONG}">',
+            "<div>(no text)</div>",
         ],
     ),
     (

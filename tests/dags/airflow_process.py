@@ -18,6 +18,7 @@ from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: E4
 from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db  # noqa: E402
 from airflow.models.asset import AssetDagRunQueue, AssetEvent  # noqa: E402
 from airflow.models.dag import DagModel  # noqa: E402
+from airflow.models.xcom import XComModel  # noqa: E402
 from airflow.utils.db import initdb  # noqa: E402
 from airflow.utils.session import create_session  # noqa: E402
 
@@ -71,6 +72,12 @@ def run(dag: Any, date: str, conf: dict[str, Any]) -> dict[str, Any]:
             "note": session.merge(done).note,
             "tasks": {task.task_id: str(task.state) for task in done.get_task_instances()},
             "queued": sorted(row.target_dag_id for row in session.query(AssetDagRunQueue)),
+            "returned": {
+                row.task_id: row.value
+                for row in session.query(XComModel).filter_by(
+                    dag_id=dag.dag_id, run_id=done.run_id, key="return_value"
+                )
+            },
             "told": [row.extra for row in session.query(AssetEvent)],
         }
 

@@ -50,6 +50,7 @@ class Run:
     lines: list[list[str]]  # of commands, in their order, without `covla`, but those of alerts
     alerts: list[list[str]]  # of `covla alerts`
     queued: list[str]  # the DAGs that Airflow starts because of it
+    returned: dict[str, Any]  # task -> what it returned
     told: list[dict[str, Any]]  # what it tells them
     log: str
 

@@ -9,7 +9,16 @@ from tests.dags.conftest import Airflow, Says
 
 pytestmark = pytest.mark.slow  # a real Airflow
 
-GOOD = Says({"rows": 40, "success": True})
+VERDICT = {
+    "window": "a/b",
+    "success": True,
+    "rows": 40,
+    "quarantined": 1,
+    "failed": [],
+    "warned": [],
+    "report": "why.html",
+}
+GOOD = Says(VERDICT | {"expectations": [{"name": "volume", "ok": True}] * 20})
 HOUR = "2026-05-01T09:00:00+00:00/2026-05-01T10:00:00+00:00"
 WEEK = "2026-04-24T10:00:00+00:00/2026-05-01T10:00:00+00:00"
 MONTH = "2026-04-01T10:00:00+00:00/2026-05-01T10:00:00+00:00"
@@ -19,12 +28,12 @@ ALERT = "0" * 32
 DUE = Says({"due": True, "why": "hand; 80 new labelled posts"})
 
 
-def test_airflow_reads_four_dags_and_no_helper(airflow: Airflow) -> None:
+def test_airflow_reads_the_dags_and_no_helper(airflow: Airflow) -> None:
     assert airflow.found["errors"] == {}
-    names = ["distill_teacher", "monitor_drift", "retrain_covla", "validate_posts"]
+    names = ["distill_teacher", "housekeeping", "monitor_drift", "retrain_covla", "validate_posts"]
     assert airflow.found["files"] == [f"{name}.py" for name in names]
     assert airflow.found["at_once"] == dict.fromkeys(names, 1)
-    tasks = (1, 1, 4, 1)
+    tasks = (1, 1, 2, 4, 1)
     retries = {name: [4] * count for name, count in zip(names, tasks, strict=True)}
     assert airflow.found["retries"] == retries
 
@@ -35,7 +44,7 @@ def test_parsing_imports_none_of_our_packages_and_nothing_heavy(airflow: Airflow
     assert (ours | heavy) & set(airflow.found["imported"]) == set()
 
 
-def test_four_dags_run_by_the_clock_each_on_its_last_interval(airflow: Airflow) -> None:
+def test_dags_run_by_the_clock_each_on_its_last_interval(airflow: Airflow) -> None:
     due = {
         name: [datetime.fromisoformat(time) for time in times]
         for name, times in airflow.found["next_runs"].items()
@@ -44,6 +53,7 @@ def test_four_dags_run_by_the_clock_each_on_its_last_interval(airflow: Airflow) 
         "validate_posts": (timedelta(hours=1), timedelta(minutes=10)),
         "monitor_drift": (timedelta(hours=1), timedelta(minutes=10)),
         "distill_teacher": (timedelta(days=1), timedelta(minutes=30)),
+        "housekeeping": (timedelta(days=7), timedelta(minutes=10)),
         "retrain_covla": (timedelta(days=7), timedelta(minutes=60)),
     }
     for name, (start, end, created) in due.items():
@@ -55,13 +65,15 @@ def test_four_dags_run_by_the_clock_each_on_its_last_interval(airflow: Airflow) 
 def test_good_posts_of_the_hour_are_told_to_whom_they_concern(airflow: Airflow) -> None:
     run = airflow.run("validate_posts", AT_TEN, validate=GOOD)
     assert run.lines == [["validate", "--window", HOUR, *TEN_PAST, "--json"]]
-    assert (run.tasks, run.queued) == ({"validate": "success"}, [])
+    assert (run.tasks, run.queued, run.note) == ({"validate": "success"}, [], None)
+    assert run.returned == {"validate": VERDICT}
     assert run.told == [
         {
             "window": HOUR,
             "as_of": TEN_PAST[1],
             "train_window": MONTH,
             "gate_window": WEEK,
+            "live_window": WEEK,
             "preset": "base",
         }
     ]
@@ -75,15 +87,20 @@ def test_an_hour_without_posts_is_skipped_and_starts_nothing(airflow: Airflow) -
 
 
 def test_posts_that_break_an_expectation_fail_the_run_by_name(airflow: Airflow) -> None:
-    expectations = [
-        {"column": "text", "expectation": "expect_it_there", "ok": True},
-        {"column": "lang", "expectation": "expect_it_known", "ok": False},
-    ]
-    bad = {"rows": 9, "success": False, "expectations": expectations, "report": "why.html"}
+    bad = VERDICT | {"success": False, "failed": ["volume: 90 to 500 posts"], "expectations": []}
     run = airflow.run("validate_posts", AT_TEN, validate=Says(bad, code=4))
     assert (run.tasks, run.queued) == ({"validate": "failed"}, [])
-    assert "covla validate: lang: expect_it_known; see why.html" in run.log
-    assert run.note == "lang: expect_it_known; why.html"
+    assert run.told == []
+    assert "covla validate: volume: 90 to 500 posts; see why.html" in run.log
+    assert run.note == "volume: 90 to 500 posts; why.html"
+    assert run.returned == {"validate": {k: v for k, v in bad.items() if k != "expectations"}}
+
+
+def test_a_warning_is_on_the_page_of_the_run_and_fails_nothing(airflow: Airflow) -> None:
+    warned = Says(VERDICT | {"warned": ["language_mix: divergence"]})
+    run = airflow.run("validate_posts", AT_TEN, validate=warned)
+    assert run.tasks == {"validate": "success"}
+    assert run.note == "warned: language_mix: divergence; why.html"
 
 
 def test_the_teacher_of_a_day_is_the_one_that_was_named(airflow: Airflow) -> None:
@@ -94,13 +111,28 @@ def test_the_teacher_of_a_day_is_the_one_that_was_named(airflow: Airflow) -> Non
     assert (run.queued, run.told[0]["train_window"]) == ([], WEEK)
 
 
+def _live(version: str, labelled: int, accuracy: float | None) -> dict[str, object]:
+    known = None if accuracy is None else {"value": accuracy}
+    estimate = {"value": 0.9}
+    return {
+        "model_version": version, "labelled": labelled, "accuracy": known,
+        "estimated_accuracy": estimate,
+    }  # fmt: skip
+
+
+LIVE = Says({"versions": [_live("7", 90, 0.91), _live("8", 0, None)]})
+
+
 def test_drift_starts_a_retrain_and_names_the_modality(airflow: Airflow) -> None:
     drifted = {"drift": True, "drift_modality": "image", "report": "why.html"}
-    run = airflow.run("monitor_drift", AT_TEN, drift=Says(drifted | {"alert_id": ALERT}))
-    (line,) = run.lines
+    drift = Says(drifted | {"alert_id": ALERT})
+    run = airflow.run("monitor_drift", AT_TEN, drift=drift, performance=LIVE)
+    line, performance = sorted(run.lines)
     assert line[:6] == ["drift", "--window", HOUR, *TEN_PAST, "--run"]
     assert line[6].startswith("monitor_drift/manual__")
-    assert run.note == f"drift: image; alert {ALERT}; why.html"
+    assert performance == ["performance", "--window", WEEK, *TEN_PAST, "--json"]
+    assert f"drift: image; alert {ALERT}; why.html" in run.note
+    assert "version 7: 0.910 of 90, estimated 0.900; version 8: no label yet" in run.note
     assert run.queued == ["retrain_covla"]
     told = [run.told[0][name] for name in ("window", "drift_modality", "alert_id")]
     assert told == [HOUR, "image", ALERT]
@@ -108,9 +140,11 @@ def test_drift_starts_a_retrain_and_names_the_modality(airflow: Airflow) -> None
 
 def test_drift_in_an_hour_that_comes_late_starts_nothing(airflow: Airflow) -> None:
     drifted = Says({"drift": True, "drift_modality": "image", "alert_id": None})
-    run = airflow.run("monitor_drift", AT_TEN, drift=drifted)
-    assert (run.tasks, run.queued) == ({"drift": "skipped"}, [])
-    assert run.note == "drift: image; no alert, as a later time range was looked at before"
+    nothing = Says({"skipped": "nothing was predicted"}, code=2)
+    run = airflow.run("monitor_drift", AT_TEN, drift=drifted, performance=nothing)
+    assert (set(run.tasks.values()), run.queued) == ({"skipped"}, [])
+    late = "drift: image; no alert, as a later time range was looked at before"
+    assert run.note == f"{late}\nnothing was predicted"
 
 
 @pytest.mark.parametrize(
@@ -123,8 +157,9 @@ def test_drift_in_an_hour_that_comes_late_starts_nothing(airflow: Airflow) -> No
 def test_an_hour_without_drift_is_skipped_and_starts_nothing(
     airflow: Airflow, said: Says, why: str
 ) -> None:
-    run = airflow.run("monitor_drift", AT_TEN, drift=said)
-    assert (run.tasks, run.queued) == ({"drift": "skipped"}, [])
+    nothing = Says({"skipped": "nothing was predicted"}, code=2)
+    run = airflow.run("monitor_drift", AT_TEN, drift=said, performance=nothing)
+    assert (set(run.tasks.values()), run.queued) == ({"skipped"}, [])
     assert why in run.log
 
 

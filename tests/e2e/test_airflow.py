@@ -16,7 +16,7 @@ from covla.schemas.alert import Alert
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.waiting import wait_until
-from features.expectations import validate
+from features.validation import validate
 from monitoring.alerts import open_alert
 from monitoring.alerts.store import kept_alerts, read
 from services.stack import airflow, ports, processes

@@ -2,9 +2,11 @@
 
 import base64
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import orjson
+import pandas as pd
 import pytest
 
 from covla.kafka import clients, dead_letters
@@ -12,11 +14,14 @@ from covla.model.encoders import Encoders
 from covla.posts.image_store import BlobStore
 from covla.settings import Settings
 from covla.time_range import TimeRange
+from covla.times import now
+from features.feature_store import feature_store
 from features.ingest import Ingest, IngestStats
 from features.lake import Lake
 from features.online import post_features
 from features.training_set import training_set
 from tests.features.posts import START, make_label, make_post, picture
+from tests.monitoring.live import predicted
 
 pytestmark = pytest.mark.slow
 DAY = TimeRange.parse("2026-05-01T00:00:00Z/2026-05-02T00:00:00Z")
@@ -74,9 +79,49 @@ def test_posts_and_labels_reach_every_store(stores: Settings, encoders: Encoders
     assert "ann" not in orjson.dumps(online, default=str).decode()
 
 
+def test_committed_predictions_reach_the_lake_and_odd_ones_are_dead_letters(
+    settings: Settings, encoders: Encoders
+) -> None:
+    topics = clients.ensure_topics(settings)
+    made = [predicted(f"p{i}", 0.5 + i / 100) for i in range(5)]
+    without_label = predicted("odd", label="home").to_json().replace(b'"home":', b'"elsewhere":')
+    producer = clients.producer(settings, transactional_id=f"{settings.topic_prefix}-test")
+    producer.init_transactions()
+    for commits in (False, True):
+        producer.begin_transaction()
+        for item in made:
+            producer.send(topics.predictions, key=item.post_id.encode(), value=item.to_json())
+        producer.send(topics.predictions, key=b"odd", value=without_label)
+        producer.flush()
+        if commits:
+            producer.commit_transaction()
+        else:
+            producer.abort_transaction()
+    producer.close()
+
+    totals = ingest(settings, encoders)
+
+    assert (totals.predictions_ingested, totals.dead_letters) == (5, 1)
+    rows = Lake(settings).read("predictions", DAY).sort_by("post_id").to_pylist()
+    assert [row["post_id"] for row in rows] == [item.post_id for item in made]
+    assert [max(row["probabilities"]) for row in rows] == pytest.approx(
+        [0.5 + i / 100 for i in range(5)]
+    )
+    assert [(letter.key, letter.error_class) for letter in letters(settings)] == [
+        (b"odd", "unknown_label")
+    ]
+    # And Feast has them, for whoever joins by post.
+    entities = pd.DataFrame({"post_id": ["p1"], "event_timestamp": [DAY.end]})
+    job = feature_store(settings).get_historical_features(
+        entities, features=["prediction:label", "prediction:model_version"]
+    )
+    assert job.to_arrow().to_pylist()[0]["model_version"] == "7"
+
+
 def test_a_bad_message_becomes_a_dead_letter_and_its_neighbours_go_on(
     settings: Settings, encoders: Encoders
 ) -> None:
+    sent = now() - timedelta(seconds=1)
     topics = clients.ensure_topics(settings)
     bad = {
         "a": b"{not json",
@@ -108,6 +153,9 @@ def test_a_bad_message_becomes_a_dead_letter_and_its_neighbours_go_on(
         "label",
         "label",
     )
+    kept = Lake(settings).read("dead_letters", TimeRange(sent, now())).to_pylist()
+    reasons = sorted((row["stage"], row["error_code"]) for row in kept)
+    assert reasons == sorted((letter.stage, letter.error_class) for letter in found)
 
 
 def test_the_same_offsets_again_give_the_same_bytes(settings: Settings, encoders: Encoders) -> None:

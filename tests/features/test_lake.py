@@ -18,13 +18,13 @@ from covla.model.encoders import Encoders
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from features import lake as lake_module
-from features.expectations import validate
 from features.feature_store import feature_store
 from features.lake import OFFSETS_PER_FILE, Lake, hour_of
 from features.online import post_features
 from features.rebuild import rebuild
 from features.tables import LABELS, SCHEMAS
 from features.training_set import training_set
+from features.validation import validate
 from tests.features.posts import make_label, make_post, store
 
 START = datetime(2026, 5, 1, tzinfo=UTC)

@@ -13,7 +13,6 @@ from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import now
-from features.expectations import validate
 from features.export import export
 from features.feature_store import feature_store
 from features.hashtags import history
@@ -25,6 +24,7 @@ from features.sink import write_online
 from features.tables import HASHTAGS, POSTS
 from features.times import passed_over
 from features.training_set import training_set
+from features.validation import validate
 from monitoring.rows import window_rows
 from tests.features.old_rows import IMPOSSIBLE, label_row, post_row, put
 

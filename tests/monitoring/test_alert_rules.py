@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from covla.kafka.worker_health import WorkerHealth
+from covla.registry.live_performance import LivePerformance, publish
 from covla.settings import Settings
 from features.metrics import IngestMetrics
 from services.prediction_metrics import PredictionMetrics
@@ -68,12 +70,15 @@ def metrics_of(query: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def exported() -> set[str]:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """What the services answer Prometheus, read from the registries that they answer from."""
     stream, ingest = CollectorRegistry(), CollectorRegistry()
     PredictionMetrics(stream)
     WorkerHealth(Settings(), "stream", stream)
-    IngestMetrics(Settings(), ingest)
+    settings = Settings(state=tmp_path_factory.mktemp("state"))
+    figures = LivePerformance("of-a-folder", 9, 9, 0.9, 0.9, 0.1, 0.9, 0.9)
+    publish(datetime(2026, 5, 2, tzinfo=UTC), [figures], settings)
+    IngestMetrics(settings, ingest)
     pages = [
         Metrics(lambda: 0, lambda: True).text(),
         generate_latest(stream),

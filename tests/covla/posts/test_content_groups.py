@@ -11,7 +11,13 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageEnhance, ImageFilter, ImageOps
 
-from covla.posts.content_groups import contents_of, groups_of, normal_text
+from covla.posts.content_groups import (
+    contents_of,
+    groups_of,
+    looks_of,
+    normal_text,
+    perceptual_hash,
+)
 from covla.posts.image_store import BlobStore
 from covla.posts.synthetic import generate
 from covla.schemas.post import Image, SocialPost
@@ -166,3 +172,11 @@ def test_ten_thousand_images_are_grouped() -> None:
     found = groups_of(many)
     assert len(set(found)) == 9_999
     assert found[5] == found[7_000]
+
+
+def test_the_perceptual_hash_is_the_first_look_and_a_flat_picture_has_none() -> None:
+    pixels = np.asarray(photo(1))
+    looks = looks_of(pixels)
+    assert looks is not None
+    assert perceptual_hash(pixels) == looks[0].tobytes()
+    assert perceptual_hash(np.full((40, 60, 3), 90, np.uint8)) is None

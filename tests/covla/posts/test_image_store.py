@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,10 @@ from covla.posts.image_store import BlobStore
 from covla.settings import Settings
 
 NAMES = ["my state", "100%", "a%20b", "stäte", "#1", "a?b=c", "[a]", "'\"", "a:b", "~", "a,b;c"]
+
+
+def expire(blobs: BlobStore, before: datetime) -> int:
+    return sum(blobs.remove(image, before) for image in blobs.stored_before(before))
 
 
 def files(folder: Path) -> list[Path]:
@@ -30,7 +34,7 @@ def test_everything_lies_under_the_state_folder(tmp_path: Path, name: str) -> No
     assert len(files(settings.state / "blobs")) == 2
     for path in files(settings.state):
         os.utime(path, (0, 0))
-    assert blobs.expire(datetime(2020, 1, 1, tzinfo=UTC)) == 2
+    assert expire(blobs, datetime(2020, 1, 1, tzinfo=UTC)) == 2
     with pytest.raises(PostError, match="nothing is stored"):
         blobs.read(uri)
 
@@ -49,7 +53,7 @@ def test_what_earlier_versions_wrote_is_read_and_expires(tmp_path: Path) -> None
         assert blobs.read(uri) == b"content"
         assert blobs.read(uri, derivative=True) == b"content"
     os.utime(older, (0, 0))
-    assert blobs.expire(datetime(2020, 1, 1, tzinfo=UTC)) == 1
+    assert expire(blobs, datetime(2020, 1, 1, tzinfo=UTC)) == 1
     assert not older.exists()
 
 
@@ -63,7 +67,31 @@ def test_a_derivative_of_an_older_decoder_is_not_read_but_expires(tmp_path: Path
     assert blobs.read(uri, derivative=True) == b"content"
     for path in files(tmp_path):
         os.utime(path, (0, 0))
-    assert blobs.expire(datetime(2020, 1, 1, tzinfo=UTC)) == 2
+    assert expire(blobs, datetime(2020, 1, 1, tzinfo=UTC)) == 2
+
+
+def test_an_image_that_is_put_again_is_a_new_one(tmp_path: Path) -> None:
+    """Before it is listed, and between that and its removal."""
+    before = datetime.now(UTC) - timedelta(days=1)
+    blobs = BlobStore(Settings(state=tmp_path))
+    uri = blobs.put(b"content")
+    (path,) = files(tmp_path)
+    os.utime(path, (0, 0))
+    (listed,) = blobs.stored_before(before)
+    assert blobs.put(b"content") == uri
+    assert blobs.stored_before(before) == []
+    assert not blobs.remove(listed, before)
+    assert blobs.read(uri) == b"content"
+    assert files(tmp_path) == [path]
+
+
+def test_other_files_under_the_root_are_not_ours(tmp_path: Path) -> None:
+    root = tmp_path / "bucket"
+    root.mkdir()
+    (root / "accounts.db").touch()
+    os.utime(root / "accounts.db", (0, 0))
+    blobs = BlobStore(Settings(state=tmp_path / "state", blob_root=str(root)))
+    assert blobs.stored_before(datetime(2020, 1, 1, tzinfo=UTC)) == []
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,8 @@
 
 import base64
 import io
-import os
 import struct
 import zlib
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -162,16 +160,6 @@ def test_an_address_outside_the_store_is_refused(blobs: BlobStore, uri: str) -> 
 def test_a_missing_blob_is_a_post_error(blobs: BlobStore) -> None:
     with pytest.raises(PostError, match="nothing is stored"):
         blobs.read(blobs.uri("0" * 64))
-
-
-def test_old_pictures_expire_and_new_ones_stay(settings: Settings, blobs: BlobStore) -> None:
-    old, new = blobs.put(GOOD), blobs.put(encoded(kind="PNG"))
-    path = Path(old.removeprefix("file://"))
-    os.utime(path, (0, 0))
-    assert blobs.expire(datetime.now(UTC) - timedelta(days=settings.blob_retention_days)) == 1
-    assert blobs.read(new)
-    with pytest.raises(PostError, match="nothing is stored"):
-        blobs.read(old)
 
 
 @pytest.mark.parametrize("size", [(1024, 768), (513, 512), (700, 511), (2000, 520)])

@@ -1,0 +1,176 @@
+"""Reading the registry: its versions, who serves, and why each one went in or stayed out."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from covla.errors import CovlaError
+from covla.registry import artifacts, mlflow_client
+from covla.registry.model_folder import verify
+from covla.settings import Settings
+
+NAME = "covla"
+ALIASES = ("champion", "challenger", "previous")
+_TAGS = (  # of a `Release`, under the same names in MLflow
+    "gate",
+    "gate_report",
+    "forced",
+    "promoted_at",
+    "replaced",
+    "rolled_back_at",
+    "rejected_reason",
+)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A version as `covla releases` lists it; parameters and tags are None where it has none.
+
+    `gate` is the gate's verdict, "passed" or "failed", or "rejected" or "rolled back" after a
+    rollback; `gate_reasons` is why, and `gate_report` the page, as an address of MLflow.
+    `promoted_at` is when it last became the champion (ISO 8601), `replaced` the version that was
+    the champion before it, `rejected_reason` why it was taken back.
+    """
+
+    version: str
+    aliases: list[str]
+    digest: str
+    created_at: datetime
+    window: str | None
+    posts_folder: str | None
+    preset: str | None
+    seed: str | None
+    arch: str | None
+    teacher: str | None
+    metrics: dict[str, float]
+    gate: str | None
+    gate_reasons: list[str]
+    gate_report: str | None
+    forced: str | None
+    promoted_at: str | None
+    replaced: str | None
+    rolled_back_at: str | None
+    rejected_reason: str | None
+
+
+@dataclass(frozen=True)
+class Version:
+    """A complete version, as MLflow has it."""
+
+    number: int
+    run_id: str
+    tags: dict[str, str]
+    created: datetime
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the folder's manifest."""
+        return self.tags["digest"]
+
+
+class ReadOnlyRegistry:
+    """The registry of one state folder or MLflow server. Cheap to make; safe in several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def _versions(self) -> list[Version]:
+        """Complete versions, oldest first. Of two with one digest, only the first counts: that
+        decides a race of two writers on different machines (see `Registry.register`)."""
+        if not mlflow_client.is_initialised(self.settings):
+            return []
+        store = mlflow_client.client(self.settings)
+        rows: list[Any] = []
+        token = None
+        with mlflow_client.translate_mlflow_errors(self.settings):
+            while True:
+                page = store.search_model_versions(
+                    f"name = '{NAME}'", max_results=200, page_token=token
+                )
+                rows += page
+                token = page.token
+                if not token:
+                    break
+        first: dict[str, Version] = {}
+        for row in sorted(rows, key=lambda row: int(row.version)):
+            if "digest" in row.tags:
+                created = datetime.fromtimestamp(row.creation_timestamp / 1000, UTC)
+                version = Version(int(row.version), row.run_id, dict(row.tags), created)
+                first.setdefault(version.digest, version)
+        return list(first.values())
+
+    def _find(self, version: str) -> Version:
+        versions = self._versions()
+        for found in versions:
+            if str(found.number) == str(version):
+                return found
+        known = ", ".join(str(found.number) for found in versions) or "none"
+        raise CovlaError(
+            f"no version {version!r} in the registry; there are: {known}",
+            hint="See `covla releases`, or give a model folder",
+        )
+
+    def aliases(self) -> dict[str, str]:
+        """Alias to version, those that are set."""
+        if not mlflow_client.is_initialised(self.settings) or not self._versions():
+            return {}
+        store = mlflow_client.client(self.settings)
+        with mlflow_client.translate_mlflow_errors(self.settings):
+            found = store.get_registered_model(NAME).aliases
+        return {name: str(version) for name, version in found.items()}
+
+    def champion(self) -> str | None:
+        """The version that serves, or None while none was promoted."""
+        return self.aliases().get("champion")
+
+    def releases(self) -> list[Release]:
+        """Every version, newest first: number, aliases, metrics, where it comes from, its gate."""
+        current = self.aliases()
+        store = mlflow_client.client(self.settings) if current or self._versions() else None
+        rows = []
+        for version in reversed(self._versions()):
+            assert store is not None
+            with mlflow_client.translate_mlflow_errors(self.settings):
+                run = store.get_run(version.run_id).data
+            number, tags = str(version.number), version.tags
+            rows.append(
+                Release(
+                    version=number,
+                    aliases=[a for a in ALIASES if current.get(a) == number],
+                    digest=version.digest,
+                    created_at=version.created,
+                    **{key: run.params.get(key) for key in artifacts.DESCRIBES},
+                    metrics=dict(run.metrics),
+                    gate_reasons=tags.get("gate_reasons", "").splitlines(),
+                    **{key: tags.get(key) for key in _TAGS},
+                )
+            )
+        return rows
+
+    def resolve(self, ref: str | Path) -> tuple[str, Path]:
+        """A reference to a version and a verified folder with its files.
+
+        Args:
+            ref: champion, challenger, previous, a version number, or a model folder (whose
+                version is the start of its digest).
+
+        Raises:
+            CovlaError: no such version, an alias that is not set, or files that do not match
+                their manifest.
+            ServiceUnavailable: the registry does not answer.
+        """
+        if ref not in ALIASES and not str(ref).isdigit():
+            return verify(Path(ref))[:12], Path(ref)
+        number = str(ref)
+        if number in ALIASES:
+            found = self.aliases().get(number)
+            if found is None:
+                raise CovlaError(
+                    f"there is no {number} yet",
+                    hint="Train and promote one: `covla train ... --out FOLDER`, then "
+                    "`covla promote FOLDER ...`",
+                )
+            number = found
+        version = self._find(number)
+        return number, artifacts.fetch(version.run_id, version.digest, self.settings)

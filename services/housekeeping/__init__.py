@@ -1,0 +1,1 @@
+"""What is kept for a limited time goes: images, texts, caches, models and reports."""
