@@ -6,6 +6,7 @@ days, hour by hour, since labels come late.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from airflow.sdk import Metadata, get_current_context, task
 
@@ -19,12 +20,18 @@ from include.time_ranges import posts_of, request, time_range_params
 def monitor_drift() -> None:
     @task(outlets=[DRIFT])
     def drift() -> Iterator[Metadata]:
-        requested = request(get_current_context())
-        report = run_command("drift", *posts_of(requested), minutes=20)
+        context: Any = get_current_context()
+        requested, run = request(context), context["dag_run"]
+        options = ["--run", f"{run.dag_id}/{run.run_id}"]
+        report = run_command("drift", *posts_of(requested), *options, minutes=20)
+        modality, alert_id = report["drift_modality"], report["alert_id"]
         if not report["drift"]:
             skip("no modality drifted")
-        note(f"drift: {report['drift_modality']}; {report['report']}")
-        yield Metadata(DRIFT, extra=requested | {"drift_modality": report["drift_modality"]})
+        if alert_id is None:
+            skip(f"drift: {modality}; no alert, as a later time range was looked at before")
+        note(f"drift: {modality}; alert {alert_id}; {report['report']}")
+        about = {"drift_modality": modality, "alert_id": alert_id, "alert": f"{modality} drifted"}
+        yield Metadata(DRIFT, extra=requested | about)
 
     @task
     def performance() -> None:

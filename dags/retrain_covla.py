@@ -8,8 +8,9 @@ from typing import Any
 
 from airflow.sdk import AssetOrTimeSchedule, Param, get_current_context, task
 
+from include.alert_topic import drift_assets
 from include.clock import clock, covla_dag
-from include.commands import DRIFT, REFUSED, Result, run_command
+from include.commands import REFUSED, Result, run_command
 from include.notes import note, skip
 from include.time_ranges import Request, posts_of, request, teacher_of, time_range_params
 
@@ -20,10 +21,11 @@ LIMITS = {
     "min_labels": ("integer", "New labelled posts, at least; default: the setting"),
 }
 _clock = clock("retrain_schedule", "0 3 * * 1", after=50)
+_drift = drift_assets()
 
 
 @covla_dag(
-    schedule=AssetOrTimeSchedule(timetable=_clock, assets=[DRIFT]) if _clock else DRIFT,
+    schedule=AssetOrTimeSchedule(timetable=_clock, assets=_drift) if _clock else _drift,
     doc_md=__doc__,
     params=time_range_params()
     | {
@@ -44,12 +46,16 @@ def retrain_covla() -> None:
         for name in LIMITS:
             if (value := context["params"].get(name)) is not None:
                 options += [f"--{name.replace('_', '-')}", str(value)]
+        alert = ""
+        if alert_id := requested.get("alert_id"):
+            options += ["--alert", alert_id]
+            alert = f"; alert {alert_id}: {requested.get('alert', '')}"
         decision = run_command(
             "retrain-due", *posts_of(requested, "train_window"), *options, accept=(0, REFUSED)
         )
         if not decision["due"]:
-            skip(decision["why"])
-        note(decision["why"])
+            skip(decision["why"] + alert)
+        note(decision["why"] + alert)
         return requested
 
     @task

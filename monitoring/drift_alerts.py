@@ -9,6 +9,7 @@ from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import now
 from monitoring.alerts.hysteresis import observe
+from monitoring.alerts.outbox import send_unsent
 from monitoring.alerts.store import open_one
 from monitoring.drift import ALPHA, DriftReport
 
@@ -29,7 +30,7 @@ def alert_on(
     at: datetime | None = None,
     run: str | None = None,
 ) -> DriftAlert:
-    """Open, keep or close the alerts of all modalities that were tested.
+    """Open, keep or close the alerts of all modalities that were tested, and send what is unsent.
 
     One that drifted beside the named one opens none, and keeps open what is open.
 
@@ -66,6 +67,7 @@ def alert_on(
             run=run,
         )
         opened |= named and alert is not None
+    send_unsent(settings)  # what earlier runs could not send, too
     if report.drift_modality is None:
         return DriftAlert(None, False)
     kept = open_one(settings, "drift", report.drift_modality)

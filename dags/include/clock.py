@@ -8,6 +8,7 @@ from airflow.configuration import conf
 from airflow.sdk import dag
 
 from covla_timetable import IntervalTimetable
+from include.failures import task_failed, task_succeeded
 
 LATENESS = conf.getint("covla", "lateness_minutes", fallback=10)
 CATCHUP = conf.getint("covla", "catchup_hours", fallback=72)
@@ -19,6 +20,8 @@ TASKS = {
     "retry_delay": timedelta(minutes=1),
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=30),
+    "on_failure_callback": task_failed,
+    "on_success_callback": task_succeeded,
 }
 # One run at a time: two on one time range would write the same files. How far back runs are made
 # is for the timetable to say, not for the start.

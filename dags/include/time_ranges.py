@@ -20,6 +20,8 @@ class Request(TypedDict, total=False):
     preset: str
     teacher: str
     drift_modality: str
+    alert_id: str  # of the drift alert that started it
+    alert: str  # and what that says
 
 
 def request(context: Any) -> Request:
@@ -33,7 +35,8 @@ def request(context: Any) -> Request:
     requested: Request = {}
     for events in (context.get("triggering_asset_events") or {}).values():
         for event in events:
-            requested |= event.extra
+            # A watcher puts what it found in a field of its own.
+            requested |= event.extra.get("payload", event.extra)
     requested |= {key: value for key, value in context["params"].items() if value not in (None, "")}
     if "window" not in requested:
         start, end = context.get("data_interval_start"), context.get("data_interval_end")

@@ -15,7 +15,6 @@ from covla.schemas.alert import Alert, Kind
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from monitoring.alerts.opening import keep_closed, keep_open
-from monitoring.alerts.outbox import send_unsent
 from monitoring.alerts.store import folder_of, locked, open_one
 
 KEPT = 1_000  # intervals of a subject; hourly ones of six weeks
@@ -33,7 +32,8 @@ def observe(
     summary: str,
     **more: Any,
 ) -> Alert | None:
-    """Take in what an interval found; opens, keeps or closes the alert of a subject.
+    """Take in what an interval found; opens, keeps or closes the alert of a subject. What changed
+    is kept, for `send_unsent` to send.
 
     Args:
         settings: the state folder, and `alert_close_after`.
@@ -67,8 +67,6 @@ def observe(
             newest = sorted((kept | {window: found}).items(), key=lambda one: _order(one[0]))
             value = {str(span): was for span, was in newest[-KEPT:]}
             write_bytes_aside(path, orjson.dumps(value, option=orjson.OPT_INDENT_2))
-    if alert is not None:
-        send_unsent(settings)
     return alert
 
 

@@ -5,10 +5,9 @@ alert_id and state, by which a receiver drops it.
 """
 
 import logging
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, get_args
 
 from filelock import FileLock, Timeout
 
@@ -16,8 +15,6 @@ from covla.errors import CovlaError
 from covla.schemas.alert import Alert
 from covla.settings import Settings
 from monitoring.alerts.store import Channel, Delivery, folder_of, kept_alerts, locked, read, write
-from monitoring.alerts.topic import topic_sender
-from monitoring.alerts.webhook import webhook_sender
 
 WAIT = 120  # seconds for another process that sends
 log = logging.getLogger(__name__)
@@ -30,10 +27,15 @@ class Sender(Protocol):
         """Send one alert, or raise a CovlaError."""
 
 
-SENDERS: dict[Channel, Callable[[Settings], AbstractContextManager[Sender]]] = {
-    "topic": topic_sender,
-    "webhook": webhook_sender,
-}
+def _sender(channel: Channel, settings: Settings) -> AbstractContextManager[Sender]:
+    # Imported where something is sent: `covla alerts close` runs after each task of Airflow.
+    if channel == "topic":
+        from monitoring.alerts.topic import topic_sender
+
+        return topic_sender(settings)
+    from monitoring.alerts.webhook import webhook_sender
+
+    return webhook_sender(settings)
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,10 @@ def send_unsent(settings: Settings) -> Sent:
     try:
         with FileLock(folder_of(settings) / ".sending", timeout=WAIT):
             waiting = unsent(settings)
-            for channel, sender in SENDERS.items():
+            for channel in get_args(Channel):
                 mine = [one for one in waiting if one[1].channel == channel]
                 if mine:
-                    count, reason = _send_all(settings, mine, sender(settings))
+                    count, reason = _send_all(settings, mine, _sender(channel, settings))
                     sent += count
                     if reason:
                         why[channel] = reason

@@ -1,10 +1,12 @@
 """Airflow on this machine: `airflow standalone` on SQLite over the DAGs that come with covla."""
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from covla.errors import CovlaError
+from covla.errors import CovlaError, ServiceUnavailable
+from covla.kafka import clients
 from covla.settings import Settings, sqlite_uri
 from services.stack import pages, ports, processes
 from services.stack.airflow_api import AirflowClient
@@ -33,6 +35,9 @@ def start(
         return running
     if not dags.is_dir():
         raise CovlaError(f"there is no dags folder at {dags}", hint="Install covla again")
+    watch = alert_topic(settings)
+    if watch and clients.answers(settings):
+        clients.ensure_topics(settings)  # the triggerer cannot wait for a topic that is not there
     home = settings.state.absolute() / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     port = ports.choose(settings, "airflow_port")
@@ -46,6 +51,7 @@ def start(
         timeout=180,
         env=pages.environment(settings)
         | _config(home, dags.absolute(), port, address)
+        | watch
         | {f"AIRFLOW__COVLA__{name.upper()}": value for name, value in (options or {}).items()},
     )
 
@@ -54,6 +60,36 @@ def answers(address: str) -> bool:
     """Whether scheduler, DAG processor and database are healthy."""
     with AirflowClient(address) as client:
         return client.healthy()
+
+
+def alert_topic(settings: Settings) -> dict[str, str]:
+    """Airflow's configuration for reading the alerts topic; nothing where no broker is known.
+
+    Names of the connection's options: https://github.com/confluentinc/librdkafka CONFIGURATION.md
+    """
+    try:
+        broker = clients.bootstrap(settings)
+    except ServiceUnavailable:
+        return {}
+    password = settings.kafka_sasl_password
+    cafile = settings.kafka_ssl_cafile
+    config = {
+        "bootstrap.servers": broker,
+        "security.protocol": settings.kafka_security_protocol,
+        "sasl.mechanism": settings.kafka_sasl_mechanism,
+        "sasl.username": settings.kafka_sasl_username,
+        "sasl.password": password and password.get_secret_value(),
+        "ssl.ca.location": cafile and str(cafile.expanduser().absolute()),
+        "group.id": f"{settings.topic_prefix}.airflow",
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "session.timeout.ms": clients.SESSION_MS,
+    }
+    extra = {name: value for name, value in config.items() if value is not None}
+    return {
+        "AIRFLOW__COVLA__ALERTS_TOPIC": clients.Topics.of(settings).alerts,
+        "AIRFLOW_CONN_COVLA_KAFKA": json.dumps({"conn_type": "kafka", "extra": extra}),
+    }
 
 
 def _config(home: Path, dags: Path, port: int, address: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from covla.cli.main import covla
@@ -22,7 +23,8 @@ from pathlib import Path
 folder = Path(__file__).parents[2]
 with (folder / "lines").open("a") as lines:
     print(json.dumps(sys.argv[1:]), file=lines)
-code, stdout, stderr = json.loads((folder / "says.json").read_text())[sys.argv[1]]
+says = {"alerts": [0, "{}", ""]} | json.loads((folder / "says.json").read_text())
+code, stdout, stderr = says[sys.argv[1]]
 print(stdout)
 print(stderr, file=sys.stderr)
 sys.exit(code)
@@ -45,7 +47,8 @@ class Run:
     state: str
     note: str | None
     tasks: dict[str, str]  # task -> state
-    lines: list[list[str]]  # of commands, in their order, without `covla`
+    lines: list[list[str]]  # of commands, in their order, without `covla`, but those of alerts
+    alerts: list[list[str]]  # of `covla alerts`
     queued: list[str]  # the DAGs that Airflow starts because of it
     returned: dict[str, Any]  # task -> what it returned
     told: list[dict[str, Any]]  # what it tells them
@@ -110,7 +113,11 @@ class Airflow:
         ran = [json.loads(line) for line in lines.read_text().splitlines()]
         for line in ran:
             _takes(line)
-        return Run(**answer, lines=ran, log=self._log.read_bytes()[before:].decode())
+        alerts = [line for line in ran if line[0] == "alerts"]
+        lines_ = [line for line in ran if line[0] != "alerts"]
+        return Run(
+            **answer, lines=lines_, alerts=alerts, log=self._log.read_bytes()[before:].decode()
+        )
 
     def end(self) -> None:
         self._process.kill()
@@ -122,7 +129,14 @@ def _takes(line: list[str]) -> None:
     with covla.make_context("covla", list(line)) as context:
         name, command, rest = covla.resolve_command(context, list(line))
         assert command
-        command.make_context(name, rest, parent=context)
+        parent = context
+        if isinstance(command, click.Group):
+            parent = command.make_context(name, rest, parent=context)
+            name, command, rest = command.resolve_command(
+                parent, [*parent._protected_args, *parent.args]
+            )
+            assert command
+        command.make_context(name, rest, parent=parent)
 
 
 @pytest.fixture(scope="session")

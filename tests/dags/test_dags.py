@@ -24,6 +24,7 @@ WEEK = "2026-04-24T10:00:00+00:00/2026-05-01T10:00:00+00:00"
 MONTH = "2026-04-01T10:00:00+00:00/2026-05-01T10:00:00+00:00"
 AT_TEN = "2026-05-01T10:10:00Z"  # the lateness after the end of the interval
 TEN_PAST = ["--as-of", "2026-05-01T10:10:00+00:00"]
+ALERT = "0" * 32
 DUE = Says({"due": True, "why": "hand; 80 new labelled posts"})
 
 
@@ -123,22 +124,33 @@ LIVE = Says({"versions": [_live("7", 90, 0.91), _live("8", 0, None)]})
 
 
 def test_drift_starts_a_retrain_and_names_the_modality(airflow: Airflow) -> None:
-    drifted = Says({"drift": True, "drift_modality": "image", "report": "why.html"})
-    run = airflow.run("monitor_drift", AT_TEN, drift=drifted, performance=LIVE)
-    assert sorted(run.lines) == [
-        ["drift", "--window", HOUR, *TEN_PAST, "--json"],
-        ["performance", "--window", WEEK, *TEN_PAST, "--json"],
-    ]
-    assert "drift: image; why.html" in run.note
+    drifted = {"drift": True, "drift_modality": "image", "report": "why.html"}
+    drift = Says(drifted | {"alert_id": ALERT})
+    run = airflow.run("monitor_drift", AT_TEN, drift=drift, performance=LIVE)
+    line, performance = sorted(run.lines)
+    assert line[:6] == ["drift", "--window", HOUR, *TEN_PAST, "--run"]
+    assert line[6].startswith("monitor_drift/manual__")
+    assert performance == ["performance", "--window", WEEK, *TEN_PAST, "--json"]
+    assert f"drift: image; alert {ALERT}; why.html" in run.note
     assert "version 7: 0.910 of 90, estimated 0.900; version 8: no label yet" in run.note
     assert run.queued == ["retrain_covla"]
-    assert (run.told[0]["window"], run.told[0]["drift_modality"]) == (HOUR, "image")
+    told = [run.told[0][name] for name in ("window", "drift_modality", "alert_id")]
+    assert told == [HOUR, "image", ALERT]
+
+
+def test_drift_in_an_hour_that_comes_late_starts_nothing(airflow: Airflow) -> None:
+    drifted = Says({"drift": True, "drift_modality": "image", "alert_id": None})
+    nothing = Says({"skipped": "nothing was predicted"}, code=2)
+    run = airflow.run("monitor_drift", AT_TEN, drift=drifted, performance=nothing)
+    assert (set(run.tasks.values()), run.queued) == ({"skipped"}, [])
+    late = "drift: image; no alert, as a later time range was looked at before"
+    assert run.note == f"{late}\nnothing was predicted"
 
 
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        (Says({"drift": False}), "no modality drifted"),
+        (Says({"drift": False, "drift_modality": None, "alert_id": None}), "no modality drifted"),
         (Says({"skipped": "12 posts are too few"}, code=2), "12 posts are too few"),
     ],
 )
@@ -228,3 +240,46 @@ def test_bad_input_fails_its_task_at_once_with_the_last_lines(airflow: Airflow) 
     assert [line[0] for line in run.lines] == ["retrain-due", "teach", "train"]
     last = "long ago | nearly there | covla: preset: no such encoders"
     assert f"covla train ended with exit code 2: {last}" in run.log
+
+
+def test_a_task_that_fails_for_good_opens_an_alert_and_its_next_success_closes_it(
+    airflow: Airflow,
+) -> None:
+    subject = ["--kind", "task", "--subject", "distill_teacher.teach", "--summary"]
+    run = airflow.run(
+        "distill_teacher", AT_TEN, teach=Says(code=2, stderr="covla: no such teacher")
+    )
+    (line,) = run.alerts
+    assert line[:7] == ["alerts", "open", *subject]
+    assert line[7].startswith("task teach of run manual__")
+    assert line[7].endswith(
+        "failed: covla teach ended with exit code 2: {} | covla: no such teacher"
+    )
+    assert line[8] == "--run"
+    assert line[9].startswith("distill_teacher/manual__")
+    assert line[10] == "--report"
+    assert "/dags/distill_teacher/runs/manual__" in line[11]
+    assert line[11].split("?")[0].endswith("/tasks/teach")
+
+    run = airflow.run("distill_teacher", AT_TEN, teach=Says())
+    (line,) = run.alerts
+    assert line[:7] == ["alerts", "close", *subject]
+
+
+def test_a_task_that_is_skipped_leaves_its_alert_as_it_is(airflow: Airflow) -> None:
+    nothing = Says({"rows": 0, "success": True, "window": HOUR})
+    assert airflow.run("validate_posts", AT_TEN, validate=nothing).alerts == []
+
+
+def test_an_alert_that_cannot_be_kept_does_not_change_its_task(airflow: Airflow) -> None:
+    run = airflow.run("distill_teacher", AT_TEN, teach=Says(), alerts=Says(code=2))
+    assert run.state == "success"
+    assert "the alert of this task was not kept: covla alerts close ended with exit" in run.log
+
+
+def test_a_retrain_after_an_alert_says_which_and_why(airflow: Airflow) -> None:
+    no = Says({"due": False, "why": "cooldown until 2026-05-02 10:10"}, code=4)
+    conf = {"alert_id": ALERT, "alert": "image drifted"}
+    run = airflow.run("retrain_covla", AT_TEN, conf, **{"retrain-due": no})
+    assert run.lines[-1][-3:] == ["--alert", ALERT, "--json"]
+    assert run.note == f"cooldown until 2026-05-02 10:10; alert {ALERT}: image drifted"

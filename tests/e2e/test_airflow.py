@@ -3,21 +3,27 @@
 import shutil
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from covla.errors import CovlaError
+from covla.kafka.clients import ensure_topics
 from covla.registry.registry import Registry
+from covla.schemas.alert import Alert
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.waiting import wait_until
 from features.validation import validate
+from monitoring.alerts import open_alert
+from monitoring.alerts.store import kept_alerts, read
 from services.stack import airflow, ports, processes
 from services.stack.airflow_api import AirflowClient
 from tests.conftest import FreshState, RunCommand
-from tests.features.old_rows import post_row, put
+from tests.faults.wire import Wire, send
+from tests.features.old_rows import label_row, post_row, put
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 START, HOUR = datetime(2026, 5, 1, tzinfo=UTC), timedelta(hours=1)
@@ -127,6 +133,60 @@ def test_a_backfill_and_a_cleared_run_give_the_bytes_of_the_run_on_time(
     client.wait("validate_posts", made[0], timeout=240)
     (page,) = reports.glob("20260501*.html")
     assert page.read_bytes() == on_time[page.name]
+
+
+def test_a_drift_alert_of_any_process_starts_one_retrain(
+    settings: Settings, client: AirflowClient
+) -> None:
+    """From the topic: two drift alerts at once begin one retrain, other records none."""
+    day = TimeRange(START - 30 * 24 * HOUR, START - 29 * 24 * HOUR)  # of labels, and of no post
+    put(settings, [], [label_row(i, day.start) for i in range(60)])
+    send(settings, ensure_topics(settings).alerts, [Wire(b'{"schema_version": 3}')])
+    log = Path(processes.records(settings)[0].log)
+    open_alert(settings, kind="task", subject="a.b", summary="it failed", at=datetime.now(UTC))
+    wait_until(
+        lambda: log.read_text(errors="replace"),
+        lambda text: "version 3 is unknown" in text and "an alert of kind 'task'" in text,
+        timeout=120,
+        error=lambda text: AssertionError(text[-3000:]),
+    )
+    assert not [run for run in client.runs("retrain_covla") if run.run_type == "asset_triggered"]
+
+    def drift(subject: str) -> Alert | None:
+        at, text = datetime.now(UTC), f"{subject} drifted"
+        return open_alert(settings, kind="drift", subject=subject, summary=text, at=at, window=day)
+
+    with ThreadPoolExecutor() as pool:
+        alerts = [alert for alert in pool.map(drift, ("image", "text")) if alert]
+    assert len(alerts) == 2
+    assert drift("image") is None  # it is open
+    first = wait_until(
+        lambda: [run for one in kept_alerts(settings) for run in one.retrains],
+        lambda found: len(found) > 0,
+        timeout=300,
+        error=AssertionError,
+    )[0]
+    assert (first.due, first.why) == (True, "drift; 60 new labelled posts")
+    client.wait("retrain_covla", first.run_id.removeprefix("retrain_covla/"), timeout=300)
+
+    # Airflow may make one run of two alerts; where it makes two, the second waits for the first.
+    later = drift("missing")
+    assert later
+    run = wait_until(
+        lambda: read(settings, later.alert_id),
+        lambda kept: kept is not None and len(kept.retrains) == 1,
+        timeout=300,
+        error=AssertionError,
+    )
+    assert run
+    made = [one for kept in kept_alerts(settings) for one in kept.retrains]
+    assert [one.why for one in made if one.due] == [first.why]
+    (refused,) = run.retrains
+    assert refused.why.startswith("cooldown until")
+    run_id = refused.run_id.removeprefix("retrain_covla/")
+    client.wait("retrain_covla", run_id, timeout=300)
+    note = f"{refused.why}; alert {later.alert_id}: missing drifted"
+    assert client.note("retrain_covla", run_id) == note
 
 
 def test_validated_posts_end_in_a_champion(

@@ -8,6 +8,7 @@ from covla.time_range import TimeRange
 from monitoring.alerts.store import kept_alerts
 from monitoring.drift import DriftReport, ModalityDrift
 from monitoring.drift_alerts import DriftAlert, alert_on
+from tests.monitoring.conftest import Webhook
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -83,3 +84,14 @@ def test_a_late_hour_has_no_alert_and_a_repeated_one_its_own(offline_settings: S
     assert look(offline_settings, 3, "image") == DriftAlert(None, False)
     first = look(offline_settings, 6, "image")
     assert look(offline_settings, 6, "image") == DriftAlert(first.alert_id, False)
+
+
+def test_each_run_sends_what_earlier_ones_could_not(
+    offline_settings: Settings, webhook: Webhook
+) -> None:
+    settings = webhook.settings(offline_settings)
+    webhook.answers = [404]
+    look(settings, 0, "image")
+    look(settings, 1, "image")
+    look(settings, 2, "image")
+    assert [body["state"] for body in webhook.bodies] == ["open", "open"]

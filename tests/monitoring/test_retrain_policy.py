@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from covla.settings import Settings
 from covla.time_range import TimeRange
+from monitoring.alerts import open_alert
+from monitoring.alerts.store import RetrainNote, kept_alerts
 from monitoring.retrain_policy import RetrainDecision, _Limits, decide, decisions
 from tests.conftest import RunCommand
 from tests.features.old_rows import label_row, put
@@ -96,6 +98,23 @@ def test_the_command_ends_with_4_and_says_why(settings: Settings, run_command: R
     done = run_command(settings, *line, "--run", "b")
     assert done.returncode == 4
     assert done.json["why"].startswith("cooldown until 2026-05-02 00:00")
+
+
+def test_the_answer_is_kept_beside_the_alert_that_asks(
+    settings: Settings, run_command: RunCommand
+) -> None:
+    alert = open_alert(settings, kind="drift", subject="image", summary="drifted", at=START)
+    assert alert
+    line = ["retrain-due", "--window", MONTH, "--because", "drift", "--run", "a", "--json"]
+    line += ["--as-of", START.isoformat()]
+    for _ in range(2):
+        done = run_command(settings, *line, "--alert", alert.alert_id)
+        assert done.returncode == 0
+    (kept,) = kept_alerts(settings)
+    assert kept.retrains == [RetrainNote("a", START, True, done.json["why"])]
+    foreign = run_command(settings, *line, "--alert", "f" * 32)
+    assert foreign.json == done.json
+    assert f"retrain-due: alert {'f' * 32} is of another state folder" in foreign.stderr
 
 
 @given(

@@ -74,3 +74,12 @@ def test_a_teacher_is_named_where_one_was_given() -> None:
 def test_a_time_range_that_is_none_fails_the_run_in_one_line(window: str) -> None:
     with pytest.raises(AirflowFailException, match="is not START/END"):
         request({"params": {"window": window}})
+
+
+def test_what_a_watcher_found_is_what_the_run_works_on() -> None:
+    week = "2026-05-01T00:00:00Z/2026-05-08T00:00:00Z"
+    found = {"window": week, "as_of": "2026-05-08T00:10:00+00:00", "alert_id": "0" * 32}
+    event = {"covla_alerts": [Event({"from_trigger": True, "payload": found})]}  # type: ignore[dict-item]
+    asked = request({"triggering_asset_events": event} | BY_HAND)
+    assert {name: asked[name] for name in found} == found  # type: ignore[literal-required]
+    assert "payload" not in asked

@@ -15,7 +15,7 @@ from monitoring.alerts.store import kept_alerts
 from services.stack import kafka as broker
 from services.stack import ports
 from tests.conftest import RunCommand
-from tests.monitoring.alerts.conftest import Webhook
+from tests.monitoring.conftest import Webhook
 
 AT = datetime(2026, 5, 2, 0, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

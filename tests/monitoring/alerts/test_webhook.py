@@ -12,7 +12,7 @@ from covla.settings import Settings
 from monitoring.alerts import webhook as module
 from monitoring.alerts.webhook import slack_message, webhook_sender
 from services.stack import ports
-from tests.monitoring.alerts.conftest import Webhook
+from tests.monitoring.conftest import Webhook
 
 AT = datetime(2026, 5, 2, 0, 10, tzinfo=UTC)
 
