@@ -23,6 +23,7 @@ COMMANDS = {
     "features": "features:features",
     "housekeeping": "housekeeping:housekeeping",
     "ingest": "features:ingest",
+    "lineage": "lineage:lineage",
     "predict": "model:predict",
     "promote": "model:promote",
     "publish": "publish:publish",

@@ -78,7 +78,7 @@ def test_a_few_bad_rows_are_put_aside_and_many_fail_the_window(
     assert [row.unexpected for row in validation.expectations if not row.ok] == [10]
     frame = training_set(DAY, filled)
     assert frame.empty
-    assert frame.attrs["left_out"] == {"quarantined": 10, "blocked": 30, "expired": 0}
+    assert frame.attrs["left_out"] == {"quarantined": 10, "blocked": 30}
     assert len(training_set(DAY, filled, everything=True)) == 40
 
 
@@ -134,7 +134,7 @@ def test_no_training_has_posts_of_a_blocked_hour_until_a_later_verdict(
     later = week.end
 
     posts, left_out = load_window(week, offline_settings, later)
-    assert left_out == {"quarantined": 4, "blocked": 8, "expired": 0}
+    assert left_out == {"quarantined": 4, "blocked": 8}
     assert {post.post_id[:3] for post in posts} == {"p2-"}
     exported = export(week, offline_settings, tmp_path / "set.parquet", later)
     assert (exported.rows, exported.left_out) == (12, left_out)
