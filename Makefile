@@ -8,7 +8,7 @@ export AIRFLOW__CORE__LOAD_EXAMPLES := False
 # Two test processes, a file to each in the order of tests/conftest.py; half of a test's time is waiting.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo test soak check lint lock env hooks release chromium programs clean
+.PHONY: install demo test soak check lint lock env dags hooks release chromium programs clean
 
 install: $(VENV)/.installed ## the environment alone
 
@@ -63,6 +63,9 @@ chromium: install
 	{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	  $(BIN)/playwright install chromium || \
 	  echo "no Chromium can be had here: the tests of the pages will be skipped" >&2
+
+dags: install ## docs/dags.md and tests/dags/snapshot.json anew, from the DAGs
+	$(BIN)/python -m tests.dags.pages
 
 hooks: install ## what `make lint` runs, before each commit
 	$(BIN)/pre-commit install

@@ -1,6 +1,7 @@
 """Files as people write and save them: what cannot be read is one line that names the file. What
 is written is written aside and renamed: nobody ever sees half of it."""
 
+import hashlib
 import json
 import secrets
 import shutil
@@ -71,6 +72,16 @@ def folder_aside(path: Path, draft: Path | None = None) -> Iterator[Path]:
 def _draft_of(path: Path, suffix: str) -> Path:
     # Not by process or thread: containers that share a folder have equal numbers.
     return path.with_name(f".{path.stem}.{secrets.token_hex(4)}{suffix}")
+
+
+def file_sum(path: Path) -> str:
+    """SHA-256 of a file (hex).
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_bytes(path: Path, limit: int = LIMIT) -> bytes:

@@ -71,7 +71,8 @@ def training_set(
     frame = _joined(spine, settings, as_of, odd)[columns] if spine.num_rows else empty
     # `covla housekeeping` leaves null in place of a text.
     expired = frame["has_text"].eq(True) & frame["text"].isna()
-    left_out["expired"] = int(expired.sum())
+    if expired.any():
+        left_out["expired"] = int(expired.sum())
     if not everything:
         frame = frame[~expired].reset_index(drop=True)
     frame.attrs |= {"passed_over": odd, "left_out": left_out}

@@ -25,6 +25,7 @@ COMMANDS = {
     "guard": "guard:guard",
     "housekeeping": "housekeeping:housekeeping",
     "ingest": "features:ingest",
+    "lineage": "lineage:lineage",
     "performance": "performance:performance",
     "predict": "model:predict",
     "promote": "model:promote",

@@ -1,13 +1,16 @@
 """The posts that a command works on: of a posts folder, or of a time range in the feature store."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from covla.cli.output import log
+from covla.code_version import code_version
 from covla.posts.dataset import folder_split, from_folder
 from covla.posts.folder import Reading
 from covla.posts.training_post import TrainingPost
+from covla.registry.lineage import Lineage, counts_of
 from covla.settings import Settings
 from covla.time_range import TimeRange
 
@@ -74,6 +77,40 @@ class PostsSource:
             **self.about,
             **left_out,
         }
+
+    def lineage(
+        self,
+        posts: list[TrainingPost],
+        about: Mapping[str, str | int],
+        teacher: str,
+        settings: Settings,
+    ) -> Lineage:
+        """Where the posts that `training` gave, with what it said about them, come from.
+
+        Raises:
+            OSError: a file of the lake cannot be read.
+        """
+        counts = {name: n for name, n in about.items() if isinstance(n, int)}
+        lineage = Lineage(
+            source="posts folder",
+            name=str(about.get("posts_folder") or about["window"]),
+            split=None if self.folder is None else self.split,
+            teacher=teacher,
+            code_version=code_version(),
+            left_out=counts,
+            **counts_of(posts),
+        )
+        if self.window is None:
+            return lineage
+        from features.lake_files import files_of_posts
+
+        return replace(
+            lineage,
+            source="lake",
+            intervals=[str(self.window)],
+            as_of=None if self.as_of is None else self.as_of.isoformat(),
+            files=files_of_posts((row.post_id for row in posts), settings, self.as_of),
+        )
 
     def _window_posts(self, settings: Settings) -> tuple[list[TrainingPost], dict[str, int]]:
         from features.source import load_window

@@ -122,10 +122,11 @@ def train(
     plan = replace(plan, recipe=replace(usual_recipe(preset, len(rows)), **changes))
     taxonomy = load_taxonomy(settings=settings)
     folder = out or settings.models / f"{arch}-{plan.digest(rows, taxonomy)}"
+    lineage = source.lineage(rows, about, plan.teacher.id, settings)
     with bars() as progress:
         trained = run(
-            rows, plan, folder, taxonomy, settings, about=about, resume=resume,
-            progress=progress, callbacks=tracker(settings),
+            rows, plan, folder, taxonomy, settings, about=about, lineage=lineage, resume=resume,
+            progress=progress, callbacks=tracker(settings, lineage),
         )  # fmt: skip
     log(
         f"{trained.folder}: {trained.posts} posts and {trained.holdout} held out, in "

@@ -11,6 +11,7 @@ from typing import Any
 from covla.errors import CovlaError
 from covla.files import read_object
 from covla.registry import mlflow_client
+from covla.registry.lineage import data_set, read_lineage
 from covla.registry.model_folder import verify
 from covla.settings import Settings
 
@@ -32,7 +33,7 @@ def store(folder: Path, digest: str, metrics: Mapping[str, Any] | None, settings
     """
     client = mlflow_client.client(settings)
     experiment = mlflow_client.experiment_id(settings)
-    about = _read(folder / "training.json")
+    about, lineage = _read(folder / "training.json"), read_lineage(folder)
     numbers = flatten(metrics if metrics is not None else _read(folder / "metrics.json"))
     with mlflow_client.translate_mlflow_errors(settings):
         run = client.create_run(experiment, tags={"digest": digest}, run_name=digest[:12])
@@ -41,6 +42,8 @@ def store(folder: Path, digest: str, metrics: Mapping[str, Any] | None, settings
             for key in DESCRIBES:
                 if about.get(key) is not None:
                     client.log_param(run_id, key, str(about[key])[:500])
+            if lineage is not None:
+                client.log_inputs(run_id, [data_set(lineage)])
             for key, value in numbers.items():
                 client.log_metric(run_id, key, value)
             client.log_artifacts(run_id, str(folder), PATH)

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from covla.errors import CovlaError
-from covla.files import read_object, write_bytes_aside
+from covla.files import file_sum, read_object, write_bytes_aside
 
 MANIFEST = "manifest.json"
 _ALLOWED = frozenset(
@@ -20,8 +20,7 @@ def _sums(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name != MANIFEST:
-            with path.open("rb") as file:
-                sums[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            sums[name] = file_sum(path)
     return sums
 
 

@@ -1,11 +1,18 @@
 """What MLflow stores of each model version, and the files of its run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from covla.errors import CovlaError
+from covla.files import file_sum, read_object
 from covla.registry import mlflow_client
+from covla.registry.artifacts import PATH
+from covla.registry.model_folder import MANIFEST, digest
 from covla.registry.releases import ALIASES, NAME
 from covla.settings import Settings
 
@@ -75,3 +82,29 @@ def _pages(search: Any, *args: Any, **options: Any) -> Iterator[Any]:
         token = page.token
         if not token:
             return
+
+
+@contextmanager
+def some_files(version: StoredVersion, names: Sequence[str], settings: Settings) -> Iterator[Path]:
+    """A folder with those of these files that the version has, verified; gone at the end. The
+    weights stay where they are.
+
+    Raises:
+        CovlaError: a file does not match the manifest, or the manifest not the version.
+        ServiceUnavailable: the registry does not answer.
+    """
+    store = mlflow_client.client(settings)
+    with TemporaryDirectory() as scratch:
+        with mlflow_client.translate_mlflow_errors(settings):
+            there = {Path(one.path).name for one in store.list_artifacts(version.run_id, PATH)}
+            for name in (MANIFEST, *(name for name in names if name in there)):
+                got = store.download_artifacts(version.run_id, f"{PATH}/{name}", scratch)
+        folder = Path(got).parent  # which it is differs among stores
+        sums = read_object(folder / MANIFEST)["files"] if digest(folder) == version.digest else {}
+        for name in names:
+            if name in there and sums.get(name) != file_sum(folder / name):
+                raise CovlaError(
+                    f"version {version.version}: its stored {name} is not the registered one",
+                    hint="The files were changed after registration",
+                )
+        yield folder

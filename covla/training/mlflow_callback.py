@@ -1,9 +1,10 @@
-"""A run's losses to MLflow."""
+"""A run's losses and its data set to MLflow."""
 
 from typing import Any
 
 from transformers import TrainerCallback
 
+from covla.registry.lineage import Lineage, data_set
 from covla.settings import Settings
 
 
@@ -27,7 +28,7 @@ class _Logger(TrainerCallback):  # type: ignore[misc]
         self.client.set_terminated(self.run_id)
 
 
-def tracker(settings: Settings) -> list[Any]:
+def tracker(settings: Settings, lineage: Lineage) -> list[Any]:
     """The callback for `covla.training.run.train`: to COVLA_MLFLOW_URI, or the state folder.
 
     Raises:
@@ -38,4 +39,5 @@ def tracker(settings: Settings) -> list[Any]:
     client = mlflow_client.client(settings)
     with mlflow_client.translate_mlflow_errors(settings):
         run = client.create_run(mlflow_client.experiment_id(settings), run_name="training")
+        client.log_inputs(run.info.run_id, [data_set(lineage)])
     return [_Logger(client, run.info.run_id)]

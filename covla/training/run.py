@@ -24,6 +24,7 @@ from covla.posts.splits import grouped, repeats
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
 from covla.registry import model_folder
+from covla.registry.lineage import Lineage, write_lineage
 from covla.settings import Settings
 from covla.training.augmentation import with_copies
 from covla.training.config import Plan
@@ -76,6 +77,7 @@ def train(
     settings: Settings,
     *,
     about: Mapping[str, str | int] | None = None,
+    lineage: Lineage | None = None,
     resume: bool = False,
     progress: Progress = lambda name, done, total: None,
     callbacks: list[Any] | None = None,
@@ -88,6 +90,7 @@ def train(
 
     Args:
         about: where the posts come from; kept in training.json.
+        lineage: the same to the file and its hash; kept in lineage.json.
         callbacks: transformers.TrainerCallback objects, for a tracker.
 
     Raises:
@@ -146,6 +149,8 @@ def train(
             (draft / name).write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
         write_reference(draft / "reference.parquet", data, features, learns)
         write_contents(draft, [data.posts[i] for i in learns])
+        if lineage is not None:
+            write_lineage(draft, lineage)
         sealed = model_folder.write_manifest(draft)
     shutil.rmtree(work)
     return _result(out, sealed, seconds=time.monotonic() - started)

@@ -6,6 +6,7 @@ became of that run: JSON, a line each. What Airflow and the tasks print goes to 
 
 import json
 import os
+import runpy
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from airflow.utils.db import initdb  # noqa: E402
 from airflow.utils.session import create_session  # noqa: E402
 
 BUNDLE = "dags-folder"
+describe = runpy.run_path(str(Path(__file__).with_name("description.py")))["describe"]
 
 
 def say(value: dict[str, Any]) -> None:
@@ -56,7 +58,7 @@ def read() -> tuple[dict[str, Any], dict[str, Any]]:
         "imported": imported,
         "next_runs": next_runs,
         "at_once": at_once,
-        "retries": {dag: [task.retries for task in bag.dags[dag].tasks] for dag in bag.dags},
+        "dags": describe(bag.dags),
     }
 
 

@@ -178,6 +178,7 @@ NAMED = {
     "covla dlq replay",
     "covla drift",
     "covla ingest",
+    "covla lineage",
     "covla promote",
     "covla releases",
     "covla rollback",

@@ -83,7 +83,7 @@ def test_a_few_bad_rows_are_put_aside_and_many_fail_the_window(
     assert [reason.split(":")[0] for reason in validation.failed] == [name]
     frame = training_set(DAY, filled)
     assert frame.empty
-    assert frame.attrs["left_out"] == {"quarantined": 12, "blocked": 28, "expired": 0}
+    assert frame.attrs["left_out"] == {"quarantined": 12, "blocked": 28}
     assert len(training_set(DAY, filled, everything=True)) == 40
 
 
@@ -139,7 +139,7 @@ def test_no_training_has_posts_of_a_blocked_hour_until_a_later_verdict(
     later = week.end
 
     posts, left_out = load_window(week, offline_settings, later)
-    assert left_out == {"quarantined": 6, "blocked": 6, "expired": 0}
+    assert left_out == {"quarantined": 6, "blocked": 6}
     assert {post.post_id[:3] for post in posts} == {"p2-"}
     exported = export(week, offline_settings, tmp_path / "set.parquet", later)
     assert (exported.rows, exported.left_out) == (12, left_out)

@@ -1,0 +1,1 @@
+"""From a version, a post or a prediction back to what it was made of."""
