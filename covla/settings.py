@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     train_window_hours: int = Field(24 * 30, ge=1, le=24 * 366 * 20)
+    preset: str = Field("base", description="Encoders of ingest and of training: base, or a hub id")
+    teacher: str = Field(
+        "ensemble", description="Of distillation and training: ensemble, self, none, a hub id ..."
+    )
 
     # What `covla housekeeping` removes, in days. A day is the least: what is being written stays.
     blob_retention_days: int = Field(

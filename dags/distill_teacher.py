@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from airflow.sdk import Metadata, get_current_context, task
 
-from include.clock import clock, covla_dag
+from include.clock import GPU_POOL, clock, covla_dag
 from include.commands import TEACHER, run_command
-from include.time_ranges import posts_of, request, teacher_of, time_range_params
+from include.time_ranges import model_of, posts_of, request, time_range_params
 
 
 @covla_dag(
@@ -19,10 +19,10 @@ from include.time_ranges import posts_of, request, teacher_of, time_range_params
     params=time_range_params(),
 )
 def distill_teacher() -> None:
-    @task(outlets=[TEACHER])
+    @task(outlets=[TEACHER], pool=GPU_POOL)
     def teach() -> Iterator[Metadata]:
         requested = request(get_current_context())
-        options = posts_of(requested, "train_window") + teacher_of(requested)
+        options = posts_of(requested, "train_window") + model_of(requested)
         run_command("teach", *options, minutes=240)
         yield Metadata(TEACHER, extra=requested)
 

@@ -4,12 +4,14 @@ Where it is, the previous version serves again, without a hand. A day after a pr
 there are too few posts to tell, there is nothing to do and the run is skipped.
 """
 
+from typing import Any
+
 from airflow.sdk import get_current_context, task
 
 from include.clock import clock, covla_dag
 from include.commands import run_command
 from include.notes import note, skip
-from include.time_ranges import AS_OF, request
+from include.time_ranges import AS_OF
 
 
 @covla_dag(
@@ -20,9 +22,9 @@ from include.time_ranges import AS_OF, request
 def guard_release() -> None:
     @task
     def guard() -> None:
-        requested = request(get_current_context())
-        options = ["--as-of", requested["as_of"]] if "as_of" in requested else []
-        found = run_command("guard", *options, minutes=20)
+        context: Any = get_current_context()
+        at = context["params"]["as_of"] or context["dag_run"].run_after.isoformat()
+        found = run_command("guard", "--as-of", at, minutes=20)
         if found["status"] in ("idle", "waiting"):
             skip(found["why"])
         note(f"version {found['version']} {found['status']}: {found['why']}; {found['report']}")

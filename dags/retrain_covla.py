@@ -9,10 +9,10 @@ from typing import Any
 from airflow.sdk import AssetOrTimeSchedule, Param, get_current_context, task
 
 from include.alert_topic import drift_assets
-from include.clock import clock, covla_dag
+from include.clock import GPU_POOL, clock, covla_dag
 from include.commands import REFUSED, Result, run_command
 from include.notes import note, skip
-from include.time_ranges import Request, posts_of, request, teacher_of, time_range_params
+from include.time_ranges import Request, model_of, posts_of, request, time_range_params
 
 BECAUSE = {"asset_triggered": "drift", "manual": "hand"}  # run type -> reason; else the clock
 LIMITS = {
@@ -58,20 +58,20 @@ def retrain_covla() -> None:
         note(decision["why"] + alert)
         return requested
 
-    @task
+    @task(pool=GPU_POOL)
     def teach(requested: Request) -> Result:
         """After drift there are posts that no teacher has seen; known ones cost nothing."""
-        options = posts_of(requested, "train_window") + teacher_of(requested)
+        options = posts_of(requested, "train_window") + model_of(requested)
         return run_command("teach", *options, minutes=240)
 
-    @task
+    @task(pool=GPU_POOL)
     def train(requested: Request, distilled: Result) -> str:
         del distilled  # the vectors are in the feature store
-        options = posts_of(requested, "train_window") + teacher_of(requested)
-        trained = run_command("train", *options, "--preset", requested["preset"], minutes=600)
+        options = posts_of(requested, "train_window") + model_of(requested)
+        trained = run_command("train", *options, minutes=600)
         return str(trained["folder"])
 
-    @task
+    @task(pool=GPU_POOL)
     def promote(requested: Request, folder: str) -> Result:
         """A refusal by the gate is no failure: the champion stays."""
         options = posts_of(requested, "gate_window")

@@ -65,7 +65,7 @@ class Ingest:
         self.settings = settings
         self.topics = clients.ensure_topics(settings)
         self.reader = Reader(settings, load_taxonomy(settings=settings))
-        self.sink = Sink(settings, encoders or load_encoders("base", settings))
+        self.sink = Sink(settings, encoders or load_encoders(settings.preset, settings))
         self.stats = IngestStats()
         health = metrics.health if metrics else None
         self._loop = WorkerLoop(self.stats, health, BATCH, POLL_MS, rejoins=True)

@@ -9,7 +9,7 @@ from covla.settings import Settings
 from covla.time_range import TimeRange
 from monitoring.sides import FEATURES
 
-COLUMNS = ("post_id", "has_text", "has_image", *FEATURES)
+COLUMNS = ("post_id", "has_text", "has_image", "encoder_id", *FEATURES)
 
 
 def window_rows(

@@ -40,6 +40,7 @@ def check(window: pd.DataFrame, reference: pd.DataFrame) -> None:
             )
     if not set(FEATURES) & set(reference):
         raise CovlaError("reference: no column is a feature", hint="Train the model again")
+    _check_encoders(window, reference)
     for column in (name for name in EMBEDDINGS if name in reference):
         widths = [_widths(frame[column], column) for frame in (window, reference)]
         if all(len(each) for each in widths) and len({*widths[0], *widths[1]}) > 1:
@@ -47,6 +48,23 @@ def check(window: pd.DataFrame, reference: pd.DataFrame) -> None:
                 f"{column}: {widths[0][0]} numbers in the window, {widths[1][0]} in the reference",
                 hint="Compare with a model that was trained on the features of the same encoders",
             )
+
+
+def _check_encoders(window: pd.DataFrame, reference: pd.DataFrame) -> None:
+    """Vectors of two encoders differ whatever the posts are, even if they are equally long."""
+    wanted = reference.attrs.get("encoder_id")
+    if not wanted or "encoder_id" not in window:
+        return
+    found = window["encoder_id"].dropna()
+    # A mark of the backend may follow the id of the weights.
+    others = found[~found.str.startswith(wanted)]
+    if len(others):
+        raise CovlaError(
+            f"{len(others)} of {len(window)} posts were encoded by {others.iloc[0]}, "
+            f"and the reference by {wanted}",
+            hint="Set COVLA_PRESET to the model's encoders for `covla ingest`, and take a window "
+            "since then",
+        )
 
 
 def _widths(embeddings: pd.Series, column: str) -> DoubleArray:

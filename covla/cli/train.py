@@ -25,11 +25,9 @@ def _count(_: click.Context, option: click.Parameter, value: str) -> int | None:
 
 teacher_option = click.option(
     "--teacher",
-    default="ensemble",
-    show_default=True,
     metavar="ID|FOLDER|ensemble|self|none",
-    help="ensemble: kernel machines made of these posts, left one out. A hub id (ID@REVISION) or "
-    "a folder of an image-text-to-text model (Qwen3-VL, SmolVLM2, InternVL3, Gemma 3 ...) or of "
+    help="[default: COVLA_TEACHER, ensemble] ensemble: kernel machines made of these posts, left "
+    "one out. A hub id (ID@REVISION) or a folder of an image-text-to-text model (Qwen3-VL, SmolVLM2, InternVL3, Gemma 3 ...) or of "
     "CLIP, SigLIP, SigLIP 2. self, or the folder of a CoVLA model: the model so far teaches the "
     "next one, about posts without a label.",
 )
@@ -46,9 +44,7 @@ unlabelled_option = click.option(
 @source_options("train")
 @click.option(
     "--preset",
-    default="base",
-    show_default=True,
-    help="base, tiny, a hub id or folder, or TEXT+IMAGE.",
+    help="base, tiny, a hub id or folder, or TEXT+IMAGE. [default: COVLA_PRESET, base]",
 )
 @click.option(
     "--arch",
@@ -83,9 +79,9 @@ unlabelled_option = click.option(
 @json_option
 def train(
     source: "PostsSource",
-    preset: str,
+    preset: str | None,
     arch: str,
-    teacher: str,
+    teacher: str | None,
     unlabelled: int | None,
     seed: int,
     epochs: int | None,
@@ -111,6 +107,7 @@ def train(
     from covla.training.teachers.resolve import resolve
 
     settings = get_settings()
+    preset, teacher = preset or settings.preset, teacher or settings.teacher
     asked = {
         "seed": seed, "epochs": epochs, "pretrain_epochs": pretrain_epochs,
         "noisy_copies": noisy_copies,
@@ -151,7 +148,7 @@ def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.command()
 @source_options("train")
 @teacher_option
-@click.option("--preset", default="base", show_default=True, help="Encoders of an ensemble.")
+@click.option("--preset", help="Encoders of an ensemble. [default: COVLA_PRESET, base]")
 @unlabelled_option
 @click.option("--seed", default=0, show_default=True, help="Of an ensemble.")
 @click.option(
@@ -162,8 +159,8 @@ def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:
 @json_option
 def teach(
     source: "PostsSource",
-    teacher: str,
-    preset: str,
+    teacher: str | None,
+    preset: str | None,
     unlabelled: int | None,
     seed: int,
     batch: int | None,
@@ -184,7 +181,8 @@ def teach(
 
     settings = get_settings()
     started = time.monotonic()
-    resolved = resolve(teacher, settings)
+    preset = preset or settings.preset
+    resolved = resolve(teacher or settings.teacher, settings)
     rows, about = source.training(settings, unlabelled=unlabelled)
     taxonomy = load_taxonomy(settings=settings)
     with bars() as progress:

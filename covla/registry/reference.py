@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from covla.errors import CovlaError, TooFew
+from covla.files import read_object
 from covla.registry.registry import Registry
 from covla.settings import Settings
 
@@ -51,7 +52,8 @@ def champion_at(as_of: datetime, settings: Settings) -> str | None:
 
 def read_reference(folder: Path) -> pd.DataFrame:
     """`reference.parquet` of a model folder: post_id, label, lang, has_text, has_image, quality
-    measures and embeddings of its training posts, a row each.
+    measures and embeddings of its training posts, a row each; `attrs["encoder_id"]` is of which
+    encoders, or None where the model does not say.
 
     Raises:
         CovlaError: it is not there or cannot be read.
@@ -63,7 +65,10 @@ def read_reference(folder: Path) -> pd.DataFrame:
             hint="Train a version with `covla train`; it keeps its training rows there",
         )
     try:
-        return pd.read_parquet(path)
+        rows = pd.read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise CovlaError(f"cannot read {path}: {reason}", hint="Train the model again") from error
+    config = folder / "config.json"
+    rows.attrs["encoder_id"] = read_object(config).get("encoder_id") if config.is_file() else None
+    return rows

@@ -12,6 +12,8 @@ from include.failures import task_failed, task_succeeded
 
 LATENESS = conf.getint("covla", "lateness_minutes", fallback=10)
 CATCHUP = conf.getint("covla", "catchup_hours", fallback=72)
+# Of tasks that use a GPU: a pool with as many slots as there are GPUs keeps the others waiting.
+GPU_POOL = conf.get("covla", "gpu_pool", fallback="default_pool")
 
 # A task is tried again after 1, 2, 4 ... minutes, where its command says that a retry may help.
 TASKS = {
@@ -35,13 +37,20 @@ covla_dag = partial(
 )
 
 
-def clock(option: str, default: str, *, after: int = 0) -> IntervalTimetable | None:
+def clock(
+    option: str, default: str, *, after: int = 0, live: bool = False
+) -> IntervalTimetable | None:
     """The timetable of an option, a cron expression; None where it is "none": by hand alone.
 
     `after` are minutes beside the lateness, for what needs the runs of other DAGs of that time.
+    `live` is for what acts on the present: at once, and no run is made up.
     """
     cron = conf.get("covla", option, fallback=default)
     # One option stops every clock: `covla demo` and tests trigger what they want to see.
     if "none" in (cron, conf.get("covla", "schedule", fallback="")):
         return None
-    return IntervalTimetable(cron, LATENESS + after, CATCHUP)
+    return (
+        IntervalTimetable(cron, 0, 0)
+        if live
+        else IntervalTimetable(cron, LATENESS + after, CATCHUP)
+    )

@@ -55,7 +55,6 @@ def request(context: Any) -> Request:
             )
     except (ValueError, OverflowError, AttributeError):
         raise AirflowFailException(f"window: {requested['window']!r} is not START/END") from None
-    requested.setdefault("preset", "base")
     return requested
 
 
@@ -65,23 +64,30 @@ def posts_of(requested: Request, window: str = "window") -> list[str]:
     return options + (["--as-of", requested["as_of"]] if "as_of" in requested else [])
 
 
-def teacher_of(requested: Request) -> list[str]:
-    """The option of a command that names the teacher; without one its default holds."""
-    return ["--teacher", requested["teacher"]] if "teacher" in requested else []
+def model_of(requested: Request) -> list[str]:
+    """The options of a command that name encoders and teacher; without one its setting holds."""
+    given = [(name, requested.get(name)) for name in ("preset", "teacher")]
+    return [part for name, value in given if value for part in (f"--{name}", str(value))]
+
+
+AS_OF = Param(
+    None,
+    type=["null", "string"],
+    description="Read the lake as it was at this time; default: soon after the data interval",
+)
 
 
 def time_range_params() -> dict[str, Param]:
     """What a person may give a run by hand; empty means the default of `request`."""
     described = {
         "window": "START/END; default: the data interval, or the hour before",
-        "as_of": "Read the lake as it was at this time; default: soon after the data interval",
         "train_window": "START/END to train on; default: 30 days",
         "gate_window": "START/END to evaluate a challenger on; default: 7 days",
         "live_window": "START/END of the predictions to measure; default: 7 days",
-        "preset": "base, tiny or a hub id",
-        "teacher": "ensemble, self, none, a hub id or a folder; default: ensemble",
+        "preset": "base, tiny or a hub id; default: COVLA_PRESET",
+        "teacher": "ensemble, self, none, a hub id or a folder; default: COVLA_TEACHER",
     }
-    return {
+    return {"as_of": AS_OF} | {
         name: Param(None, type=["null", "string"], description=text)
         for name, text in described.items()
     }

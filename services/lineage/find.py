@@ -6,7 +6,7 @@ from typing import Literal
 
 from covla.errors import CovlaError
 from covla.registry.model_folder import MANIFEST
-from covla.registry.registry import ALIASES
+from covla.registry.releases import ALIASES
 from covla.registry.stored import StoredVersion, stored_versions
 from covla.settings import Settings
 from services.lineage.post import PostLineage, post_lineage

@@ -73,7 +73,6 @@ def test_good_posts_of_the_hour_are_told_to_whom_they_concern(airflow: Airflow) 
             "train_window": MONTH,
             "gate_window": WEEK,
             "live_window": WEEK,
-            "preset": "base",
         }
     ]
 
@@ -177,7 +176,7 @@ def test_a_retrain_teaches_trains_and_asks_the_gate(airflow: Airflow, tmp_path: 
     assert run.lines[0][7:] == ["--because", "hand", "--json"]
     assert run.lines[1:] == [
         ["teach", *month, "--json"],
-        ["train", *month, "--preset", "base", "--json"],
+        ["train", *month, "--json"],
         ["promote", str(tmp_path), "--window", WEEK, *month[2:], "--json"],
     ]
     assert (run.state, run.queued) == ("success", [])
@@ -200,7 +199,7 @@ def test_a_run_by_hand_works_on_what_it_was_given(airflow: Airflow, tmp_path: Pa
     conf = {"window": HOUR, "train_window": WEEK, "gate_window": HOUR, "preset": "tiny"}
     run = airflow.run("retrain_covla", "2026-06-01T10:00:00Z", conf, **says)
     assert run.lines[1:] == [
-        ["teach", "--window", WEEK, "--json"],
+        ["teach", "--window", WEEK, "--preset", "tiny", "--json"],
         ["train", "--window", WEEK, "--preset", "tiny", "--json"],
         ["promote", str(tmp_path), "--window", HOUR, "--json"],
     ]

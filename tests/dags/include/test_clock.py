@@ -24,6 +24,15 @@ def test_schedule_lateness_and_catch_up_are_options(monkeypatch: pytest.MonkeyPa
     assert timetable.serialize() == {"cron": "0 0 * * *", "lateness": 6, "catchup": 9}
 
 
+def test_what_acts_on_the_present_runs_at_once_and_is_not_made_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__COVLA__LATENESS_MINUTES", "30")
+    module = runpy.run_path(str(DAGS / "include" / "clock.py"))
+    guard = module["clock"]("guard_schedule", "*/10 * * * *", live=True)
+    assert guard == IntervalTimetable("*/10 * * * *", 0, 0)
+
+
 @pytest.mark.parametrize("option", ["schedule", "retrain_schedule"])
 def test_none_leaves_a_dag_to_be_triggered(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     """`covla demo` and tests stop every clock with `schedule`."""

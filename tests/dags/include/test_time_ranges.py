@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.time_ranges import posts_of, request, teacher_of
+from include.time_ranges import model_of, posts_of, request
 
 DAY = datetime(2026, 5, 1, tzinfo=UTC)
 BY_HAND = {"params": {}, "dag_run": SimpleNamespace(run_after=DAY + timedelta(hours=10.5))}
@@ -28,6 +28,7 @@ def test_a_run_works_on_its_conf_then_on_its_asset_then_on_its_interval() -> Non
     conf = {"params": {"window": week, "train_window": None, "preset": ""}}
     asked = request({"triggering_asset_events": event, **conf})
     assert asked == {
+        "live_window": "2026-05-01T00:00:00+00:00/2026-05-08T00:00:00+00:00",
         "window": week,
         "train_window": "c/d",
         "gate_window": "e/f",
@@ -39,7 +40,7 @@ def test_a_run_works_on_its_conf_then_on_its_asset_then_on_its_interval() -> Non
     assert alone["train_window"].endswith(end)
     assert alone["gate_window"].endswith(end)
     assert alone["train_window"] < alone["gate_window"] < alone["window"]
-    assert alone["preset"] == "base"
+    assert "preset" not in alone  # the command has the setting
 
 
 @pytest.mark.parametrize("interval", [None, (10.0, 10.0)])
@@ -63,9 +64,10 @@ def test_a_run_of_the_clock_reads_the_lake_as_it_was_soon_after_its_interval() -
     ]
 
 
-def test_a_teacher_is_named_where_one_was_given() -> None:
-    assert teacher_of(request(BY_HAND)) == []
-    assert teacher_of(request(BY_HAND | {"params": {"teacher": "self"}})) == ["--teacher", "self"]
+def test_encoders_and_teacher_are_named_where_they_were_given() -> None:
+    assert model_of(request(BY_HAND)) == []
+    given = request(BY_HAND | {"params": {"teacher": "self", "preset": "tiny"}})
+    assert model_of(given) == ["--preset", "tiny", "--teacher", "self"]
 
 
 @pytest.mark.parametrize(
