@@ -1,9 +1,20 @@
 """Paired bootstrap over posts (Efron and Tibshirani 1993): a metric in resamples of one set."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from covla.arrays import Array
 from covla.metrics import BINS, FAILED
+
+
+@lru_cache(maxsize=1)
+def _weights(n: int, samples: int, seed: int) -> Array:
+    """How often each post is drawn, 1 + R x n. The first row is the sample itself."""
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=samples)
+    weights = np.vstack([np.ones((1, n)), drawn]).astype(np.float32)
+    weights.flags.writeable = False
+    return weights
 
 
 class Bootstrap:
@@ -19,12 +30,8 @@ class Bootstrap:
     """
 
     def __init__(self, y_true: Array, classes: int, *, samples: int = 4000, seed: int = 0) -> None:
-        n = len(y_true)
-        rng = np.random.default_rng(seed)
         self.y_true, self.classes = y_true, classes
-        # How often each post is drawn. The first row is the sample itself.
-        drawn = rng.multinomial(n, np.full(n, 1 / n), size=samples)
-        self.weights = np.vstack([np.ones((1, n)), drawn]).astype(np.float32)
+        self.weights = _weights(len(y_true), samples, seed)
 
     def _hot(self, indices: Array) -> Array:
         hot: Array = np.eye(self.classes, dtype=np.float32)[indices]

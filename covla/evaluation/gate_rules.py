@@ -12,10 +12,11 @@ class Rules:
     # Paired differences: one rule, with a margin for each question.
     confidence: float = 0.95
     resamples: int = 4000
-    clean: float = 0.02  # must be shown to be less worse than this
-    noise: float = 0.0  # these must not be shown to be worse than this
-    label: float = 0.02
-    calibration: float = 0.02
+    clean: float = 0.02  # the challenger must be shown to be less worse than this
+    # It must not be shown to be worse than the first, and on these posts never than the second.
+    noise: tuple[float, float] = (0.0, 0.05)
+    label: tuple[float, float] = (0.02, 0.20)
+    calibration: tuple[float, float] = (0.02, 0.10)
     label_posts: int = 10  # a label with fewer holdout posts is not asked about: too few to tell
     # Floors of a model alone.
     label_recall: float = 0.05

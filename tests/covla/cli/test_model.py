@@ -1,4 +1,4 @@
-"""promote, releases, rollback and predict as a person runs them."""
+"""promote and predict as a person runs them."""
 
 import json
 import os
@@ -13,6 +13,8 @@ import pytest
 
 from covla.posts.folder import write_folder
 from covla.posts.synthetic import generate
+from covla.registry import mlflow_client
+from covla.registry.registry import Registry
 from covla.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -37,7 +39,17 @@ def test_a_bad_candidate_is_blocked_forced_through_and_seen_as_forced(
     assert blocked.returncode == 4, blocked.stderr
     assert (blocked.json["promoted"], blocked.json["version"]) == (False, "1")
     assert "floor: accuracy" in blocked.stderr
-    assert Path(blocked.json["report"]).is_file()
+    report = Path(blocked.json["report"])
+    (stays_out,) = Registry(offline_settings).releases()
+    assert stays_out.gate_reasons
+    assert set(stays_out.gate_reasons) <= set(blocked.json["reasons"])
+    assert stays_out.gate_report is not None
+    run_id, name = stays_out.gate_report.removeprefix("runs:/").split("/", 1)
+    assert name == f"gate/{report.name}"
+    stored = mlflow_client.client(offline_settings).download_artifacts(run_id, "gate")
+    for suffix in (".html", ".json"):
+        page = report.with_suffix(suffix)
+        assert (Path(stored) / page.name).read_bytes() == page.read_bytes()
 
     refused = run_command(offline_settings, "predict", stdin="{}")
     assert refused.returncode == 2
@@ -51,6 +63,9 @@ def test_a_bad_candidate_is_blocked_forced_through_and_seen_as_forced(
         ["champion"], "failed", "true",
     )  # fmt: skip
     assert "champion" in run_command(offline_settings, "releases").stdout
+    again = run_command(offline_settings, *asked)
+    assert (again.returncode, again.json["passed"]) == (0, None)
+    assert again.json["why"] == "it is the champion already"
     back = run_command(offline_settings, "rollback", "--json")
     assert back.returncode == 4
     assert "no previous version" in back.stderr

@@ -120,6 +120,27 @@ def test_one_label_alone_blocks() -> None:
     assert "recall of beach" in _failed(against(challenger, champion, TRUTH, LABELS, Rules()))
 
 
+def test_a_large_loss_on_few_posts_blocks_though_they_show_nothing() -> None:
+    """Of ten posts of a label four are lost and one is won."""
+    y_true = TRUTH.copy()
+    y_true[TRUTH == 2] = 0
+    y_true[:10] = 2
+    champion, challenger = (
+        Measured({c: y_true.tolist() for c in CONDITIONS}, latency_ms=5.0) for _ in range(2)
+    )
+    for model in (champion, challenger):
+        model.probabilities = [[]] * N
+    champion.predicted["clean"][0] = 0
+    for i in range(1, 5):
+        challenger.predicted["clean"][i] = 0
+    checks = against(challenger, champion, y_true, LABELS, Rules())
+    recall = next(check for check in checks if check.name == "recall of beach")
+    assert recall.bound is not None
+    assert recall.bound >= -0.02
+    assert not recall.passed
+    assert "a gain of -0.3000" in recall.reason
+
+
 def test_speed_and_calibration_block() -> None:
     slow = replace(_measured(0.8), latency_ms=11.0)
     assert _failed(against(slow, _measured(0.8), TRUTH, LABELS, Rules())) == {"ms per post"}
