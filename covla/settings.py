@@ -143,10 +143,11 @@ class Settings(BaseSettings):
     @classmethod
     def _web_address(cls, value: SecretStr | None) -> SecretStr | None:
         # Not shown: whoever knows the address may post there.
-        if value is not None:
-            parts = urlsplit(value.get_secret_value())
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise ValueError("it is no http:// or https:// address")
+        if value is None or not value.get_secret_value():
+            return None  # docker-compose.yml passes on what .env does not have as an empty text
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("it is no http:// or https:// address")
         return value
 
     @property

@@ -149,7 +149,7 @@ def _line(summary: str) -> str:
 
 def _link(report: str, settings: Settings) -> str:
     root = f"{settings.reports}/"
-    if settings.reports_url is None or not report.startswith(root):
+    if not settings.reports_url or not report.startswith(root):
         return report
     return f"{settings.reports_url.rstrip('/')}/{report.removeprefix(root)}"
 

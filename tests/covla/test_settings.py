@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from sqlalchemy.engine import make_url
 
 from covla.settings import Settings, sqlite_uri
@@ -70,3 +70,15 @@ def test_the_working_folder_is_part_of_the_name(
         Settings(state=Path(".state"))
     with pytest.raises(ValidationError, match="home directory"):
         Settings(state=Path("~nobody-of-that-name/state"))
+
+
+def test_a_webhook_is_a_web_address_or_none() -> None:
+    for address in ("http://hooks/a", "https://hooks.slack.com/services/T/B/x"):
+        kept = Settings(webhook_url=SecretStr(address)).webhook_url
+        assert kept is not None
+        assert kept.get_secret_value() == address
+        assert address not in f"{Settings(webhook_url=SecretStr(address))!r}"
+    assert Settings(webhook_url=SecretStr("")).webhook_url is None
+    for address in ("hooks.slack.com/x", "ftp://hooks/x", "http://", "file:///etc/x"):
+        with pytest.raises(ValidationError, match="no http:// or https:// address"):
+            Settings(webhook_url=SecretStr(address))
