@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from covla.errors import ServiceUnavailable
 from covla.settings import Settings
+from covla.waiting import wait_until
 
 
 @contextmanager
@@ -17,20 +18,33 @@ def reading(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def removing(settings: Settings) -> Iterator[None]:
+def removing(settings: Settings, *, wait: float = 0.0) -> Iterator[None]:
     """Held while files are removed.
 
+    Args:
+        settings: the state folder.
+        wait: seconds for those who read now; who comes meanwhile goes first.
+
     Raises:
-        ServiceUnavailable: somebody reads or removes now.
+        ServiceUnavailable: somebody still reads or removes.
     """
     with ExitStack() as stack:
-        try:
-            stack.enter_context(_locked(settings, fcntl.LOCK_EX | fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise ServiceUnavailable(
+
+        def taken() -> bool:
+            try:
+                stack.enter_context(_locked(settings, fcntl.LOCK_EX | fcntl.LOCK_NB))
+            except BlockingIOError:
+                return False
+            return True
+
+        wait_until(
+            taken,
+            timeout=wait,
+            error=lambda _: ServiceUnavailable(
                 f"a command works on the posts of {settings.state}: nothing is removed meanwhile",
-                hint="Start it again when that has ended, such as a training",
-            ) from None
+                hint="Start it again when that has ended, such as a training, or give --wait",
+            ),
+        )
         yield
 
 

@@ -11,8 +11,15 @@ from covla.cli.output import print_result
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Remove nothing; say what would go.")
 @click.option("--as-of", type=TimeType(), help="Count ages from this time; default: now.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="MINUTES",
+    help="For commands that work on posts now. [default: none]",
+)
 @json_option
-def housekeeping(dry_run: bool, as_of: Any, as_json: bool) -> None:
+def housekeeping(dry_run: bool, as_of: Any, wait: float, as_json: bool) -> None:
     """Remove what is older than its retention: images, texts, models, caches, reports.
 
     \b
@@ -28,5 +35,5 @@ def housekeeping(dry_run: bool, as_of: Any, as_json: bool) -> None:
     from covla.settings import get_settings
     from services.housekeeping.run import housekeeping as run
 
-    done = run(get_settings(), as_of=as_of, dry_run=dry_run)
+    done = run(get_settings(), as_of=as_of, dry_run=dry_run, wait=wait * 60)
     print_result(done.as_dict(), as_json=as_json)

@@ -38,7 +38,11 @@ class Housekeeping:
 
 
 def housekeeping(
-    settings: Settings, *, as_of: datetime | None = None, dry_run: bool = False
+    settings: Settings,
+    *,
+    as_of: datetime | None = None,
+    dry_run: bool = False,
+    wait: float = 0.0,
 ) -> Housekeeping:
     """Remove what is older than the settings `..._retention_days` allow.
 
@@ -50,6 +54,7 @@ def housekeeping(
         settings: the state folder and the retentions.
         as_of: the time that ages are counted from; default: now.
         dry_run: only count.
+        wait: seconds for commands that work on posts now.
 
     Raises:
         CovlaError: `as_of` is in the future, or images or texts of the training window are not
@@ -60,8 +65,8 @@ def housekeeping(
     if at > now():
         raise CovlaError(f"as-of: {at.isoformat()} is in the future", hint="Give an earlier time")
     _check_retention(settings)
-    versions = stored_versions(settings)  # before anything goes: a registry that is away ends it
-    with nullcontext() if dry_run else removing(settings):
+    with nullcontext() if dry_run else removing(settings, wait=wait):
+        versions = stored_versions(settings)  # first: a registry that is away ends it
         needed = [version for version in versions if version.aliases]
         digests = {version.digest for version in needed}
 

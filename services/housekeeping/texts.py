@@ -8,10 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from covla.settings import Settings
-from features.definitions import CONTENT
-from features.feature_store import feature_store
 from features.lake import FORMAT, Lake
-from features.sink import KEYS, write_online
 from features.tables import SCHEMAS
 from features.times import connect
 from services.housekeeping.files import Freed
@@ -54,6 +51,11 @@ def _files_with_texts(settings: Settings, before: datetime) -> list[Path]:
 
 
 def _expire(path: Path, settings: Settings, before: datetime) -> None:
+    # Feast and the encoders take seconds to import, and most weeks end without an old text.
+    from features.definitions import CONTENT
+    from features.feature_store import feature_store
+    from features.sink import KEYS, write_online
+
     # Online first: after a kill between the two, the lake still says that there is work to do.
     rows = pq.read_table(path, schema=SCHEMAS["posts"])
     expired = _without(rows.filter(_old(rows, before)), before)

@@ -16,7 +16,8 @@ FREED = {
 def test_a_week_ends_with_a_note_of_what_was_freed(airflow: Airflow) -> None:
     done = Says(FREED | {"dry_run": False})
     run = airflow.run("housekeeping", "2026-05-03T04:10:00Z", housekeeping=done)
-    assert run.lines == [["housekeeping", "--as-of", "2026-05-03T04:10:00+00:00", "--json"]]
+    wait = ["--wait", "600"]
+    assert run.lines == [["housekeeping", *wait, "--as-of", "2026-05-03T04:10:00+00:00", "--json"]]
     assert (run.state, run.queued) == ("success", [])
     assert run.note == "freed 7 files, 2.5 MB: 3 of images, 4 of texts"
 
@@ -25,7 +26,7 @@ def test_a_dry_run_by_hand_says_what_would_go(airflow: Airflow) -> None:
     conf = {"dry_run": True, "as_of": "2026-05-01T00:00:00Z"}
     done = Says(FREED | {"dry_run": True})
     run = airflow.run("housekeeping", "2026-05-05T10:00:00Z", conf, housekeeping=done)
-    given = ["--as-of", "2026-05-01T00:00:00Z", "--dry-run", "--json"]
+    given = ["--wait", "600", "--as-of", "2026-05-01T00:00:00Z", "--dry-run", "--json"]
     assert run.lines == [["housekeeping", *given]]
     assert run.note is not None
     assert run.note.startswith("would free 7 files")

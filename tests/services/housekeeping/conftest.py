@@ -22,7 +22,12 @@ def age(path: Path, at: datetime) -> None:
 
 
 def add_post(
-    settings: Settings, number: int, came: datetime, text: str = "at the bar", image: bytes = b""
+    settings: Settings,
+    number: int,
+    came: datetime,
+    text: str = "at the bar",
+    image: bytes = b"",
+    written: datetime | None = None,
 ) -> Path | None:
     """A row of the lake that came at a time, with its image, whose file it returns."""
     blobs, file = BlobStore(settings), None
@@ -31,7 +36,7 @@ def add_post(
         file = settings.state.absolute() / "blobs" / uri[-67:]
         age(file, came)
     row: dict[str, Any] = {
-        "post_id": f"p{number}", "event_timestamp": came, "created_timestamp": came,
+        "post_id": f"p{number}", "event_timestamp": came, "created_timestamp": written or came,
         "posted_at": int(came.timestamp() * 1e6), "text": text, "lang": "en", "hashtags": ["bar"],
         "text_hash": "t" if text else "", "image_uri": uri, "has_text": bool(text),
         "has_image": bool(image), TEXT_COLUMNS[0]: float(len(text)),

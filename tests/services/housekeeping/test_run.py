@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from hypothesis import given
@@ -150,7 +152,12 @@ with reading(Settings(state=sys.argv[1])):
 """
     killed = subprocess.run([sys.executable, "-c", reader, str(tmp_path)], check=False)
     assert killed.returncode == -9
-    assert housekeeping(settings).as_dict()["files"] == 5
+    with ExitStack() as reads:
+        reads.enter_context(reading(settings))
+        end = Timer(0.2, reads.close)
+        end.start()
+        assert housekeeping(settings, wait=100).as_dict()["files"] == 5
+        end.join()
 
 
 def test_a_time_to_come_and_a_retention_below_the_training_window_are_refused(
