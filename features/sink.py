@@ -13,6 +13,7 @@ from covla.model.encoders import Encoders
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import prepare
 from covla.posts.probe import probe_post
+from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.times import now
 from features.definitions import HASHTAG, POST_VIEWS
@@ -157,26 +158,30 @@ def label_rows(labels: Sequence[Label], created: datetime) -> pa.Table:
 def prediction_rows(predictions: Sequence[Predicted], created: datetime) -> pa.Table:
     """Rows of `PREDICTIONS`, known since `created`."""
     rows = [
-        {
-            "post_id": made.post_id,
-            "event_timestamp": made.predicted_at.astimezone(UTC),
-            "created_timestamp": created,
-            "prediction_id": made.prediction_id,
-            "model_version": made.model_version,
-            "label": made.label,
-            "labels": list(made.probabilities),
-            "probabilities": list(made.probabilities.values()),
-            "text_weight": made.gate,
-            "modalities": made.modalities,
-            "flags": made.flags,
-            "latency_ms": made.latency_ms,
-            **{name: made.quality.get(name) for name in QUALITY_COLUMNS},
-            **{name: getattr(item.record, name) for name in SOURCE},
-        }
+        prediction_row(item.prediction, created)
+        | {name: getattr(item.record, name) for name in SOURCE}
         for item in predictions
-        for made in (item.prediction,)
     ]
     return pa.Table.from_pylist(rows, schema=PREDICTIONS)
+
+
+def prediction_row(made: Prediction, created: datetime) -> dict[str, Any]:
+    """A row of `PREDICTIONS` without its source."""
+    return {
+        "post_id": made.post_id,
+        "event_timestamp": made.predicted_at.astimezone(UTC),
+        "created_timestamp": created,
+        "prediction_id": made.prediction_id,
+        "model_version": made.model_version,
+        "label": made.label,
+        "labels": list(made.probabilities),
+        "probabilities": list(made.probabilities.values()),
+        "text_weight": made.gate,
+        "modalities": made.modalities,
+        "flags": made.flags,
+        "latency_ms": made.latency_ms,
+        **{name: made.quality.get(name) for name in QUALITY_COLUMNS},
+    }
 
 
 def _with_source(rows: pa.Table, posts: Sequence[Post]) -> pa.Table:

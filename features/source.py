@@ -63,11 +63,18 @@ def posts_by_id(
         return []
     times = pc.min_max(found["event_timestamp"]).as_py()
     window = TimeRange(times["min"], times["max"] + timedelta(microseconds=1))
+    known = set(wanted.to_pylist())
+    return [post for post in posts_with_context(window, settings, as_of) if post.post_id in known]
+
+
+def posts_with_context(
+    window: TimeRange, settings: Settings, as_of: datetime | None = None
+) -> list[TrainingPost]:
+    """The posts of a time range with what was known of them at `as_of`, to predict and not to
+    train on: whatever validation said of them. Those whose text is gone are left out."""
     frame = training_set(window, settings, as_of, everything=True)
-    frame = frame[
-        frame["post_id"].isin(wanted.to_pylist()) & ~(frame["has_text"] & frame["text"].isna())
-    ]
-    return [replace(_training_post(row), split="holdout") for row in frame.to_dict("records")]
+    there = frame[~(frame["has_text"].eq(True) & frame["text"].isna())]
+    return [replace(_training_post(row), split="holdout") for row in there.to_dict("records")]
 
 
 def _training_post(row: Mapping[Any, Any]) -> TrainingPost:

@@ -41,6 +41,7 @@ POSTS = pa.schema(
 LABELS = pa.schema([*_KEY, ("label", pa.string()), ("source", pa.string()), *_SOURCE])
 # event_timestamp is when the prediction was made. `probabilities` are in the order of `labels`: two
 # versions may have other ones.
+BACKFILL = "backfill"  # in place of the topic, of rows that no stream worker made
 PREDICTIONS = pa.schema(
     [
         *_KEY,

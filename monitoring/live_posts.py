@@ -11,13 +11,14 @@ from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import now
 from features.lake import Lake
+from features.tables import BACKFILL
 from features.times import POSSIBLE, bounds, connect
 
 _QUERY = f"""
 with made as (
     select * from read_parquet($predictions, hive_partitioning=false)
     where created_timestamp <= $as_of and event_timestamp >= $start and event_timestamp < $end
-      and {POSSIBLE}
+      and {POSSIBLE} and topic <> $backfill
     qualify row_number() over (partition by post_id, model_version
                                order by event_timestamp desc, created_timestamp desc) = 1
 ), known as (
@@ -38,7 +39,8 @@ def live_posts(
 ) -> pd.DataFrame:
     """A row per post and model version that predicted it in `window`, in order of time.
 
-    A post that was predicted again counts once, the last label of a post is its `y_true`.
+    A post that was predicted again counts once, the last label of a post is its `y_true`. What
+    `covla backfill` predicted is not among them: nobody was served by it.
 
     Args:
         window: of the times at which predictions were made.
@@ -58,6 +60,7 @@ def live_posts(
     values: dict[str, datetime | str] = {
         "predictions": lake.glob("predictions"),
         "labels": lake.glob("labels"),
+        "backfill": BACKFILL,
         "as_of": as_of,
         "start": window.start,
         "end": window.end,

@@ -12,6 +12,7 @@ from covla.errors import CovlaError, TooFew
 # name -> module of covla.cli and its function; imported when the command is used.
 COMMANDS = {
     "alerts": "alerts:alerts",
+    "backfill": "backfill:backfill",
     "contracts": "contracts:contracts",
     "demo": "demo:demo",
     "dlq": "serve:dlq",

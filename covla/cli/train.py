@@ -27,7 +27,8 @@ teacher_option = click.option(
     "--teacher",
     metavar="ID|FOLDER|ensemble|self|none",
     help="[default: COVLA_TEACHER, ensemble] ensemble: kernel machines made of these posts, left "
-    "one out. A hub id (ID@REVISION) or a folder of an image-text-to-text model (Qwen3-VL, SmolVLM2, InternVL3, Gemma 3 ...) or of "
+    "one out. A hub id (ID@REVISION) or a folder of an image-text-to-text model (Qwen3-VL, "
+    "SmolVLM2, InternVL3, Gemma 3 ...) or of "
     "CLIP, SigLIP, SigLIP 2. self, or the folder of a CoVLA model: the model so far teaches the "
     "next one, about posts without a label.",
 )
