@@ -36,16 +36,18 @@ def examples(frame: pd.DataFrame, finds: Sequence[Found], settings: Settings) ->
     Raises:
         ServiceUnavailable: the image store cannot be read.
     """
-    reasons: dict[str, list[str]] = {}
     known = set() if frame.empty else set(frame["post_id"])
+    broken: list[tuple[str, list[str]]] = []
+    chosen: list[str] = []
     for one in finds:
         outcome = one.outcome(one.rule.severity)
-        if outcome == "passed":
-            continue
-        posts = [post for post in one.bad or one.planned.shows if post in known]
-        for post in posts[:EACH]:
-            reasons.setdefault(post, []).append(f"{one.planned.name}: {outcome}")
-    chosen = list(reasons)[:MOST]
+        if outcome != "passed":
+            posts = [post for post in one.bad or one.planned.shows if post in known]
+            broken.append((f"{one.planned.name}: {outcome}", posts))
+            seen = set(chosen)
+            chosen += [post for post in posts if post not in seen][:EACH]
+    chosen = chosen[:MOST]
+    reasons = {post: [why for why, posts in broken if post in posts] for post in chosen}
     rows = frame.set_index("post_id").loc[chosen] if chosen else frame.head(0)
     store = BlobStore(settings)
     made = []

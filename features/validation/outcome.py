@@ -71,9 +71,13 @@ def found(planned: Planned, rule: Rule, result: Result, aside: set[str]) -> Foun
         fresh=[post for post in bad if post not in aside],
         about=len(about),
         fresh_about=len(set(about) - aside),
-        values=[str(value)[:80] for value in values[:EXAMPLES]],
+        values=[_text(value) for value in values[:EXAMPLES]],
         observed=float(details["observed_value"]) if "observed_value" in details else None,
     )
+
+
+def _text(value: object) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)[:80]
 
 
 def checks(finds: Sequence[Found], posts: int) -> list[Check]:

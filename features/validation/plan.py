@@ -179,8 +179,10 @@ def _corruption(frame: pd.DataFrame, evidence: Evidence) -> Plan:
         widths = frame.loc[frame[width] > 0, width].mode().tolist() or [0.0]
         yield among("embedding_width", width, f"{width} as most", widths[:1])
         yield among("embedding_finite", f"{embedding}_finite", f"{embedding} finite", [1.0])
-    yield among("one_encoder", "encoder_id", "as most", frame["encoder_id"].mode().tolist()[:1])
-    yield among("label_known", "label", "in the taxonomy", evidence.labels)
+    yield among(
+        "one_encoder", "encoder_id", "encoder as most", frame["encoder_id"].mode().tolist()[:1]
+    )
+    yield among("label_known", "label", "label in the taxonomy", evidence.labels)
 
 
 def _ids(frame: pd.DataFrame, mask: pd.Series) -> list[str]:

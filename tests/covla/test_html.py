@@ -88,7 +88,8 @@ PAGES: list[tuple[str, str, dict[str, Any], list[str]]] = [
             "Compared with no champion: none was promoted yet, and with 21 time ranges before.",
             "<td>quarantine: 38 of 40, warn: 40 of 40</td>",
             f'<td class="number">2</td><td>{LONG}</td>',
-            f'<td class="yes">passed</td><td class="number"></td><td>0.5: {LONG}</td>',
+            f'<td class="yes">passed</td><td>label_balance</td><td>{SAFE}</td>'
+            f'<td class="number"></td><td>0.5: {LONG}</td>',
             f'<img src="{THUMBNAIL}" alt="image of {LONG}">',
             "<div>(no text)</div>",
         ],
