@@ -165,5 +165,8 @@ files = sorted(stat.file for stat in bag.dagbag_stats)
 print(json.dumps({"dags": sorted(bag.dags), "errors": bag.import_errors, "files": files}))
 """
     told = installed.json("python", "-c", probe)
-    names = ["distill_teacher", "housekeeping", "monitor_drift", "retrain_covla", "validate_posts"]
+    names = [
+        *("backfill_predictions", "distill_teacher", "guard_release", "housekeeping"),
+        *("monitor_drift", "retrain_covla", "rollback", "validate_posts"),
+    ]
     assert told == {"dags": names, "errors": {}, "files": [f"{name}.py" for name in names]}
