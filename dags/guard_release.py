@@ -23,7 +23,8 @@ def guard_release() -> None:
     @task
     def guard() -> None:
         context: Any = get_current_context()
-        at = context["params"]["as_of"] or context["dag_run"].run_after.isoformat()
+        end = context.get("data_interval_end") or context["dag_run"].run_after
+        at = context["params"]["as_of"] or end.isoformat()
         found = run_command("guard", "--as-of", at, minutes=20)
         if found["status"] in ("idle", "waiting"):
             skip(found["why"])
