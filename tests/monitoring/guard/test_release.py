@@ -1,6 +1,5 @@
 """The guard on a real registry, real models and a real lake."""
 
-import json
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -20,27 +19,13 @@ from monitoring.alerts.store import kept_alerts
 from monitoring.guard.release import guard
 from tests.conftest import RunCommand
 from tests.features.posts import make_post, store
+from tests.monitoring.guard.bad_version import with_other_labels
 from tests.monitoring.live import keep
 
 pytestmark = pytest.mark.slow
 
 WORDS = ("coffee", "beach sand", "leg day #gym", "new shoes", "at home", "train late", "museum")
 POSTS = [make_post(i, text=f"{WORDS[i % len(WORDS)]} {i}", image=i % 3 > 0) for i in range(60)]
-
-
-def with_other_labels(folder: Path, copy: Path) -> Path:
-    """The same model with its labels moved on by one: each prediction is another one."""
-    shutil.copytree(folder, copy)
-    (copy / "manifest.json").unlink()
-    path = copy / "config.json"
-    config = json.loads(path.read_text())
-    names = list(config["id2label"].values())
-    names = names[1:] + names[:1]
-    config["id2label"] = {str(i): name for i, name in enumerate(names)}
-    config["label2id"] = {name: i for i, name in enumerate(names)}
-    path.write_text(json.dumps(config))
-    write_manifest(copy)
-    return copy
 
 
 @pytest.fixture
