@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from airflow.sdk import Metadata, get_current_context, task
 
 from include.clock import clock, covla_dag
-from include.commands import REFUSED, VALIDATED, CommandFailed, run_command
+from include.commands import REFUSED, VALIDATED, run_command
+from include.failures import Alerted
 from include.notes import note, skip
 from include.time_ranges import posts_of, request, time_range_params
 
@@ -29,7 +30,7 @@ def validate_posts() -> None:
         if not validation["success"]:
             why = "; ".join(validation["failed"])
             note(f"{why}; {validation['report']}")
-            raise CommandFailed(f"covla validate: {why}; see {validation['report']}")
+            raise Alerted(f"covla validate: {why}; see {validation['report']}")
         if validation["warned"]:
             note(f"warned: {'; '.join(validation['warned'])}; {validation['report']}")
         yield Metadata(VALIDATED, extra=requested)

@@ -49,9 +49,15 @@ def ingest(
 @click.command()
 @window_option()
 @as_of_option
+@click.option(
+    "--alert/--no-alert",
+    default=True,
+    show_default=True,
+    help="Open or close an alert by what is found; see `covla alerts`.",
+)
 @json_option
 @click.pass_context
-def validate(ctx: click.Context, window: Any, as_of: Any, as_json: bool) -> None:
+def validate(ctx: click.Context, window: Any, as_of: Any, alert: bool, as_json: bool) -> None:
     """Hold a window's features against the expectations; ends with 4 when one blocks it.
 
     They are those of COVLA_EXPECTATIONS, against the champion's training posts. Bad rows go to the
@@ -61,6 +67,10 @@ def validate(ctx: click.Context, window: Any, as_of: Any, as_json: bool) -> None
     from features.validation import validate as check
 
     validation = check(window, get_settings(), as_of)
+    if alert:
+        from monitoring.validation_alerts import alert_on_validation
+
+        alert_on_validation(validation, window, get_settings(), at=as_of)
     document = validation.as_dict()
     if not as_json:
         del document["expectations"]

@@ -7,15 +7,23 @@ the task's log says so.
 import sys
 from typing import Any
 
+from airflow.sdk.exceptions import AirflowFailException
+
 from include.child_process import run_child
 
 LONGEST = 600  # characters of what the task failed with
+
+
+class Alerted(AirflowFailException):
+    """A task that fails for what its command has opened an alert of already."""
 
 
 def task_failed(context: Any) -> None:
     """Open the alert of a task that is not tried again, with its reason and its log's address."""
     ti = context["ti"]
     error = context.get("exception")
+    if isinstance(error, Alerted):
+        return
     reason = " ".join(str(error or "no reason is known").split())[:LONGEST]
     summary = f"task {ti.task_id} of run {ti.run_id} failed: {reason}"
     options = ["--summary", summary, "--run", f"{ti.dag_id}/{ti.run_id}"]

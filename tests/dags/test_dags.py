@@ -94,6 +94,7 @@ def test_posts_that_break_an_expectation_fail_the_run_by_name(airflow: Airflow) 
     assert run.told == []
     assert "covla validate: volume: 90 to 500 posts; see why.html" in run.log
     assert run.note == "volume: 90 to 500 posts; why.html"
+    assert run.alerts == []  # the command has opened its own
     assert run.returned == {"validate": {k: v for k, v in bad.items() if k != "expectations"}}
 
 
