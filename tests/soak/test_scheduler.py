@@ -1,0 +1,171 @@
+"""Airflow's scheduler over a week of planted hours, and what it makes of kills."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+
+from covla.settings import Settings
+from covla.time_range import TimeRange
+from covla.waiting import wait_until
+from features.validation import validate
+from services.stack import airflow, ports, processes
+from services.stack.airflow_api import AirflowClient
+from tests.conftest import FreshState
+from tests.features.old_rows import post_row, put
+
+pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(5400)]
+START, HOUR = datetime(2026, 5, 1, tzinfo=UTC), timedelta(hours=1)
+WEEK = [TimeRange(START + n * HOUR, START + (n + 1) * HOUR) for n in range(168)]
+QUICK = {  # Airflow's own patience with a task that is gone is five minutes
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+}
+CLEAR = {"dry_run": False, "only_failed": False}
+
+Start = Callable[[], AirflowClient]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory, fresh_state: FreshState) -> Settings:
+    """A lake with twenty posts an hour for a week, each there in time; the clocks stand still."""
+    settings = Settings(
+        state=fresh_state(tmp_path_factory.mktemp("airflow") / "state"),
+        airflow_port=ports.any_free(),
+    )
+    rows = [
+        post_row(f"{n}-{i}", hour.start + i * timedelta(minutes=2), created_timestamp=hour.end)
+        for n, hour in enumerate(WEEK)
+        for i in range(20)
+    ]
+    put(settings, rows, [])
+    return settings
+
+
+@pytest.fixture(scope="module")
+def start(settings: Settings) -> Iterator[Start]:
+    """Starts Airflow where it does not run, with the address that it had."""
+    patch = pytest.MonkeyPatch()
+    for name, value in QUICK.items():
+        patch.setenv(name, value)
+
+    def started() -> AirflowClient:
+        return AirflowClient(airflow.start(settings, options={"schedule": "none"}).address)
+
+    yield started
+    processes.stop(settings, "airflow")
+    patch.undo()
+
+
+def commands(settings: Settings, name: str) -> list[psutil.Process]:
+    """Running `covla NAME` of this state folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        line, environment = process.info["cmdline"] or [], process.info["environ"] or {}
+        ours = environment.get("COVLA_STATE") == str(settings.state.absolute())
+        if ours and "covla.cli" in line and name in line:
+            found.append(process)
+    return found
+
+
+def running_command(settings: Settings, name: str) -> psutil.Process:
+    found = wait_until(
+        lambda: commands(settings, name),
+        timeout=120,
+        every=0.1,
+        error=lambda _: AssertionError(f"covla {name} does not run"),
+    )
+    return found[0]
+
+
+def one_hour(settings: Settings, client: AirflowClient, number: int) -> str:
+    """Begin a validation of an hour of the week; its run id."""
+    shutil.rmtree(settings.reports, ignore_errors=True)
+    client.wait_for_dag("validate_posts", timeout=120)
+    window = WEEK[number]
+    as_of = (window.end + timedelta(minutes=10)).isoformat()
+    return client.trigger("validate_posts", {"window": str(window), "as_of": as_of})
+
+
+def page_of(settings: Settings, number: int) -> bytes:
+    return (settings.reports / "validation" / f"{WEEK[number].slug}.html").read_bytes()
+
+
+def by_hand(settings: Settings, number: int) -> bytes:
+    validate(WEEK[number], settings, WEEK[number].end + timedelta(minutes=10))
+    return page_of(settings, number)
+
+
+def test_a_command_that_is_killed_is_tried_again_and_named(
+    settings: Settings, start: Start
+) -> None:
+    expected = by_hand(settings, 0)
+    client = start()
+    run = one_hour(settings, client, 0)
+    running_command(settings, "validate").kill()
+    client.wait("validate_posts", run, timeout=400)
+    assert "was ended by SIGKILL" in client.log("validate_posts", run, "validate", attempt=1)
+    assert page_of(settings, 0) == expected
+
+
+def test_a_task_process_that_is_killed_is_found_and_tried_again(
+    settings: Settings, start: Start
+) -> None:
+    expected = by_hand(settings, 1)
+    client = start()
+    run = one_hour(settings, client, 1)
+    command = running_command(settings, "validate")
+    supervisors = command.parents()[:2]  # the task, and what watches over it
+    for process in [*supervisors, command]:
+        process.kill()
+    client.wait("validate_posts", run, timeout=400)
+    assert page_of(settings, 1) == expected
+
+
+def test_airflow_that_is_killed_mid_run_ends_the_run_when_it_is_back(
+    settings: Settings, start: Start
+) -> None:
+    expected = by_hand(settings, 2)
+    client = start()
+    run = one_hour(settings, client, 2)
+    running_command(settings, "validate")
+    (record,) = [one for one in processes.records(settings) if one.name == "airflow"]
+    family = psutil.Process(record.pid).children(recursive=True)
+    os.kill(record.pid, signal.SIGKILL)
+    for process in family:
+        if process.is_running():
+            process.kill()
+    client = start()
+    client.wait("validate_posts", run, timeout=600)
+    assert page_of(settings, 2) == expected
+
+
+def test_a_week_of_hours_by_backfill_gives_the_bytes_of_the_runs_on_time(
+    settings: Settings, start: Start
+) -> None:
+    shutil.rmtree(settings.reports, ignore_errors=True)
+    for number in range(len(WEEK)):
+        by_hand(settings, number)
+    pages = settings.reports / "validation"
+    on_time = {path.name: path.read_bytes() for path in pages.glob("*.html")}
+    assert len(on_time) == len(WEEK)
+    shutil.rmtree(pages)
+    # What comes later changes nothing of it.
+    late = [post_row(f"late-{n}", hour.start) for n, hour in enumerate(WEEK)]
+    put(settings, late, [])
+    client = start()
+    client.wait_for_dag("validate_posts", timeout=120)
+    dates = {"from_date": START.isoformat(), "to_date": WEEK[-1].start.isoformat()}
+    client.call("POST", "/backfills", json={"dag_id": "validate_posts", **dates})
+    wait_until(
+        lambda: len(list(pages.glob("*.html"))),
+        lambda count: count == len(WEEK),
+        timeout=4500,
+        every=10,
+        error=lambda count: AssertionError(f"{count} of {len(WEEK)} hours"),
+    )
+    assert {path.name: path.read_bytes() for path in pages.glob("*.html")} == on_time
