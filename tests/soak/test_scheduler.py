@@ -16,6 +16,7 @@ from features.validation import validate
 from services.stack import airflow, ports, processes
 from services.stack.airflow_api import AirflowClient
 from tests.conftest import FreshState
+from tests.e2e.backfills import backfill
 from tests.features.old_rows import post_row, put
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(5400)]
@@ -159,8 +160,7 @@ def test_a_week_of_hours_by_backfill_gives_the_bytes_of_the_runs_on_time(
     put(settings, late, [])
     client = start()
     client.wait_for_dag("validate_posts", timeout=120)
-    dates = {"from_date": START.isoformat(), "to_date": WEEK[-1].start.isoformat()}
-    client.call("POST", "/backfills", json={"dag_id": "validate_posts", **dates})
+    backfill(client, "validate_posts", START, WEEK[-1].start)
     wait_until(
         lambda: len(list(pages.glob("*.html"))),
         lambda count: count == len(WEEK),
