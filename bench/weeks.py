@@ -1,13 +1,13 @@
 """Weeks of the loop alone: does each drift lead to one retrain, and does no bad version stay?
 
-An accelerated clock, an hour a step, over 20 weeks. Real are the tests of the drift monitor without
-Evidently's drawing, the alerts that open and close, the rules of when a retrain may begin, the
-promotion gate and the guard. Posts are drawn from feature rows of synthetic posts, with a drift of
-one modality every five days; labels come a day late. Models are drawn as in bench.gate: equal, but
-for every fifth candidate, which is 12 points worse; two of these are forced through the gate.
+An accelerated clock over 20 weeks, three hours a step. Real are the tests of the drift monitor
+without Evidently's drawing, the alerts that open and close, the rules of when a retrain may begin,
+the promotion gate and the guard. Posts are drawn from feature rows of synthetic posts, with a drift
+of one modality every five days; labels come a day late. Models are drawn as in bench.gate: equal,
+but for every fifth candidate, which is 12 points worse; two of these are forced through the gate.
 
-Ours is the number of things that went wrong; the reference what goes wrong when every drifted hour
-retrains and every candidate serves.
+Ours is the number of things that went wrong; the reference what goes wrong when every drifted
+interval retrains and every candidate serves.
 
     python -m bench.weeks --json
 """
@@ -28,7 +28,8 @@ from bench import arguments
 from bench.drift import features, p_values, result_of
 from bench.gate import LABELS
 from bench.weeks_world import (
-    HOUR,
+    HOURS,
+    STEP,
     Model,
     Planted,
     Posts,
@@ -63,7 +64,7 @@ class Weeks:
     """What happened."""
 
     retrains: list[tuple[datetime, str]] = field(default_factory=list)  # when, because
-    drifted_hours: int = 0
+    drifted_intervals: int = 0
     candidates: int = 0
     bad_candidates: int = 0
     refused_bad: int = 0
@@ -87,14 +88,14 @@ class Loop:
         self.reference = pd.DataFrame()
         self.forced = 0
 
-    def hour(self, at: datetime, planted: list[Planted]) -> None:
-        """All that the clock starts in an hour."""
-        rows = self.posts.hour(at, planted_at(planted, at))
-        self.recent = [*self.recent, rows][-30 * 24 :]
-        end = at + HOUR
+    def interval(self, at: datetime, planted: list[Planted]) -> None:
+        """All that the clock starts at the end of an interval."""
+        rows = self.posts.interval(at, planted_at(planted, at))
+        self.recent = [*self.recent, rows][-30 * 24 // HOURS :]
+        end = at + STEP
         self._labels(at, len(rows))
         if self.reference.empty:
-            if len(self.recent) == 7 * 24:
+            if len(self.recent) == 7 * 24 // HOURS:
                 self._learn()
             return
         because = self._monitor(rows, TimeRange(at, end))
@@ -103,10 +104,10 @@ class Loop:
         if because is not None:
             self._retrain(end, because)
         if self.served is not None:
-            self.served.hour(at, len(rows))
+            self.served.interval(at, len(rows))
             self._guard(end)
         if self.champion.bad:
-            self.seen.bad_hours[-1] += 1
+            self.seen.bad_hours[-1] += HOURS
 
     def _learn(self) -> None:
         """The reference of a model that is trained now."""
@@ -114,7 +115,7 @@ class Loop:
         self.reference = rows.iloc[self.rng.permutation(len(rows))[:REFERENCE]]
 
     def _labels(self, at: datetime, posts: int) -> None:
-        """Those of the posts of this hour come a day later: written now, known then."""
+        """Those of the posts of this interval come a day later: written now, known then."""
         rows = [
             dict.fromkeys(LABEL_ROWS.names)
             | {
@@ -128,10 +129,10 @@ class Loop:
         Lake(self.settings).put("labels", pa.Table.from_pylist(rows, schema=LABEL_ROWS), "bench")
 
     def _monitor(self, rows: pd.DataFrame, window: TimeRange) -> str | None:
-        """Whether this hour asks for a retrain, as the DAG monitor_drift decides it."""
+        """Whether this interval asks for a retrain, as the DAG monitor_drift decides it."""
         comparison = compare(rows, self.reference, self.agreement)
         result = result_of(comparison, p_values(comparison))
-        self.seen.drifted_hours += result.drift
+        self.seen.drifted_intervals += result.drift
         for modality, one in result.modalities.items():
             is_named = modality == result.drift_modality
             if one.tested and (
@@ -194,7 +195,7 @@ class Loop:
 def wrong(seen: Weeks, planted: list[Planted], guard_hours: float) -> dict[str, int]:
     """What went wrong, by kind."""
     begun = [at for at, because in seen.retrains if because == "drift"]
-    answers = [sum(one.start < at <= one.end + HOUR for at in begun) for one in planted]
+    answers = [sum(one.start < at <= one.end + STEP for at in begun) for one in planted]
     return {
         "drifts without a retrain": answers.count(0),
         "drifts with more than one": sum(count > 1 for count in answers),
@@ -218,12 +219,13 @@ def main() -> None:
         posts = Posts(plain, changed, args.seed)
         loop = Loop(settings, posts, Agreement.load(settings), args.seed)
         planted = drifts(START, args.weeks, args.seed)
-        for number in range(args.weeks * 7 * 24):
-            if not args.json and number % 168 == 0:
-                print(f"week {number // 168}: {len(loop.seen.retrains)} retrains", flush=True)
-            loop.hour(START + number * HOUR, planted)
+        a_week = 168 // HOURS
+        for number in range(args.weeks * a_week):
+            if not args.json and number % a_week == 0:
+                print(f"week {number // a_week}: {len(loop.seen.retrains)} retrains", flush=True)
+            loop.interval(START + number * STEP, planted)
         seen, kinds = loop.seen, wrong(loop.seen, planted, settings.guard_hours)
-    naive = seen.drifted_hours + seen.bad_candidates
+    naive = seen.drifted_intervals + seen.bad_candidates
     row = {
         "benchmark": "weeks",
         "ours": sum(kinds.values()),

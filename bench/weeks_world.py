@@ -16,6 +16,8 @@ from covla.posts.quality import IMAGE_QUALITY
 from monitoring.guard.comparison import Answers, Comparison
 
 HOUR = timedelta(hours=1)
+HOURS = 3  # of an interval of the monitor
+STEP = HOURS * HOUR
 # Per hour of the day, from a quiet night to a busy evening.
 POSTS = [40 + round(60 * (1 - math.cos(2 * math.pi * (hour - 4) / 24)) / 2) for hour in range(24)]
 IMAGE_COLUMNS = ["image_embedding", *(f"image_{name}" for name in IMAGE_QUALITY)]
@@ -31,7 +33,7 @@ class Planted:
     end: datetime
 
     def on(self, at: datetime) -> bool:
-        """Whether it is on in the hour that begins at `at`."""
+        """Whether it is on in the interval that begins at `at`."""
         return self.start <= at < self.end
 
 
@@ -56,10 +58,11 @@ class Posts:
         self._pools = changed | {"": plain}
         self._drawn = 0
 
-    def hour(self, at: datetime, drift: str) -> pd.DataFrame:
-        """The posts of an hour; `drift` is the modality that drifts, or ""."""
+    def interval(self, at: datetime, drift: str) -> pd.DataFrame:
+        """The posts of an interval; `drift` is the modality that drifts, or ""."""
         pool = self._pools.get(drift, self._pools[""])
-        rows = pool.iloc[self._rng.integers(0, len(pool), POSTS[at.hour])].copy()
+        count = sum(POSTS[(at + n * HOUR).hour] for n in range(HOURS))
+        rows = pool.iloc[self._rng.integers(0, len(pool), count)].copy()
         rows["post_id"] = [f"p{self._drawn + i}" for i in range(len(rows))]
         self._drawn += len(rows)
         if drift == "missing":
@@ -82,8 +85,8 @@ def drifts(start: datetime, weeks: int, seed: int) -> list[Planted]:
     found = []
     modalities = ("image", "text", "missing", "agreement")
     for i, day in enumerate(range(8, 7 * weeks - 1, 5)):
-        begin = start + timedelta(days=day) + int(rng.integers(0, 24)) * HOUR
-        found.append(Planted(modalities[i % 4], begin, begin + int(rng.integers(6, 19)) * HOUR))
+        begin = start + timedelta(days=day) + int(rng.integers(0, 8)) * STEP
+        found.append(Planted(modalities[i % 4], begin, begin + int(rng.integers(2, 7)) * STEP))
     return found
 
 
@@ -108,8 +111,8 @@ class Served:
         self._rng = rng
         self._rows: list[tuple[datetime, Any, Measured, Measured]] = []
 
-    def hour(self, at: datetime, posts: int) -> None:
-        """Both predict the posts of an hour."""
+    def interval(self, at: datetime, posts: int) -> None:
+        """Both predict the posts of an interval."""
         worse = self.new.worse - self.previous.worse
         self._rows.append((at, *draw(posts, (worse, 0.0), self._rng)))
 
