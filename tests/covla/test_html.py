@@ -23,6 +23,7 @@ GATE = {
     "posts": 300,
     "checks": [CHECK, CHECK | {"name": LONG, "passed": True, "champion": 0.5}],
     "reasons": [ODD],
+    "rules": {"confidence": 0.95, "resamples": 4000},
 }
 EXPECTED = {
     "name": "label_balance",

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,9 @@ def test_every_replica_is_scraped_every_panel_has_data_and_an_alert_arrives(
     running.exec("alertmanager", "amtool", manager, "alert", "add", "Rehearsed", "severity=page")
     running.exec("ingest", "python", "-c", BROKEN)
     httpx.post(f"{running.address('rest', 3000)}/predict", content=b"x", trust_env=False)
+    end = datetime.now(UTC)
+    window = f"{(end - timedelta(hours=1)).isoformat()}/{end.isoformat()}"
+    running.exec("ingest", "covla", "performance", "--window", window)
     board = json.loads((ROOT / "monitoring" / "dashboards" / "covla.json").read_text())
     asked = {target["expr"] for panel in board["panels"] for target in panel["targets"]}
     assert asked

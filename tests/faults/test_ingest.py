@@ -80,7 +80,9 @@ def test_two_workers_one_killed_leave_every_post_once(settings: Settings) -> Non
     other.send_signal(signal.SIGTERM)
     out, err = other.communicate(timeout=60)
     assert other.returncode == 0, err
-    assert json.loads(out.splitlines()[-1])["labels_ingested"] > 0
+    # Of which topics depends on how far the killed one had read in each.
+    totals = json.loads(out.splitlines()[-1])
+    assert totals["posts_ingested"] + totals["labels_ingested"] > 0
 
     for table in ("posts", "labels"):
         rows = (
