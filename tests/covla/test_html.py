@@ -14,14 +14,24 @@ from covla.html import csp_source, render
 ODD = "<script>alert(1)</script> & 'x'"
 SAFE = "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#39;x&#39;"
 LONG = "a" * 64
+NOTHING = '<td class="number"></td>'
 
-CHECK = {"name": ODD, "passed": False, "challenger": 0.71234567, "champion": None, "limit": 0.69}
+CHECK = {
+    "name": ODD,
+    "passed": False,
+    "challenger": 0.71234567,
+    "champion": None,
+    "gain": None,
+    "bound": None,
+    "limit": 0.69,
+}
+COMPARED = CHECK | {"name": LONG, "passed": True, "champion": 0.5, "gain": 0.2123, "bound": 0.0999}
 GATE = {
     "challenger": LONG,
     "champion": None,
     "passed": False,
     "posts": 300,
-    "checks": [CHECK, CHECK | {"name": LONG, "passed": True, "champion": 0.5}],
+    "checks": [CHECK, COMPARED],
     "reasons": [ODD],
     "rules": {"confidence": 0.95, "resamples": 4000},
 }
@@ -64,6 +74,18 @@ DRIFT = {
         {"measure": "blur", "low": 1.5, "high": 90, "reference_share": 0.012, "window_share": 1}
     ],
 }
+SIGNAL = {
+    "name": LONG, "breach": True, "new": 0.25, "previous": 0.12, "posts": 90, "reason": ODD,
+}  # fmt: skip
+GUARD = {
+    "version": LONG,
+    "previous": "7",
+    "status": "rolled back",
+    "window": "a/b",
+    "posts": 300,
+    "labelled": 90,
+    "signals": [SIGNAL, SIGNAL | {"breach": False}],
+}
 PAGES: list[tuple[str, str, dict[str, Any], list[str]]] = [
     (
         "covla.evaluation",
@@ -72,10 +94,11 @@ PAGES: list[tuple[str, str, dict[str, Any], list[str]]] = [
         [
             f"<title>Version {LONG} did not pass the gate against the floors</title>",
             "2 checks on 300 posts, 1 failed.",
-            '<td class="number">0.7123</td><td class="number"></td><td class="number">0.6900</td>'
-            '<td class="no">not held</td>',
-            '<td class="number">0.5000</td>',
-            '<td class="yes">held</td>',
+            f'<td>{SAFE}</td><td class="number">0.7123</td>{3 * NOTHING}'
+            '<td class="number">0.6900</td><td class="no">not held</td>',
+            '<td class="number">0.5000</td><td class="number">0.2123</td>'
+            '<td class="number">0.0999</td><td class="number">0.6900</td><td class="yes">held</td>',
+            "Its bound has 95 % confidence, from 4000 resamples",
         ],
     ),
     (
@@ -106,6 +129,18 @@ PAGES: list[tuple[str, str, dict[str, Any], list[str]]] = [
             "<td>agreement</td><td>not tested</td>",
             "<h2>Not tested</h2>",
             "<td>blur</td><td>1.5 to 90</td><td>1.2%</td><td>100.0%</td>",
+        ],
+    ),
+    (
+        "monitoring",
+        "guard.html.j2",
+        GUARD,
+        [
+            f'<h1>Version {LONG} against 7: <span class="no">rolled back</span></h1>',
+            f"300 posts that version {LONG} predicted in a/b, 90 of them with a label.",
+            f'<td>{LONG}</td><td class="no">worse</td><td class="number">0.250</td>',
+            f'<td class="yes">ok</td><td class="number">0.250</td><td class="number">0.120</td>'
+            f'<td class="number">90</td><td>{SAFE}</td>',
         ],
     ),
 ]
