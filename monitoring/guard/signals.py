@@ -57,22 +57,27 @@ def _worse(new_only: int, previous_only: int) -> float:
     return float(binomtest(new_only, total, alternative="greater").pvalue) if total else 1.0
 
 
-def _paired(name: str, new: Array, previous: Array, tolerated: float, what: str) -> Signal:
-    """Of faults (n booleans each) on the same n posts."""
-    p_value = _worse(int((new & ~previous).sum()), int((previous & ~new).sum()))
-    rates = float(new.mean()), float(previous.mean())
-    breach = rates[0] - rates[1] > tolerated and p_value < ALPHA
-    reason = f"{what} {rates[0]:.1%} of {len(new)} posts, {rates[1]:.1%} before (p = {p_value:.2g})"
-    return Signal(name, breach, *rates, len(new), reason)
-
-
 def _accuracy(pair: Comparison) -> Signal:
-    new, previous = (~pair.correct(answers) for answers in (pair.new, pair.previous))
-    return _paired("accuracy", new, previous, ACCURACY, "wrong on")
+    new, previous = (pair.correct(answers) for answers in (pair.new, pair.previous))
+    breach, p_value = _more_faults(~new, ~previous, ACCURACY)
+    rates = float(new.mean()), float(previous.mean())
+    reason = f"right on {rates[0]:.1%} of {len(new)} posts, {rates[1]:.1%} before"
+    return Signal("accuracy", breach, *rates, len(new), f"{reason} (p = {p_value:.2g})")
 
 
 def _errors(pair: Comparison) -> Signal:
-    return _paired("errors", pair.new.failed, pair.previous.failed, ERRORS, "no prediction for")
+    new, previous = pair.new.failed, pair.previous.failed
+    breach, p_value = _more_faults(new, previous, ERRORS)
+    rates = float(new.mean()), float(previous.mean())
+    reason = f"no prediction for {rates[0]:.1%} of {len(new)} posts, {rates[1]:.1%} before"
+    return Signal("errors", breach, *rates, len(new), f"{reason} (p = {p_value:.2g})")
+
+
+def _more_faults(new: Array, previous: Array, tolerated: float) -> tuple[bool, float]:
+    """Whether `new` has more faults than tolerated, of n booleans each on the same n posts, and
+    the p-value of it."""
+    p_value = _worse(int((new & ~previous).sum()), int((previous & ~new).sum()))
+    return float(new.mean() - previous.mean()) > tolerated and p_value < ALPHA, p_value
 
 
 def _latency(pair: Comparison) -> Signal:

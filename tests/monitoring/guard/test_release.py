@@ -78,7 +78,7 @@ def test_a_forced_bad_version_is_taken_back_once_and_one_alert_says_so(
     assert (bad.gate, bad.rejected_reason) == ("rejected", found["why"])
     (alert,) = kept_alerts(settings)
     assert (alert.opened.kind, alert.opened.subject, alert.closed) == ("release", "2", None)
-    assert "accuracy: wrong on" in alert.opened.summary
+    assert "accuracy: right on" in alert.opened.summary
     assert len(alert.opened.examples) == 3
 
     again = guard(settings)
