@@ -30,7 +30,7 @@ class VersionLineage:
 
     training: None for a model of a version of covla that kept no lineage; `about`, its
     training.json, has then what is known. gate: result of the promotion gate, None before it.
-    gate_report: its page, None where it is not there.
+    gate_report: its page, as an address of MLflow; None where the gate has not compared it.
     """
 
     version: str
@@ -51,7 +51,6 @@ def version_lineage(version: StoredVersion, settings: Settings) -> VersionLineag
         CovlaError: its files do not match their manifest.
         ServiceUnavailable: the registry does not answer.
     """
-    report = Path(version.tags.get("gate_report", ""))
     with some_files(version, (FILE, ABOUT), settings) as folder:
         return VersionLineage(
             version.version,
@@ -59,7 +58,7 @@ def version_lineage(version: StoredVersion, settings: Settings) -> VersionLineag
             version.digest,
             version.created_at,
             version.tags.get("gate"),
-            str(report) if report.is_file() else None,
+            version.tags.get("gate_report"),
             *_training(folder, settings),
         )
 

@@ -88,9 +88,7 @@ class Running:
 
 
 @pytest.fixture
-def running(
-    settings: Settings, model_folder: Path, tmp_path: Path, run_command: RunCommand
-) -> Iterator[Running]:
+def running(settings: Settings, model_folder: Path, tmp_path: Path) -> Iterator[Running]:
     """Version 1 serves; version 2 is bad."""
     settings = settings.model_copy(update={"train_window_hours": 24 * 366})
     registry = Registry(settings)
