@@ -22,4 +22,4 @@ def backfill(client: AirflowClient, dag: str, first: datetime, last: datetime) -
         return ""
 
     why = wait_until(refusal, lambda why: "Database is locked" not in why, timeout=180, every=3)
-    assert not why
+    assert not why, why
