@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     alert_close_after: int = Field(
         3, ge=1, le=1_000, description="Time ranges without drift, one after the other, that close"
     )
-    webhook_url: SecretStr | None = Field(None, description="Where people are told of alerts")
+    webhook_url: SecretStr | None = Field(None, description="Where alerts are posted")
     webhook_form: Literal["slack", "json"] = Field("json", description="What is posted there")
     reports_url: str | None = Field(
         None, description="Address of STATE/reports in a browser, for links in alerts"

@@ -47,7 +47,7 @@ def load_window(
 def posts_by_id(
     post_ids: Sequence[str], settings: Settings, as_of: datetime | None = None
 ) -> list[TrainingPost]:
-    """Posts of the lake with what was known of them at `as_of`, whatever validation said of them;
+    """Posts of the lake with what was known of them at `as_of`, blocked and quarantined ones too;
     those whose text is gone, or that are older than `train_window_hours`, are left out. None of
     them trains.
 
@@ -71,7 +71,7 @@ def posts_with_context(
     window: TimeRange, settings: Settings, as_of: datetime | None = None
 ) -> list[TrainingPost]:
     """The posts of a time range with what was known of them at `as_of`, to predict and not to
-    train on: whatever validation said of them. Those whose text is gone are left out."""
+    train on, blocked and quarantined ones too. Those whose text is gone are left out."""
     frame = training_set(window, settings, as_of, everything=True)
     there = frame[~(frame["has_text"].eq(True) & frame["text"].isna())]
     return [replace(_training_post(row), split="holdout") for row in there.to_dict("records")]

@@ -38,7 +38,7 @@ def alert_on(
         report: of the time range.
         window: the time range.
         settings: the state folder, broker and webhook.
-        examples: of a modality; asked for when an alert may open.
+        examples: of a modality; called when an alert may open.
         at: the time that the run stands for; default: now.
         run: DAG/RUN of Airflow that acts on the drift by itself.
 

@@ -133,6 +133,18 @@ def settings(kafka: Settings, state: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store whose tables are there: MLflow takes seconds to create them."""
+    from covla.registry import mlflow_client
+
+    settings = Settings(state=tmp_path_factory.mktemp("mlflow"))
+    mlflow_client.client(settings)
+    file = mlflow_client.sqlite_file(settings)
+    assert file is not None
+    return file
+
+
+@pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A really trained model folder: `tiny`, one epoch on synthetic posts. It is not good."""
     from datetime import UTC, datetime, timedelta

@@ -85,7 +85,7 @@ class PostsSource:
         teacher: str,
         settings: Settings,
     ) -> Lineage:
-        """Where the posts that `training` gave, with what it said about them, come from.
+        """Where the posts that `training` gave, with what it returned about them, come from.
 
         Raises:
             OSError: a file of the lake cannot be read.

@@ -17,7 +17,7 @@ class Rules:
     noise: tuple[float, float] = (0.0, 0.05)
     label: tuple[float, float] = (0.02, 0.20)
     calibration: tuple[float, float] = (0.02, 0.10)
-    label_posts: int = 10  # a label with fewer holdout posts is not asked about: too few to tell
+    label_posts: int = 10  # a label with fewer holdout posts has no check: too few to tell
     # Floors of a model alone.
     label_recall: float = 0.05
     over_majority: float = 0.05

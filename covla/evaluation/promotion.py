@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Promotion:
-    """What `promote` did. `promoted` is false when the gate said no, or when the registry `refused`
+    """What `promote` did. `promoted` is false when the gate refused, or when the registry `refused`
     for another reason; `verdict` is None without a gate."""
 
     version: str

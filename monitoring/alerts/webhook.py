@@ -26,7 +26,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 class _TryAgainError(ServiceUnavailable):
-    """The webhook did not answer, or said that it cannot now."""
+    """The webhook did not answer, or answered that it cannot now."""
 
 
 class WebhookSender:

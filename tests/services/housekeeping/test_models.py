@@ -23,24 +23,14 @@ pytestmark = pytest.mark.slow
 LATER = timedelta(days=100)  # every version is older than its retention then
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite store whose tables are there: MLflow takes seconds to create them."""
-    settings = Settings(state=tmp_path_factory.mktemp("mlflow"))
-    mlflow_client.client(settings)
-    file = mlflow_client.sqlite_file(settings)
-    assert file is not None
-    return file
-
-
 @pytest.fixture
-def settings(tmp_path: Path, database: Path) -> Settings:
+def settings(tmp_path: Path, mlflow_database: Path) -> Settings:
     """Versions: 1 was champion before 2 and failed 3; 4 failed, 5 was taken back, 6 is new."""
     settings = Settings(state=tmp_path)
     file = mlflow_client.sqlite_file(settings)
     assert file is not None
     file.parent.mkdir(parents=True)
-    shutil.copy(database, file)
+    shutil.copy(mlflow_database, file)
     registry = Registry(settings)
     for number in range(1, 7):
         folder = settings.models / f"model-{number}"
