@@ -8,7 +8,7 @@ export AIRFLOW__CORE__LOAD_EXAMPLES := False
 # Two test processes, a file to each in the order of tests/conftest.py; half of a test's time is waiting.
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: install demo test soak check lint lock env dags hooks release chromium programs clean
+.PHONY: install demo test soak check lint lock env dags hooks release chromium programs peers clean
 
 install: $(VENV)/.installed ## the environment alone
 
@@ -27,6 +27,10 @@ lock: ## compile requirements.lock again: every supported Python, hashes, no ind
 
 demo: install ## the whole loop on real parts; POSTS=folder for your own posts
 	$(BIN)/covla demo $(if $(POSTS),--posts $(POSTS))
+
+peers: ## other servers, for `python -m bench.goodput`
+	test -x bench/peers/.venv/bin/python || $(BIN)/uv venv -q --python $(BIN)/python bench/peers/.venv
+	$(BIN)/uv pip install -q --python bench/peers/.venv/bin/python -r requirements.lock -r bench/peers/requirements.txt
 
 lint: install
 	$(BIN)/ruff format --check . && $(BIN)/ruff check .

@@ -34,8 +34,9 @@ from covla.cli.posts_source import PostsSource
 from covla.errors import CovlaError
 from covla.inference.export import Posts, export
 from covla.inference.predictor import Predictor
+from covla.model.answer import Answer
 from covla.model.encoders import pixels
-from covla.model.head import folder_towers
+from covla.model.folder_weights import folder_model, folder_towers
 from covla.model.runtime.backend import Backend
 from covla.model.runtime.openvino import has_bf16
 from covla.posts.preprocessing import PreparedPost
@@ -55,7 +56,7 @@ class Eager:
     def __init__(self, folder: Path, predictor: Predictor, posts: Sequence[SocialPost]) -> None:
         self.towers = folder_towers(folder).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.answer = predictor.head.answer
+        self.answer = Answer(folder_model(folder)).eval()
         self.config = predictor.head.config
         self.labels = predictor.labels
         ready = [item for item in map(predictor.prepare, posts) if isinstance(item, PreparedPost)]

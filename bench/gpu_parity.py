@@ -16,7 +16,8 @@ from bench import arguments
 from covla.inference import parity
 from covla.inference.predictor import Predictor
 from covla.model.head import HeadRunner, folder_encoders
-from covla.model.runtime.backend import Backend, pick_device
+from covla.model.runtime.backend import Backend
+from covla.model.runtime.device import pick_device
 from covla.posts.folder import read_folder
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
@@ -28,7 +29,7 @@ def model_on(folder: Path, settings: Settings, precision: str) -> tuple[Predicto
     """The model, warmed up, and the seconds that took: on a GPU it is compiled meanwhile."""
     backend = Backend("torch", precision)
     started = time.perf_counter()
-    head = HeadRunner.load(folder, device=settings.device, backend=backend)
+    head = HeadRunner.load(folder, cache=settings.cache, device=settings.device, backend=backend)
     encoders = folder_encoders(folder, settings, backend)
     model = Predictor(precision, head, encoders, settings)
     model.warm_up()

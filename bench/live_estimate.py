@@ -3,7 +3,8 @@
 A model predicts the held-out posts of a folder, clean and with noise in the text or the image of
 every post. Ours is the largest distance in points between `monitoring.estimate.estimated_accuracy`
 and the measured accuracy over these conditions; the reference are the 3 points that it should stay
-below, and `deviation` in the notes is the standard error of the measured accuracy.
+below. In the notes are the version's `sharpness` and `deviation`, the standard error of the
+measured accuracy.
 
     python -m bench.live_estimate --json --model FOLDER --posts FOLDER
 """
@@ -14,13 +15,15 @@ import numpy as np
 
 from bench import arguments, report
 from covla.errors import PostError
+from covla.files import read_object
 from covla.inference.cache import EncodedCache
 from covla.inference.predictor import Predictor
 from covla.metrics import proportion
 from covla.posts.corrupted_post import corrupt_all
 from covla.posts.dataset import folder_split
+from covla.registry.registry import Registry
 from covla.settings import get_settings
-from monitoring.estimate import estimated_accuracy
+from monitoring.estimate import estimated_accuracy, sharpened
 
 LEVELS = (0.1, 0.2, 0.3)
 CONDITIONS = [("clean", 0.0)] + [(side, level) for side in ("text", "image") for level in LEVELS]
@@ -32,6 +35,8 @@ def main() -> None:
     args = arguments("Estimated against measured accuracy", model="champion", posts="", split="val")
     settings = get_settings()
     predictor = Predictor.load(args.model, settings)
+    _, folder = Registry(settings).resolve(args.model)
+    sharpness = read_object(folder / "metrics.json").get("sharpness", 1.0)
     posts = [row for row in folder_split(Path(args.posts), args.split, settings) if row.label]
     prepared = [predictor.prepare(row.post) for row in posts]
     pairs = [
@@ -48,7 +53,10 @@ def main() -> None:
         answers = predictor.answer(noisy, encoded, [row.priors for row in rows])
         matrix = np.array([list(answer.probabilities.values()) for answer in answers])
         hits = sum(a.label == label for a, label in zip(answers, y_true, strict=True))
-        measured, estimate = proportion(hits, len(rows)), estimated_accuracy(matrix)
+        measured, estimate = (
+            proportion(hits, len(rows)),
+            estimated_accuracy(sharpened(matrix, sharpness)),
+        )
         distances.append(100 * abs(estimate.value - measured.value))
         each[f"{side} {level:.0%}"] = {
             "measured": round(measured.value, 4),
@@ -63,7 +71,7 @@ def main() -> None:
         [max(distances)],
         [LIMIT],
         unit="points",
-        notes=f"{len(rows)} posts; {each}",
+        notes=f"{len(rows)} posts, sharpness {sharpness:.2f}; {each}",
         quiet=args.json,
     )
 

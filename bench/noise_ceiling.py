@@ -20,7 +20,7 @@ from covla.evaluation.study.posts import read_posts
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
-from covla.model.pooling import pool_posts
+from covla.model.pooling_torch import pool_posts
 from covla.model.towers import load_towers
 from covla.posts.corrupted_post import corrupt_all
 from covla.posts.corruptions import IMAGE_KINDS, TEXT_KINDS

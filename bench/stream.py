@@ -17,7 +17,7 @@ from services.stack import kafka as broker
 from services.stream import BATCH_POSTS, Worker
 
 
-def _stream(settings: Settings, posts: Sequence[SocialPost], predictor: Predictor) -> float:
+def kafka_to_kafka(settings: Settings, posts: Sequence[SocialPost], predictor: Predictor) -> float:
     """Posts per second, from the first post polled to the last commit."""
     topics = clients.ensure_topics(settings)
     client = clients.producer(settings)
@@ -58,7 +58,7 @@ def main() -> None:
             ours, reference = [], []
             for number in range(options.rounds):
                 own_topics = {"kafka_bootstrap": process.address, "topic_prefix": f"b{number}"}
-                ours.append(_stream(local.model_copy(update=own_topics), posts, predictor))
+                ours.append(kafka_to_kafka(local.model_copy(update=own_topics), posts, predictor))
                 reference.append(_bare(posts, predictor))
         finally:
             broker.stop(local)

@@ -18,7 +18,6 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,11 +45,12 @@ from covla.settings import Settings
 from covla.time_range import TimeRange
 from features.lake import Lake
 from features.tables import LABELS as LABEL_ROWS
-from monitoring.alerts.hysteresis import observe
-from monitoring.alerts.store import open_one
+from monitoring.alerts.store import since_of
 from monitoring.columns import compare
+from monitoring.drift import ALPHA, DriftReport
+from monitoring.drift_alerts import observe_drift
 from monitoring.guard.signals import signals
-from monitoring.retrain_policy import decide
+from monitoring.retrain_policy import Reason, decide
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
 LATE = timedelta(hours=24)
@@ -98,11 +98,11 @@ class Loop:
             if len(self.recent) == 7 * 24 // HOURS:
                 self._learn()
             return
-        because = self._monitor(rows, TimeRange(at, end))
-        if because is None and end.weekday() == 0 and end.hour == 3:
-            because = "clock"
-        if because is not None:
-            self._retrain(end, because)
+        alert_id = self._monitor(rows, TimeRange(at, end))
+        if alert_id is not None:
+            self._retrain(end, "drift", alert_id)
+        elif end.weekday() == 0 and end.hour == 3:
+            self._retrain(end, "clock")
         if self.served is not None:
             self.served.interval(at, len(rows))
             self._guard(end)
@@ -129,32 +129,33 @@ class Loop:
         Lake(self.settings).put("labels", pa.Table.from_pylist(rows, schema=LABEL_ROWS), "bench")
 
     def _monitor(self, rows: pd.DataFrame, window: TimeRange) -> str | None:
-        """Whether this interval asks for a retrain, as the DAG monitor_drift decides it."""
+        """The alert that asks for a retrain, as in the DAG monitor_drift."""
         comparison = compare(rows, self.reference, self.agreement)
         result = result_of(comparison, p_values(comparison))
         self.seen.drifted_intervals += result.drift
-        for modality, one in result.modalities.items():
-            is_named = modality == result.drift_modality
-            if one.tested and (
-                is_named or not one.drift or open_one(self.settings, "drift", modality)
-            ):
-                observe(
-                    self.settings,
-                    kind="drift",
-                    subject=modality,
-                    window=window,
-                    found=one.drift,
-                    at=window.end,
-                    summary=f"{modality} drifted",
-                    run="bench",
-                )
-        named = result.drift_modality
-        return "drift" if named and open_one(self.settings, "drift", named) else None
+        report = DriftReport(
+            window=str(window),
+            reference=self.champion.version,
+            drift=result.drift,
+            drift_modality=result.drift_modality,
+            alpha=ALPHA,
+            rows={"window": len(rows), "reference": len(self.reference)},
+            scores={name: one.score for name, one in result.modalities.items()},
+            modalities=result.modalities,
+            untested=comparison.untested,
+            noise=[],
+            report="report.html",
+        )
+        alert = observe_drift(
+            report, window, self.settings, examples=lambda _: (), at=window.end, run="bench"
+        )
+        return alert.alert_id
 
-    def _retrain(self, at: datetime, because: Any) -> None:
+    def _retrain(self, at: datetime, because: Reason, alert_id: str | None = None) -> None:
         month = TimeRange(at - timedelta(days=30), at)
         run = f"{because}-{at.isoformat()}"
-        if not decide(month, self.settings, run_id=run, because=because, at=at).due:
+        since = None if alert_id is None else since_of(self.settings, alert_id)
+        if not decide(month, self.settings, run_id=run, because=because, since=since, at=at).due:
             return
         self.seen.retrains.append((at, because))
         self.seen.candidates += 1

@@ -1,5 +1,7 @@
 """Errors that a person is meant to read: one line that says what to do, and an exit code."""
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +41,10 @@ class ServiceUnavailable(CovlaError):
     exit_code = 3
 
 
+class DeviceFailed(ServiceUnavailable):
+    """The GPU failed under this process, which can use it no more; a process that starts can."""
+
+
 class Refused(CovlaError):
     """A gate, a validation or a check looked at valid input and said no."""
 
@@ -56,6 +62,10 @@ class PostError(CovlaError):
         super().__init__(f"{field}: {message}")
         self.field = field
         self.code = code
+
+    def __reduce__(self) -> tuple[type["PostError"], tuple[str, str, str]]:
+        # It travels between processes, and is made there from what it was made from here.
+        return PostError, (self.field, self.code, self.args[0].removeprefix(f"{self.field}: "))
 
 
 @contextmanager
@@ -84,3 +94,23 @@ def content_errors(field: str, code: str, message: str) -> Iterator[None]:
             raise MemoryError(str(error)) from error
         words = " ".join(_ADDRESS.sub("", str(error)).split())[:200]
         raise PostError(field, code, f"{message}: {words or type(error).__name__}") from None
+
+
+# Of the machine, and for a while: a full disk or quota, a failing device, no memory, no free file.
+_MACHINE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE,
+}  # fmt: skip
+
+
+def system_error(error: Exception) -> OSError | None:
+    """The operating system's error that `error` is, or that a library in Rust put in words
+    ("... (os error 28)", as safetensors on a full disk); None for any other."""
+    if isinstance(error, OSError):
+        return error
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
+
+
+def exit_code_of(error: OSError) -> int:
+    """3 where another try may go well once the machine is mended, 2 where a person must act."""
+    return ServiceUnavailable.exit_code if error.errno in _MACHINE else CovlaError.exit_code

@@ -2,17 +2,25 @@
 
 import os
 import secrets
-import unicodedata
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    HttpUrl,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from covla.errors import CovlaError
+from covla.state_folder import sqlite_uri, usable_folder
 
 
 class Settings(BaseSettings):
@@ -63,13 +71,31 @@ class Settings(BaseSettings):
     author_key: SecretStr | None = Field(None, description="Key of the author hashes")
 
     # The model.
+    model: str = Field(
+        "champion", description="Who answers: champion, a version number, or a model folder"
+    )
+    shadow_cpu_share: float = Field(
+        0.2, gt=0, le=1, description="Share of the time that a shadow may work at a stream worker"
+    )
     labels: Path | None = Field(None, description="Taxonomy YAML; else posts/taxonomy.yaml")
     expectations: Path | None = Field(
         None, description="Own severities and limits of validation, over its expectations.yaml"
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    io_workers: int | None = Field(
+        None,
+        ge=0,
+        le=256,
+        description="Processes that decode; 0: threads do. Default: some where there is a GPU",
+    )
     train_window_hours: int = Field(24 * 30, ge=1, le=24 * 366 * 20)
-    preset: str = Field("base", description="Encoders of ingest and of training: base, or a hub id")
+    preset: str = Field(
+        "base",
+        description="Encoders of training, and of ingest before a champion: base, or a hub id",
+    )
+    backfill_days: int = Field(
+        7, ge=1, le=366 * 20, description="Posts that a promotion of other encoders encodes anew"
+    )
     teacher: str = Field(
         "ensemble", description="Of distillation and training: ensemble, self, none, a hub id ..."
     )
@@ -100,6 +126,9 @@ class Settings(BaseSettings):
     )
 
     # Alerts.
+    alert_open_after: int = Field(
+        2, ge=1, le=100, description="Time ranges with drift, one after the other, that open"
+    )
     alert_close_after: int = Field(
         3, ge=1, le=1_000, description="Time ranges without drift, one after the other, that close"
     )
@@ -116,28 +145,30 @@ class Settings(BaseSettings):
 
     # Servers.
     host: str = "127.0.0.1"
+    api_keys: Literal["auto", "required", "off"] = Field(
+        "auto", description="Of REST; auto: required where it listens on more than loopback"
+    )
+    api_key: SecretStr | None = Field(None, description="What covla.client sends")
     rest_port: int = 3000
+    page_links: str = Field(
+        "{}", description="Links at the foot of the REST page: a JSON object, name -> address"
+    )
+    rest_timeout: float = Field(
+        30,
+        gt=0,
+        le=55,
+        description="Seconds that a request may take, where its header says no less",
+    )
     kafka_port: int = 9092
     airflow_port: int = 8080
+    postgres_port: int = 5432
     mlflow_port: int = 5000
     evidently_port: int = 8000
 
     @field_validator("state")
     @classmethod
     def _usable(cls, value: Path) -> Path:
-        try:
-            value = value.expanduser()
-        except RuntimeError as error:
-            raise ValueError(f"{str(value)!r}: {error}") from None
-        name = str(value.absolute())
-        # DuckDB reads a backslash in a pattern as an escape, Airflow replaces $NAME, Evidently
-        # expands a star and writes to what stands before two colons.
-        controls = (c for c in name if unicodedata.category(c) in {"Cc", "Cs"})
-        parts = (*controls, "\\", "$", "*", "::")
-        unusable = next((part for part in parts if part in name), None)
-        if unusable is not None:
-            raise ValueError(f"{name!r} has {unusable!r} in it, which not every part can work with")
-        return value
+        return usable_folder(value)
 
     @field_validator("webhook_url")
     @classmethod
@@ -148,6 +179,12 @@ class Settings(BaseSettings):
         parts = urlsplit(value.get_secret_value())
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("it is no http:// or https:// address")
+        return value
+
+    @field_validator("page_links")
+    @classmethod
+    def _web_addresses(cls, value: str) -> str:
+        TypeAdapter(dict[str, HttpUrl]).validate_json(value)
         return value
 
     @property
@@ -223,18 +260,23 @@ class Settings(BaseSettings):
         return path.read_text().encode()
 
 
-def sqlite_uri(path: Path) -> str:
-    """The address that SQLAlchemy has for a SQLite file at an absolute path."""
-    plain = str(path)
-    if not {"%", "?"} & set(plain):
-        return f"sqlite:///{plain}"
-    # SQLAlchemy takes %20 for a blank, and what follows a question mark for options. MLflow makes
-    # the folder of the address as it is written: with its slashes quoted too, that is the root.
-    return f"sqlite:////{quote(plain.removeprefix('/'), safe='')}"
+def mlflow_login() -> tuple[tuple[str, str] | None, str | None]:
+    """User and password, and a token, for an MLflow server, by the names that MLflow itself reads;
+    None where not set."""
+    user, word, token = (
+        os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD", "TOKEN")
+    )
+    return ((user, word) if user and word else None), token or None
 
 
 def _is_ours(name: str) -> bool:
     return name.upper().startswith("COVLA_")
+
+
+def pin_state() -> None:
+    """Give the state folder as an absolute path to the processes that this one will start, as
+    these may begin in another working directory."""
+    os.environ["COVLA_STATE"] = str(get_settings().state.absolute())
 
 
 @lru_cache(maxsize=1)

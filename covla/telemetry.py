@@ -20,4 +20,8 @@ def switch_off() -> None:
     """Before the first import of such a library. What an operator has set stays."""
     for name, value in SWITCHES.items():
         os.environ.setdefault(name, value)
+    # BentoML's command line has looked, and kept what it found, before it imports a service.
+    usage = sys.modules.get("bentoml._internal.utils.analytics.usage_stats")
+    if usage is not None:
+        usage.do_not_track.cache_clear()
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

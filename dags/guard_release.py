@@ -1,7 +1,8 @@
 """Every ten minutes: is the new champion worse on live posts than the version that it replaced?
 
-Where it is, the previous version serves again, without a hand. A day after a promotion, and while
-there are too few posts to tell, there is nothing to do and the run is skipped.
+Where it is, the previous version serves again, without a hand. A canary or a shadow that is worse
+than the champion is taken off. A day after a promotion with neither of them, and while there are
+too few posts to tell, there is nothing to do and the run is skipped.
 """
 
 from typing import Any
@@ -26,9 +27,16 @@ def guard_release() -> None:
         end = context.get("data_interval_end") or context["dag_run"].run_after
         at = context["params"]["as_of"] or end.isoformat()
         found = run_command("guard", "--as-of", at, minutes=20)
-        if found["status"] in ("idle", "waiting"):
-            skip(found["why"])
-        note(f"version {found['version']} {found['status']}: {found['why']}; {found['report']}")
+        looks = [found, *(found[role] for role in ("canary", "shadow") if found.get(role))]
+        done = [one for one in looks if one["status"] not in ("idle", "waiting")]
+        if not done:
+            skip("; ".join(one["why"] for one in looks))
+        note(
+            "\n".join(
+                f"version {one['version']} {one['status']}: {one['why']}; {one['report']}"
+                for one in done
+            )
+        )
 
     guard()
 

@@ -75,7 +75,8 @@ def retrain_covla() -> None:
     def promote(requested: Request, folder: str) -> Result:
         """A refusal by the gate is no failure: the champion stays."""
         options = posts_of(requested, "gate_window")
-        outcome = run_command("promote", folder, *options, minutes=60, accept=(0, REFUSED))
+        # Hours where the new version has other towers: it encodes the posts of the last days first.
+        outcome = run_command("promote", folder, *options, minutes=600, accept=(0, REFUSED))
         note(f"version {outcome['version']}: {outcome['why']}")
         return outcome
 

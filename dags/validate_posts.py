@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from airflow.sdk import Metadata, get_current_context, task
 
-from include.clock import clock, covla_dag
+from include.clock import HOURLY, clock, covla_dag
 from include.commands import REFUSED, VALIDATED, run_command
 from include.failures import Alerted
 from include.notes import note, skip
@@ -16,7 +16,7 @@ from include.time_ranges import posts_of, request, time_range_params
 VERDICT = ("window", "success", "rows", "quarantined", "failed", "warned", "report")
 
 
-@covla_dag(schedule=clock("schedule", "@hourly"), doc_md=__doc__, params=time_range_params())
+@covla_dag(schedule=clock("validate_schedule", HOURLY), doc_md=__doc__, params=time_range_params())
 def validate_posts() -> None:
     @task(outlets=[VALIDATED])
     def validate() -> Iterator[Metadata]:

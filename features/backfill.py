@@ -8,6 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from covla.errors import TooFew
+from covla.inference.known_context import known_context
 from covla.inference.predictor import Predictor
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
@@ -61,8 +62,7 @@ def backfill(
     posts = posts_with_context(window, settings, as_of)
     if not posts:
         raise TooFew(f"no post in the window {window}", hint="Ingest posts first")
-    priors = {post.post_id: post.priors for post in posts}
-    model = Predictor.load(ref, settings, lambda items: [priors[i.post.post_id] for i in items])
+    model = Predictor.load(ref, settings, known_context(posts))
     rows = []
     for start in range(0, len(posts), CHUNK):
         chunk = [post.post for post in posts[start : start + CHUNK]]

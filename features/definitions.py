@@ -1,5 +1,6 @@
 """Entities, views and the feature service. Every source is a glob of the lake."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -71,26 +72,26 @@ def hashtag_window(settings: Settings) -> timedelta:
     return timedelta(hours=settings.train_window_hours)
 
 
-def definitions(settings: Settings, *, hashtags: str | None = None) -> list[Any]:
+def definitions(settings: Settings, *, sources: Mapping[str, str] | None = None) -> list[Any]:
     """Everything that `FeatureStore.apply` takes.
 
     Args:
         settings: where the lake is.
-        hashtags: another Parquet file or glob for the hashtag view, such as its state at a past
-            time; default: the lake's table.
+        sources: table -> another Parquet file or glob than the lake's, such as a snapshot's.
     """
     lake = Lake(settings)
     post = Entity(name="post", join_keys=["post_id"], value_type=ValueType.STRING)
     tag = Entity(name="hashtag", join_keys=["hashtag"], value_type=ValueType.STRING)
-    sources = {name: _source(name, lake.glob(name)) for name in ("posts", "labels", "teacher")}
+    names = ("posts", "labels", "teacher", "hashtags", "predictions")
+    tables = {name: _source(name, (sources or {}).get(name, lake.glob(name))) for name in names}
     views = [
-        _view(name, post, sources[table], features, online=online)
+        _view(name, post, tables[table], features, online=online)
         for name, (table, features, online) in POST_VIEWS.items()
     ]
     priors = _view(
         "hashtag",
         tag,
-        _source("hashtags", hashtags or lake.glob("hashtags")),
+        tables["hashtags"],
         HASHTAG,
         online=True,
         ttl=hashtag_window(settings),
@@ -99,7 +100,7 @@ def definitions(settings: Settings, *, hashtags: str | None = None) -> list[Any]
     prediction = _view(
         "prediction",
         post,
-        _source("predictions", lake.glob("predictions")),
+        tables["predictions"],
         PREDICTION,
         online=False,
     )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import warnings
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from string import Template
@@ -41,15 +42,18 @@ def repo_config(settings: Settings, folder: Path) -> RepoConfig:
     return RepoConfig(**yaml.safe_load(filled), repo_path=folder)
 
 
-def apply(settings: Settings, folder: Path, *, hashtags: str | None = None) -> FeatureStore:
-    """Write the definitions to the registry in `folder` and return the store."""
+def apply(
+    settings: Settings, folder: Path, *, sources: Mapping[str, str] | None = None
+) -> FeatureStore:
+    """Write the definitions to the registry in `folder` and return the store; `sources` as
+    `definitions` takes them."""
     folder.mkdir(parents=True, exist_ok=True)
     Lake(settings).create()
     store = FeatureStore(config=repo_config(settings, folder))
     with warnings.catch_warnings():
         # On-demand views are called experimental, and slow offline, where ours is not used.
         warnings.simplefilter("ignore", RuntimeWarning)
-        store.apply(definitions(settings, hashtags=hashtags))
+        store.apply(definitions(settings, sources=sources))
     return store
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from covla.posts.taxonomy import Taxonomy, load_taxonomy
 from covla.settings import Settings
 from features.definitions import hashtag_window
-from features.lake import Lake
+from features.snapshot import snapshot
 from features.tables import HASHTAGS
 from features.times import POSSIBLE, bounds, connect
 
@@ -63,14 +63,11 @@ def history(settings: Settings, *, as_of: datetime, latest: bool = False) -> pa.
     label that carries the time of its own post. `prior` is the fraction of each label in taxonomy
     order; zeros where no carrying post was labelled.
     """
-    lake = Lake(settings)
-    lake.create()
-    with connect() as database:
+    with snapshot(settings, "posts", "labels") as files, connect() as database:
         rows: pa.Table = database.sql(
             EVENTS + _states(load_taxonomy(settings=settings), settings, latest=latest),
             params={
-                "posts": lake.glob("posts"),
-                "labels": lake.glob("labels"),
+                **files,
                 "as_of": as_of,
                 **bounds(settings, as_of),
             },

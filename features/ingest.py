@@ -16,9 +16,10 @@ from covla.kafka import clients, dead_letters
 from covla.kafka.dead_letter_writer import DeadLetterWriter
 from covla.kafka.dead_letters import DeadLetter
 from covla.kafka.worker import WorkerLoop
-from covla.model.encoders import Encoders, load_encoders
+from covla.model.encoders import Encoders
 from covla.posts.taxonomy import load_taxonomy
 from covla.settings import Settings
+from features.champion_encoders import ChampionEncoders
 from features.dead_letters import dead_letter_rows
 from features.metrics import IngestMetrics
 from features.offsets import Offsets
@@ -62,10 +63,20 @@ class Ingest:
         encoders: Encoders | None = None,
         metrics: IngestMetrics | None = None,
     ) -> None:
+        """`encoders` stay what they are; without them the champion's towers are followed.
+
+        Raises:
+            CovlaError: the encoders cannot be loaded.
+            ServiceUnavailable: Kafka, a store or the registry does not answer.
+        """
         self.settings = settings
         self.topics = clients.ensure_topics(settings)
         self.reader = Reader(settings, load_taxonomy(settings=settings))
-        self.sink = Sink(settings, encoders or load_encoders(settings.preset, settings))
+        self._champions: ChampionEncoders | None = None
+        if encoders is None:
+            self._champions = ChampionEncoders(settings)
+            encoders = self._champions.current()
+        self.sink = Sink(settings, encoders)
         self.stats = IngestStats()
         health = metrics.health if metrics else None
         self._loop = WorkerLoop(self.stats, health, BATCH, POLL_MS, rejoins=True)
@@ -90,6 +101,8 @@ class Ingest:
         self._dead_letters = DeadLetterWriter(self.settings, group)
         self._decoders = ThreadPoolExecutor(2, thread_name_prefix="decode")
         self._ahead: list[_Decoding] = []
+        if self._champions:
+            self._champions.start()
         try:
             self._loop.run(
                 consumer,
@@ -112,6 +125,8 @@ class Ingest:
                 f"a file cannot be written: {error}", hint="Free some space, or correct COVLA_STATE"
             ) from error
         finally:
+            if self._champions:
+                self._champions.stop()
             self._decoders.shutdown(cancel_futures=True)
             self._dead_letters.close()
             consumer.close(autocommit=False)
@@ -131,6 +146,8 @@ class Ingest:
             self.sink.forget()  # tried again at the next quiet moment
 
     def _store(self, batch: list[_Decoding]) -> None:
+        if self._champions:
+            self.sink.encoders = self._champions.current()
         decoded = [future.result() for _, future in batch]
         records = [record for record, _ in batch]
         pairs = zip(records, decoded, strict=True)

@@ -40,8 +40,8 @@ class Lake:
         self.latest = partial(latest_time, settings)
 
     def glob(self, table: str) -> str:
-        """What Feast and DuckDB read: a pattern that stands for the files of this folder alone."""
-        return str(Path(glob.escape(str(self.root))) / table / "*" / "*.parquet")
+        """A pattern of a table's files; one who reads while others write takes a `snapshot`."""
+        return pattern(self.root, table)
 
     def create(self) -> None:
         """An empty file per table, so that a lake without rows can be read like any other."""
@@ -63,7 +63,7 @@ class Lake:
         for i, (at, topic, partition, offset) in enumerate(places):
             first = offset - offset % OFFSETS_PER_FILE
             groups[hour_of(at), f"{topic}-{partition}-{first:012d}.parquet"].append(i)
-        with self._locked(table):
+        with self.locked(table):
             for (hour, name), indices in sorted(groups.items()):
                 path = self.root / table / hour / name
                 new = rows.take(indices)
@@ -79,14 +79,14 @@ class Lake:
             ServiceUnavailable: as `append`.
         """
         hours = pa.array([hour_of(at) for at in rows["event_timestamp"].to_pylist()], pa.string())
-        with self._locked(table):
+        with self.locked(table):
             for hour in sorted(set(hours.to_pylist())):
                 part = rows.filter(pc.equal(hours, hour))
                 write_parquet(part, self.root / table / hour / f"{name}.parquet")
 
     def discard(self, table: str, window: TimeRange, name: str) -> None:
         """Remove the files that an earlier `put` of this name left in a time range's hours."""
-        with self._locked(table):
+        with self.locked(table):
             for folder in self._folders(table, window):
                 (folder / f"{name}.parquet").unlink(missing_ok=True)
 
@@ -117,7 +117,7 @@ class Lake:
         Raises:
             ServiceUnavailable: as `append`.
         """
-        with self._locked(table):
+        with self.locked(table):
             write_parquet(change(_present(path, SCHEMAS[table])), path)
 
     def compact(self, window: TimeRange) -> dict[str, int]:
@@ -128,7 +128,7 @@ class Lake:
         """
         before = after = 0
         for table in ("posts", "labels", "predictions"):
-            with self._locked(table):
+            with self.locked(table):
                 for folder in self._folders(table, window):
                     files = sorted(folder.glob("*.parquet"))
                     before, after = before + len(files), after + 1
@@ -142,11 +142,16 @@ class Lake:
         folders = sorted(base.iterdir()) if base.is_dir() else []
         return (d for d in folders if first <= d.name <= last)
 
-    def _locked(self, table: str) -> FileLock:
+    def locked(self, table: str) -> FileLock:
         """One writer a table: a worker that lost its partition must not undo its successor."""
         self.root.mkdir(parents=True, exist_ok=True)
         # Kept for milliseconds, and taken at every batch.
         return FileLock(self.root / f".{table}.lock", poll_interval=0.01)
+
+
+def pattern(root: Path, table: str) -> str:
+    """What Feast and DuckDB read: it stands for the files of this folder alone."""
+    return str(Path(glob.escape(str(root))) / table / "*" / "*.parquet")
 
 
 def hour_of(at: datetime) -> str:

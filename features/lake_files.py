@@ -10,7 +10,7 @@ from covla.files import file_sum
 from covla.registry.lineage import LakeFile
 from covla.settings import Settings
 from covla.times import now
-from features.lake import Lake
+from features.snapshot import in_lake, snapshot
 from features.times import connect
 
 TABLES = ("posts", "labels", "teacher")  # of a training set
@@ -24,19 +24,17 @@ def files_of_posts(
     Raises:
         OSError: a file cannot be read.
     """
-    lake = Lake(settings)
-    lake.create()
     found: list[LakeFile] = []
-    with connect() as database:
+    with snapshot(settings, *TABLES) as files, connect() as database:
         database.register("wanted", pa.table({"post_id": pa.array(sorted(post_ids), pa.string())}))
         for table in TABLES:
             rows = database.execute(
                 "select distinct filename from read_parquet($files, hive_partitioning=false, "
                 "filename=true) where created_timestamp <= $as_of "
                 "and post_id in (select post_id from wanted)",
-                {"files": lake.glob(table), "as_of": as_of or now()},
+                {"files": files[table], "as_of": as_of or now()},
             ).fetchall()
-            found += [lake_file(Path(name), settings) for (name,) in rows]
+            found += [lake_file(in_lake(name, settings), settings) for (name,) in rows]
     return sorted(found, key=lambda file: file.path)
 
 

@@ -8,8 +8,8 @@ from covla.settings import Settings
 from covla.times import now
 from features.definitions import POST_VIEWS
 from features.feature_store import feature_store
-from features.lake import Lake
 from features.sink import KEYS, write_hashtag_table, write_online
+from features.snapshot import snapshot
 from features.times import POSSIBLE, bounds, connect, passed_over
 
 CHUNK = 10_000
@@ -38,9 +38,9 @@ def rebuild(settings: Settings) -> Rebuilt:
         ServiceUnavailable: the online store does not answer.
     """
     store = feature_store(settings)
-    lake = Lake(settings)
     counts: dict[str, int] = {}
-    with connect() as database:
+    tables = {table for table, _, online in POST_VIEWS.values() if online}
+    with snapshot(settings, *tables) as files, connect() as database:
         database.execute("set memory_limit = '1GB'")
         for view, (table, features, online) in POST_VIEWS.items():
             if not online:
@@ -50,7 +50,7 @@ def rebuild(settings: Settings) -> Rebuilt:
                 f"select {columns} from read_parquet($files, hive_partitioning=false) "  # noqa: S608
                 f"where {POSSIBLE} qualify row_number() over (partition by post_id "
                 "order by event_timestamp desc, created_timestamp desc) = 1",
-                params={"files": lake.glob(table), **bounds(settings)},
+                params={"files": files[table], **bounds(settings)},
             ).to_arrow_reader(CHUNK)
             counts[view] = 0
             for batch in batches:

@@ -16,6 +16,8 @@ _KEY = [("post_id", pa.string()), ("event_timestamp", TIME), ("created_timestamp
 # Where the row came from: what makes a replay overwrite and not add.
 _SOURCE = [("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())]
 
+# Follows the topic in rows that are encoded again; no topic of Kafka has it in its name.
+AGAIN = "@"
 POSTS = pa.schema(
     [
         *_KEY,
@@ -35,6 +37,8 @@ POSTS = pa.schema(
         ("text_embedding", VECTOR),
         ("image_embedding", VECTOR),
         ("encoder_id", pa.string()),
+        # When the post came, in a row that `features.reencode` wrote later; else null.
+        ("came_at", TIME),
         *_SOURCE,
     ]
 )

@@ -10,7 +10,7 @@ import duckdb
 
 from covla.settings import Settings
 from covla.times import now
-from features.lake import Lake
+from features.snapshot import snapshot
 
 POSSIBLE = "event_timestamp between $earliest and $latest"  # of a query with `bounds`
 TABLES = ("posts", "labels", "teacher")
@@ -34,15 +34,13 @@ def bounds(settings: Settings, as_of: datetime | None = None) -> dict[str, datet
 
 def passed_over(settings: Settings) -> dict[str, int]:
     """Table -> rows whose time cannot be, which no reader takes; logged if there are any."""
-    lake = Lake(settings)
-    lake.create()
     odd = {}
-    with connect() as database:
+    with snapshot(settings, *TABLES) as files, connect() as database:
         for table in TABLES:
             row = database.execute(
                 "select count(*) from read_parquet($files, hive_partitioning=false) "  # noqa: S608
                 f"where not ({POSSIBLE})",
-                {"files": lake.glob(table), **bounds(settings)},
+                {"files": files[table], **bounds(settings)},
             ).fetchone()
             if row and row[0]:
                 odd[table] = int(row[0])

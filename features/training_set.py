@@ -1,7 +1,8 @@
 """What is known of the posts of a time range: a point-in-time join through Feast."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TypedDict
@@ -14,9 +15,11 @@ from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import now
 from features.definitions import HASHTAG, POST_VIEWS
-from features.feature_store import apply, feature_store
+from features.feast_api import FeatureStore
+from features.feature_store import apply
 from features.hashtags import history
-from features.lake import Lake, write_parquet
+from features.lake import write_parquet
+from features.snapshot import snapshot
 from features.times import POSSIBLE, bounds, connect, passed_over
 
 FEATURES = [f"{view}:{name}" for view, (_, features, _) in POST_VIEWS.items() for name in features]
@@ -90,27 +93,39 @@ def _joined(
 ) -> pd.DataFrame:
     entities = pd.DataFrame({"post_id": spine["post_id"].to_pandas()})
     entities["event_timestamp"] = pd.Timestamp(as_of).as_unit("us")
-    job = feature_store(settings).get_historical_features(
-        entities, features=FEATURES, filter_by_created_timestamp=True
-    )
-    frame: pd.DataFrame = job.to_arrow().to_pandas()
+    with _store(settings, as_of) as store:
+        job = store.get_historical_features(
+            entities, features=FEATURES, filter_by_created_timestamp=True
+        )
+        frame: pd.DataFrame = job.to_arrow().to_pandas()
+        frame = frame.drop(columns="event_timestamp").merge(
+            spine.to_pandas(), on="post_id", validate="one_to_one"
+        )
+        frame = frame.sort_values(["event_timestamp", "post_id"], ignore_index=True)
+        frame["hashtag_priors"] = pd.Series(_priors(frame, store), dtype=object)
     for table, columns in (("labels", ["label", "source"]), ("teacher", ["teacher", "teacher_id"])):
         if table in odd:
             mask = frame["post_id"].isin(_possible(table, settings, as_of))
             frame[columns] = frame[columns].where(mask, None)
-    frame = frame.drop(columns="event_timestamp").merge(
-        spine.to_pandas(), on="post_id", validate="one_to_one"
-    )
-    frame = frame.sort_values(["event_timestamp", "post_id"], ignore_index=True)
-    frame["hashtag_priors"] = pd.Series(_priors(frame, settings, as_of), dtype=object)
     return frame
+
+
+@contextmanager
+def _store(settings: Settings, as_of: datetime) -> Iterator[FeatureStore]:
+    """Feast over the lake as it is now, and over the hashtag table as it was at `as_of`."""
+    with (
+        snapshot(settings, "posts", "labels", "teacher") as files,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        state = Path(folder) / "hashtags.parquet"
+        write_parquet(history(settings, as_of=as_of), state)
+        local = settings.model_copy(update={"online_store": "sqlite"})
+        yield apply(local, Path(folder), sources={**files, "hashtags": str(state)})
 
 
 def _entity_df(window: TimeRange, settings: Settings, as_of: datetime) -> pa.Table:
     """The posts whose last version known at `as_of` is in the time range, when it was, and whether
     validation `quarantined` the row or `blocked` its time, one of the two."""
-    lake = Lake(settings)
-    lake.create()
     query = f"""
         with post as (
             select post_id, max(event_timestamp) as event_timestamp
@@ -137,31 +152,29 @@ def _entity_df(window: TimeRange, settings: Settings, as_of: datetime) -> pa.Tab
         from post left join aside using (post_id, event_timestamp)
         left join moment using (event_timestamp)
     """  # noqa: S608
-    values: dict[str, datetime | str] = {
-        **{name: lake.glob(name) for name in ("posts", "quarantine", "verdicts")},
+    values = {
         "as_of": as_of,
         "start": window.start,
         "end": window.end,
         **bounds(settings, as_of),
     }
-    with connect() as database:
-        return database.sql(query, params=values).to_arrow_table()
+    tables = ("posts", "quarantine", "verdicts")
+    with snapshot(settings, *tables) as files, connect() as database:
+        return database.sql(query, params={**files, **values}).to_arrow_table()
 
 
 def _possible(table: str, settings: Settings, as_of: datetime) -> list[str]:
     """Posts with a row of `table` whose time can be: the last of these is what Feast joined."""
-    with connect() as database:
+    with snapshot(settings, table) as files, connect() as database:
         rows = database.execute(
             "select distinct post_id from read_parquet($files, hive_partitioning=false) "  # noqa: S608
             f"where created_timestamp <= $as_of and {POSSIBLE}",
-            {"files": Lake(settings).glob(table), "as_of": as_of, **bounds(settings, as_of)},
+            {"files": files[table], "as_of": as_of, **bounds(settings, as_of)},
         ).fetchall()
     return [post_id for (post_id,) in rows]
 
 
-def _priors(
-    frame: pd.DataFrame, settings: Settings, as_of: datetime
-) -> list[dict[str, HashtagState]]:
+def _priors(frame: pd.DataFrame, store: FeatureStore) -> list[dict[str, HashtagState]]:
     """Per post, the state of each of its hashtags at the post's own time."""
     pairs = [
         (tag, at)
@@ -171,15 +184,8 @@ def _priors(
     if not pairs:
         return [{} for _ in range(len(frame))]
     entities = pd.DataFrame(pairs, columns=["hashtag", "event_timestamp"]).drop_duplicates()
-    # The hashtag table has moved on since `as_of`: join with its state at that time.
-    with tempfile.TemporaryDirectory() as folder:
-        state = Path(folder) / "hashtags.parquet"
-        write_parquet(history(settings, as_of=as_of), state)
-        local = settings.model_copy(update={"online_store": "sqlite"})
-        store = apply(local, Path(folder), hashtags=str(state))
-        features = [f"hashtag:{name}" for name in HASHTAG]
-        job = store.get_historical_features(entities, features=features)
-        joined = job.to_arrow().to_pylist()
+    features = [f"hashtag:{name}" for name in HASHTAG]
+    joined = store.get_historical_features(entities, features=features).to_arrow().to_pylist()
     states: dict[tuple[str, datetime], HashtagState] = {
         (row["hashtag"], row["event_timestamp"]): HashtagState(
             posts=row["posts"], labelled=row["labelled"], prior=row["prior"]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from covla.arrays import DoubleArray
+from monitoring.pairing import PAIRS_PER_COMPONENT, Pairing
 from monitoring.sides import (
     EMBEDDINGS,
     MEASURES,
@@ -75,6 +76,7 @@ def compare(
     sides = (sample(window, MAX_ROWS), sample(reference, compared))
     comparison = Comparison(pd.DataFrame(index=sides[0].index), pd.DataFrame(index=sides[1].index))
     _missing(comparison, sides)
+    basis: dict[str, pd.DataFrame] = {}
     for modality, names in MEASURES.items():
         masks = (_window_mask(sides[0], modality), _reference_mask(sides[1], modality))
         if reason := too_few(masks):
@@ -87,11 +89,11 @@ def compare(
                 out[name] = numbers.where(rows & np.isfinite(numbers))
             if modality == "text":
                 out["text_lang"] = side["lang"].where(rows)
-        _embedding(comparison, sides, fitted, modality)
+        basis[modality] = _embedding(comparison, sides, fitted, modality)
     if "text" in comparison.columns:
         comparison.columns["text"].append("text_lang")
         comparison.categorical.append("text_lang")
-    _agreement(comparison, sides, agreement)
+    _agreement(comparison, sides, agreement, basis)
     for modality, columns in comparison.columns.items():
         comparison.columns[modality] = [name for name in columns if _testable(comparison, name)]
     return comparison
@@ -126,7 +128,10 @@ def _reference_mask(reference: pd.DataFrame, modality: str) -> "pd.Series[bool]"
     return measured(reference, modality) if mask is None else mask
 
 
-def _embedding(comparison: Comparison, sides: Sides, fitted: pd.DataFrame, modality: str) -> None:
+def _embedding(
+    comparison: Comparison, sides: Sides, fitted: pd.DataFrame, modality: str
+) -> pd.DataFrame:
+    """Adds the components, and gives those of the rows that they were fitted on."""
     from sklearn.decomposition import PCA
 
     column = f"{modality}_embedding"
@@ -134,11 +139,11 @@ def _embedding(comparison: Comparison, sides: Sides, fitted: pd.DataFrame, modal
     basis = fitted[column][finite_vectors(fitted[column])]
     if (reason := too_few(masks)) or len(basis) < MIN_ROWS:
         comparison.untested[column] = reason or f"{len(basis)} posts of the reference are too few"
-        return  # quality is compared all the same
+        return pd.DataFrame()  # quality is compared all the same
     vectors = stack(basis)
     if np.ptp(vectors, axis=0).max() == 0:
         comparison.untested[column] = "it has one value in the reference"
-        return
+        return pd.DataFrame()
     components = min(COMPONENTS, *vectors.shape)
     projection = PCA(components, svd_solver="randomized", random_state=0).fit(vectors)
     names = [f"{column}_{i + 1:02d}" for i in range(components)]
@@ -147,20 +152,48 @@ def _embedding(comparison: Comparison, sides: Sides, fitted: pd.DataFrame, modal
         values = pd.DataFrame(projection.transform(stack(kept)), kept.index, names)
         out[names] = values.reindex(out.index)
     comparison.embeddings[modality] = names
+    return pd.DataFrame(projection.transform(vectors), basis.index, names)
 
 
-def _agreement(comparison: Comparison, sides: Sides, agreement: Agreement | None) -> None:
+def _agreement(
+    comparison: Comparison,
+    sides: Sides,
+    agreement: Agreement | None,
+    basis: dict[str, pd.DataFrame],
+) -> None:
     both = [
         finite_vectors(side[EMBEDDINGS[0]]) & finite_vectors(side[EMBEDDINGS[1]]) for side in sides
     ]
-    reason = "no agreement signal for these encoders" if agreement is None else None
-    if reason is None and (few := too_few((both[0], both[1]))):
-        reason = f"{few} with text and image"
-    if reason or agreement is None:
-        comparison.skipped["agreement"] = str(reason)
+    if few := too_few((both[0], both[1])):
+        comparison.skipped["agreement"] = f"{few} with text and image"
         return
-    for out, side, rows in zip(comparison.sides, sides, both, strict=True):
-        pairs: Any = side[rows]
-        values = agreement(stack(pairs[EMBEDDINGS[0]]), stack(pairs[EMBEDDINGS[1]]))
-        out["agreement"] = pd.Series(values, pairs.index).reindex(out.index)
-    comparison.columns["agreement"] = ["agreement"]
+    names = comparison.columns["agreement"] = []
+    if agreement is None:
+        comparison.untested["agreement"] = "no agreement signal for these encoders"
+    else:
+        names.append("agreement")
+        for out, side, rows in zip(comparison.sides, sides, both, strict=True):
+            pairs: Any = side[rows]
+            values = agreement(stack(pairs[EMBEDDINGS[0]]), stack(pairs[EMBEDDINGS[1]]))
+            out["agreement"] = pd.Series(values, pairs.index).reindex(out.index)
+    pairing = _pairing(comparison, basis)
+    if pairing is not None:
+        names.append("agreement_learned")
+        for out in comparison.sides:
+            parts = [out[comparison.embeddings[name]] for name in MEASURES]
+            rows = parts[0].notna().all(axis=1) & parts[1].notna().all(axis=1)
+            learned = pairing(*(part[rows].to_numpy() for part in parts))
+            out["agreement_learned"] = pd.Series(learned, out.index[rows]).reindex(out.index)
+
+
+def _pairing(comparison: Comparison, basis: dict[str, pd.DataFrame]) -> Pairing | None:
+    """From the rows that the components were fitted on, which are not compared."""
+    if comparison.embeddings.keys() != MEASURES.keys():
+        comparison.untested["agreement_learned"] = "an embedding is not compared"
+        return None
+    posts = basis["text"].index.intersection(basis["image"].index)
+    if len(posts) < PAIRS_PER_COMPONENT * COMPONENTS:
+        reason = f"{len(posts)} pairs of the reference are too few"
+        comparison.untested["agreement_learned"] = reason
+        return None
+    return Pairing.fit(*(basis[name].loc[posts].to_numpy() for name in MEASURES))

@@ -30,9 +30,25 @@ def alert_on(
     at: datetime | None = None,
     run: str | None = None,
 ) -> DriftAlert:
-    """Open, keep or close the alerts of all modalities that were tested, and send what is unsent.
+    """`observe_drift`, then send what is unsent. Arguments and errors are its."""
+    alert = observe_drift(report, window, settings, examples=examples, at=at, run=run)
+    send_unsent(settings)  # what earlier runs could not send, too
+    return alert
 
-    One that drifted beside the named one opens none, and keeps open what is open.
+
+def observe_drift(
+    report: DriftReport,
+    window: TimeRange,
+    settings: Settings,
+    *,
+    examples: Callable[[str], Sequence[Example]],
+    at: datetime | None = None,
+    run: str | None = None,
+) -> DriftAlert:
+    """Open, keep or close the alerts of all modalities that were tested.
+
+    One that drifted beside the named one opens none, keeps open what is open, and counts as a time
+    range with drift.
 
     Args:
         report: of the time range.
@@ -47,31 +63,41 @@ def alert_on(
     """
     opened = False
     for modality, result in report.modalities.items():
-        named = modality == report.drift_modality
-        is_open = open_one(settings, "drift", modality) is not None
-        if not result.tested or (result.drift and not named and not is_open):
+        if not result.tested:
             continue
+        named = modality == report.drift_modality
+        may_open = named and open_one(settings, "drift", modality) is None
         alert = observe(
             settings,
             kind="drift",
             subject=modality,
             window=window,
             found=result.drift,
+            open_after=open_after(result.p_value, settings) if named else None,
             at=at or now(),
             summary=_summary(report, modality),
             confidence=_confidence(result.p_value),
             reference=report.reference,
             scores=report.scores,
-            examples=examples(modality) if named and not is_open else (),
+            examples=examples(modality) if may_open else (),
             report=report.report,
             run=run,
         )
         opened |= named and alert is not None
-    send_unsent(settings)  # what earlier runs could not send, too
     if report.drift_modality is None:
         return DriftAlert(None, False)
     kept = open_one(settings, "drift", report.drift_modality)
     return DriftAlert(kept.opened.alert_id if kept else None, opened)
+
+
+def open_after(p_value: float | None, settings: Settings) -> int:
+    """How many time ranges in a row with drift open an alert, the last with this p-value.
+
+    One is enough where chance alone makes it as rare as `alert_open_after` of them at ALPHA each.
+    With 2 that is one in 10,000: of hourly ones less than one a year.
+    """
+    needed = settings.alert_open_after
+    return 1 if p_value is not None and p_value < ALPHA**needed else needed
 
 
 def _summary(report: DriftReport, modality: str) -> str:

@@ -10,7 +10,7 @@ from covla.errors import TooFew
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.times import now
-from features.lake import Lake
+from features.snapshot import snapshot
 from features.tables import BACKFILL
 from features.times import POSSIBLE, bounds, connect
 
@@ -55,19 +55,16 @@ def live_posts(
     Raises:
         TooFew: nothing was predicted.
     """
-    lake, as_of = Lake(settings), as_of or now()
-    lake.create()
+    as_of = as_of or now()
     values: dict[str, datetime | str] = {
-        "predictions": lake.glob("predictions"),
-        "labels": lake.glob("labels"),
         "backfill": BACKFILL,
         "as_of": as_of,
         "start": window.start,
         "end": window.end,
         **bounds(settings, as_of),
     }
-    with connect() as database:
-        frame: pd.DataFrame = database.sql(_QUERY, params=values).df()
+    with snapshot(settings, "predictions", "labels") as files, connect() as database:
+        frame: pd.DataFrame = database.sql(_QUERY, params={**files, **values}).df()
     if frame.empty:
         raise TooFew(
             f"nothing was predicted in {window}",

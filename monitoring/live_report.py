@@ -7,6 +7,7 @@ import orjson
 
 from covla.files import write_bytes_aside
 from covla.registry.live_performance import LivePerformance, publish
+from covla.registry.registry import Registry
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from monitoring.live_posts import live_posts
@@ -31,7 +32,13 @@ def live_report(
         TooFew: nothing was predicted.
         ServiceUnavailable: MLflow does not answer.
     """
-    versions = performance(live_posts(window, settings, as_of))
+    rows = live_posts(window, settings, as_of)
+    fitted = {
+        release.version: release.metrics["sharpness"]
+        for release in Registry(settings).releases()
+        if "sharpness" in release.metrics
+    }
+    versions = performance(rows, fitted)
     path = settings.reports / "performance" / f"{window.slug}.json"
     report = LiveReport(str(window), versions, str(path))
     write_bytes_aside(path, orjson.dumps(asdict(report), option=orjson.OPT_INDENT_2))

@@ -1,13 +1,13 @@
 """How the served versions do on live posts: measured where labels came, estimated where not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from covla.metrics import Interval, ece, macro_f1, proportion
-from monitoring.estimate import estimated_accuracy, estimated_macro_f1
+from monitoring.estimate import estimated_accuracy, estimated_macro_f1, sharpened
 from monitoring.live_posts import probability_matrix
 
 
@@ -56,19 +56,24 @@ class VersionPerformance:
     per_hour: dict[str, Accuracy]  # by the hour's start, RFC 3339
 
 
-def performance(rows: pd.DataFrame) -> list[VersionPerformance]:
+def performance(
+    rows: pd.DataFrame, sharpness: Mapping[str, float] | None = None
+) -> list[VersionPerformance]:
     """The performance of each version, in the order of its first prediction.
 
     Args:
         rows: of `live_posts.live_posts`.
+        sharpness: of versions, for the estimates; that of others is 1.
     """
+    known = sharpness or {}
     return [
-        _of_version(str(version), own) for version, own in rows.groupby("model_version", sort=False)
+        _of_version(str(version), own, known.get(str(version), 1.0))
+        for version, own in rows.groupby("model_version", sort=False)
     ]
 
 
-def _of_version(version: str, rows: pd.DataFrame) -> VersionPerformance:
-    whole, known = _accuracy(rows), rows.dropna(subset="y_true")
+def _of_version(version: str, rows: pd.DataFrame, sharpness: float) -> VersionPerformance:
+    whole, known = _accuracy(rows, sharpness), rows.dropna(subset="y_true")
     probabilities, labels = probability_matrix(rows)
     modalities = rows["modalities"].map("+".join)
     hours = rows["event_timestamp"].dt.floor("1h").map(pd.Timestamp.isoformat)
@@ -82,20 +87,23 @@ def _of_version(version: str, rows: pd.DataFrame) -> VersionPerformance:
         else None,
         ece=_calibration_error(known, labels),
         estimated_accuracy=whole.estimated_accuracy,
-        estimated_macro_f1=estimated_macro_f1(probabilities),
+        estimated_macro_f1=estimated_macro_f1(sharpened(probabilities, sharpness)),
         label_delay_hours=_delay(known),
         per_label=dict(_per_label(known, labels)),
-        per_modality={str(name): _accuracy(own) for name, own in rows.groupby(modalities)},
-        per_hour={str(start): _accuracy(own) for start, own in rows.groupby(hours)},
+        per_modality={
+            str(name): _accuracy(own, sharpness) for name, own in rows.groupby(modalities)
+        },
+        per_hour={str(start): _accuracy(own, sharpness) for start, own in rows.groupby(hours)},
     )
 
 
-def _accuracy(rows: pd.DataFrame) -> Accuracy:
+def _accuracy(rows: pd.DataFrame, sharpness: float) -> Accuracy:
     known = rows.dropna(subset="y_true")
     correct = int((known["y_true"] == known["y_pred"]).sum())
     probabilities, _ = probability_matrix(rows)
     measured = proportion(correct, len(known)) if len(known) else None
-    return Accuracy(len(rows), len(known), measured, estimated_accuracy(probabilities))
+    estimate = estimated_accuracy(sharpened(probabilities, sharpness))
+    return Accuracy(len(rows), len(known), measured, estimate)
 
 
 def _calibration_error(known: pd.DataFrame, labels: list[str]) -> float | None:

@@ -1,11 +1,12 @@
 """Whether a retrain may begin: a cooldown, a cap a week, and enough new labelled posts.
 
 What was decided is kept, a file for each run that asked, so that a drift that lasts or flaps
-begins one retrain in a cooldown, and a run that is repeated gets the answer that it got.
+begins one retrain in a cooldown, and a run that is repeated gets the answer that it got. A retrain
+by the clock that began before a drift has not seen it, and starts no cooldown for it.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -42,6 +43,7 @@ def decide(
     *,
     run_id: str,
     because: Reason,
+    since: datetime | None = None,
     at: datetime | None = None,
     cooldown_hours: float | None = None,
     per_week: int | None = None,
@@ -56,6 +58,7 @@ def decide(
         settings: the state folder, and defaults of the three limits.
         run_id: who asks; the same one gets the same answer again.
         because: what made it ask.
+        since: when the drift that asks began, where it is known.
         at: the time that the run stands for; default: now.
         cooldown_hours, per_week, min_labels: in place of the settings `retrain_...`.
 
@@ -69,7 +72,9 @@ def decide(
         if path.exists():
             return read_dataclass(RetrainDecision, path)
         at = at or now()
-        begun = sorted(one.at for one in decisions(settings) if one.due and one.at <= at)
+        earlier = [one for one in decisions(settings) if one.due and one.at <= at]
+        begun = sorted(one.at for one in earlier)
+        unseen = {one.at for one in earlier if one.because == "clock" and since and one.at < since}
         labels = _new_labels(window, settings, begun[-1] if begun else None, at)
         limits = _Limits(
             timedelta(
@@ -78,7 +83,7 @@ def decide(
             settings.retrain_per_week if per_week is None else per_week,
             settings.retrain_min_labels if min_labels is None else min_labels,
         )
-        refusal = None if because == "hand" else limits.refusal(begun, labels, at)
+        refusal = None if because == "hand" else limits.refusal(begun, labels, at, unseen)
         why = refusal or f"{because}; {labels} new labelled posts"
         decision = RetrainDecision(run_id, because, at, labels, refusal is None, why)
         write_bytes_aside(path, orjson.dumps(asdict(decision), option=orjson.OPT_INDENT_2))
@@ -97,13 +102,17 @@ class _Limits:
     per_week: int
     min_labels: int
 
-    def refusal(self, begun: list[datetime], labels: int, at: datetime) -> str | None:
-        """Why not; None when a retrain may begin. `begun` are earlier ones, in order."""
-        if begun and at < begun[-1] + self.cooldown:
-            last, end = (
-                f"{time:%Y-%m-%d %H:%M}" for time in (begun[-1], begun[-1] + self.cooldown)
+    def refusal(
+        self, begun: list[datetime], labels: int, at: datetime, unseen: Set[datetime] = frozenset()
+    ) -> str | None:
+        """Why not; None when a retrain may begin. `begun` are earlier ones, in order; those in
+        `unseen` have no cooldown."""
+        last = max((one for one in begun if one not in unseen), default=None)
+        if last and at < last + self.cooldown:
+            end = last + self.cooldown
+            return (
+                f"cooldown until {end:%Y-%m-%d %H:%M}: the last retrain began {last:%Y-%m-%d %H:%M}"
             )
-            return f"cooldown until {end}: the last retrain began {last}"
         recent = sum(at - WEEK < time for time in begun)
         if recent >= self.per_week:
             return f"{recent} retrains in the last 7 days, at most {self.per_week}"

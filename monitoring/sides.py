@@ -62,8 +62,7 @@ def _check_encoders(window: pd.DataFrame, reference: pd.DataFrame) -> None:
         raise CovlaError(
             f"{len(others)} of {len(window)} posts were encoded by {others.iloc[0]}, "
             f"and the reference by {wanted}",
-            hint="Set COVLA_PRESET to the model's encoders for `covla ingest`, and take a window "
-            "since then",
+            hint="`covla features backfill --window START/END` encodes the window's posts anew",
         )
 
 

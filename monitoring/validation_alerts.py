@@ -46,6 +46,7 @@ def alert_on_validation(
         subject=SUBJECT,
         window=window,
         found=not validation.success,
+        open_after=1,  # it is no chance that a time range is blocked
         at=at or now(),
         summary=f"{validation.rows} posts are blocked and train no model: {why}",
         reference=validation.compared_with["champion"],

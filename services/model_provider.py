@@ -1,25 +1,13 @@
 """The model that a service answers with: a fixed version, or whoever is champion."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from pathlib import Path
 
-from covla.errors import PostError
-from covla.schemas.post import SocialPost
-from covla.schemas.prediction import Prediction
 from covla.settings import Settings
+from services.model import Current
 
-
-class Model(Protocol):
-    """What the services use of a Predictor."""
-
-    @property
-    def version(self) -> str: ...
-    def predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]: ...
-
-
-Current = Callable[[], Model]
 # Between two checks for a first champion.
 CHAMPION_SECONDS = 2.0
 
@@ -39,31 +27,48 @@ def wait_for_champion(settings: Settings, log: Callable[[str], None]) -> None:
             time.sleep(CHAMPION_SECONDS)
 
 
+def check_reference(settings: Settings) -> None:
+    """Find the model that the settings name, and hold its files against their manifest.
+
+    Raises:
+        CovlaError: there is no such model, or its files do not match.
+        ServiceUnavailable: the registry does not answer.
+    """
+    from covla.registry.registry import Registry
+
+    Registry(settings).resolve(settings.model)
+
+
 @contextmanager
-def serving(settings: Settings, ref: str) -> Iterator[Current]:
+def serving(settings: Settings, ref: str | tuple[str, Path]) -> Iterator[Current]:
     """A loaded and warm model with the online context, as a function to call once per batch.
 
     "champion" is followed: a new one takes over between two batches, and while it is loaded the
-    old one serves. Any other reference stays what it is.
+    old one serves; and so is a canary, which answers its share of the posts. Any other reference
+    stays what it is.
+
+    Args:
+        ref: champion, a version number, a model folder, or a version and its folder.
 
     Raises:
         CovlaError: there is no such model, or its files do not match their manifest.
         ServiceUnavailable: the registry does not answer.
     """
     from covla.inference.predictor import Predictor
-    from features.online import OnlineContext
     from services.champion import ChampionWatcher
+    from services.online_context import online_context
+    from services.rollout import Router
 
-    context = OnlineContext(settings).priors
+    context = online_context(settings)
     if ref != "champion":
         predictor = Predictor.load(ref, settings, context)
         predictor.warm_up()
         yield lambda: predictor
         return
     watcher = ChampionWatcher(settings, context=context)
-    watcher.load()
-    watcher.start()
+    router = Router(settings, watcher, watcher.warm)
+    router.start()
     try:
-        yield watcher.current
+        yield router.current
     finally:
-        watcher.stop()
+        router.stop()

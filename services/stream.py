@@ -9,6 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from kafka.errors import FencedInstanceIdError, KafkaError, ProducerFencedError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from covla.errors import CovlaError, Refused, ServiceUnavailable
+from covla.errors import CovlaError, DeviceFailed, Refused, ServiceUnavailable
 from covla.kafka import clients
 from covla.kafka.dead_letters import DeadLetter
 from covla.kafka.set_aside import set_aside
@@ -24,9 +25,11 @@ from covla.kafka.worker import WorkerLoop, stop_on_signal
 from covla.kafka.worker_health import WorkerHealth
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from services.model_provider import Current, serving, wait_for_champion
+from services.model import Current
+from services.model_provider import serving, wait_for_champion
 from services.prediction_metrics import PredictionMetrics
 from services.running import recorded
+from services.shadow import Shadow, shadowing
 from services.stream_results import DeadLetters, SetAside, results_of
 
 GROUP = "predict"
@@ -111,8 +114,13 @@ def run(
         health.waits("there is no champion yet")
         wait_for_champion(settings, say)
         health.waits("loading the model")
-    with recorded(settings, record, address), serving(settings, ref) as current:
+    with (
+        recorded(settings, record, address),
+        serving(settings, ref) as current,
+        shadowing(settings) if ref == "champion" else nullcontext() as shadow,
+    ):
         worker = Worker(settings, current, group=group, name=name, metrics=metrics, health=health)
+        worker.shadow = shadow
         stop_on_signal(worker.stop, second_ends=True)
         metrics.serves(current().version)
         say(f"{worker.name} reads {worker.topics.posts} at {address}, model {current().version}")
@@ -143,6 +151,7 @@ class Worker:
         self.stop = self._loop.stop
         self._current = current
         self._metrics = metrics or PredictionMetrics(CollectorRegistry())
+        self.shadow: Shadow | None = None
 
     def run(self, *, until_idle: float | None = None, limit: int | None = None) -> StreamStats:
         """Work until `stop` is set, until no post came for `until_idle` seconds, or until `limit`
@@ -153,7 +162,8 @@ class Worker:
 
         Raises:
             Refused: another worker of this name took over.
-            ServiceUnavailable: no broker at the start, or nothing worked for RETRY_DEADLINE.
+            ServiceUnavailable: no broker at the start, nothing worked for RETRY_DEADLINE, or the
+                GPU failed, which only another process can mend.
         """
         clients.ensure_topics(self.settings)
         limit_bytes = clients.dead_letter_limit(self.settings)
@@ -164,6 +174,8 @@ class Worker:
             try:
                 self._session(until_idle, limit)
                 return self.stats
+            except DeviceFailed:
+                raise  # another session would fail as this one did
             except (KafkaError, ServiceUnavailable, MemoryError) as error:
                 # A send after the one that failed fails with a KafkaError around its error.
                 if any(isinstance(e, FENCED) for e in (error, *error.args)):
@@ -218,7 +230,9 @@ class Worker:
         `member` is the membership that polled: should the partitions have moved meanwhile, the
         broker refuses the commit.
         """
-        answers = results_of(records, self._current(), self.settings)
+        model = self._current()
+        with nullcontext() if self.shadow is None else self.shadow.aside():
+            answers = results_of(records, model, self.settings)
         results = [self._dead_letters.form(answer) for answer in answers]
         writer.begin_transaction()
         self._send_all(writer, results)
@@ -231,8 +245,16 @@ class Worker:
         writer.send_offsets_to_transaction(offsets, member)
         writer.commit_transaction()
         self._dead_letters.committed()
+        self._metrics.serves(model.version)
         for result in results:
             self._count(result)
+        if self.shadow is not None:
+            pairs = zip(records, results, strict=True)
+            self.shadow.offer(
+                (record, result)
+                for record, result in pairs  # not those of a canary
+                if isinstance(result, Prediction) and result.model_version == model.version
+            )
 
     def _send_all(self, writer: Any, results: Sequence[Result]) -> None:
         try:
@@ -257,7 +279,6 @@ class Worker:
     def _count(self, result: Result) -> None:
         if isinstance(result, Prediction):
             self.stats.predictions += 1
-            self._metrics.serves(result.model_version)
             self._metrics.answered([result])
         elif isinstance(result, SetAside):
             self.stats.set_aside += 1

@@ -12,7 +12,7 @@ from covla.kafka.dead_letters import DeadLetter, make, parse_record
 from covla.schemas.post import SocialPost, parse_post
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from services.model_provider import Model
+from services.model import Model
 
 
 def results_of(

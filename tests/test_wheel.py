@@ -133,6 +133,21 @@ print(json.dumps({
     assert "{{" not in told["page"]
 
 
+def test_bentoml_loads_the_service_from_the_wheel(installed: Installed) -> None:
+    probe = """
+import json, sys
+import bentoml
+
+service = bentoml.load("services.rest:Covla")
+place = sys.modules["services.rest"].__file__
+print(json.dumps({"place": place, "apis": sorted(service.apis), "torch": "torch" in sys.modules}))
+"""
+    told = installed.json("python", "-c", probe)
+    assert Path(told["place"]).is_relative_to(installed.environment)
+    assert told["apis"] == ["explain", "feedback", "labels", "predict", "predict_batch", "version"]
+    assert not told["torch"]  # the model is loaded when it is served
+
+
 def test_the_commands_work_in_an_empty_folder(installed: Installed) -> None:
     told = installed.run("covla", "--help")
     assert [name for name in COMMANDS if f"\n  {name} " not in told] == []

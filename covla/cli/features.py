@@ -7,6 +7,7 @@ import click
 
 from covla.cli.options import as_of_option, json_option, window_option
 from covla.cli.output import log, print_result
+from covla.cli.reencode import backfill
 
 
 @click.command()
@@ -84,6 +85,9 @@ def validate(ctx: click.Context, window: Any, as_of: Any, alert: bool, as_json: 
 @click.group()
 def features() -> None:
     """Look after the feature store."""
+
+
+features.add_command(backfill)
 
 
 @features.command()

@@ -7,13 +7,16 @@ from importlib import import_module
 import click
 
 from covla import __version__
-from covla.errors import CovlaError, TooFew
+from covla.errors import CovlaError, TooFew, exit_code_of, system_error
 
 # name -> module of covla.cli and its function; imported when the command is used.
 COMMANDS = {
     "alerts": "alerts:alerts",
     "backfill": "backfill:backfill",
+    "bento": "bento:bento",
+    "canary": "rollout:canary",
     "contracts": "contracts:contracts",
+    "convert": "convert:convert",
     "demo": "demo:demo",
     "dlq": "serve:dlq",
     "down": "local:down",
@@ -26,6 +29,7 @@ COMMANDS = {
     "guard": "guard:guard",
     "housekeeping": "housekeeping:housekeeping",
     "ingest": "features:ingest",
+    "keys": "keys:keys",
     "lineage": "lineage:lineage",
     "performance": "performance:performance",
     "predict": "model:predict",
@@ -37,6 +41,7 @@ COMMANDS = {
     "retrain-due": "retrain:retrain_due",
     "rollback": "releases:rollback",
     "serve": "serve:serve",
+    "shadow": "rollout:shadow",
     "status": "local:status",
     "stream": "serve:stream",
     "study": "study:study",
@@ -91,8 +96,11 @@ def main() -> None:
         if isinstance(error, TooFew) and "--json" in sys.argv:
             click.echo(json.dumps({"skipped": str(error)}))  # what a schedule goes by
         sys.exit(error.exit_code)
-    except OSError as error:
+    except Exception as error:
+        broken = system_error(error)
+        if broken is None:
+            raise
         # A full disk or a folder without write permission: no stack trace helps there.
-        where = f" ({error.filename})" if error.filename else ""
-        click.echo(f"covla: {error.strerror or error}{where}", err=True)
-        sys.exit(2)
+        where = f" ({broken.filename})" if broken.filename else ""
+        click.echo(f"covla: {broken.strerror or broken}{where}", err=True)
+        sys.exit(exit_code_of(broken))

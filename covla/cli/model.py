@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from covla.cli.options import json_option, posts_option, source_options
-from covla.cli.output import log, print_result, progress_bar
+from covla.cli.output import bars, log, print_result, progress_bar
 
 if TYPE_CHECKING:
     from covla.cli.posts_source import PostsSource
@@ -17,19 +17,26 @@ if TYPE_CHECKING:
 @click.argument("candidate")
 @source_options("test", "The posts folder's split.", required=False)
 @click.option("--force", is_flag=True, help="Promote whatever the gate says; it is recorded.")
+@click.option(
+    "--canary", metavar="WEIGHT", type=float, help="Of this share of the posts alone, 0 to 1."
+)
 @json_option
 def promote(
     source: "PostsSource | None",
     candidate: str,
     force: bool,
+    canary: float | None,
     as_json: bool,
 ) -> None:
     """Let CANDIDATE, a version or a model folder, serve when it passes the gate.
 
     The gate holds it against the champion on labelled posts that neither was trained on: clean
     and noisy accuracy, every label, calibration, speed, size. Ends with 4 when it says no, when
-    the version was rejected, and when another one became the champion meanwhile.
+    the version was rejected, and when another one became the champion meanwhile. Where other towers
+    encoded the posts of the last COVLA_BACKFILL_DAYS, they are encoded anew before it serves.
+    With --canary it answers a share of the posts beside the champion (`covla canary --help`).
     """
+    from covla.cli.reencode import before_promotion
     from covla.errors import Refused
     from covla.evaluation import promotion
     from covla.settings import get_settings
@@ -38,8 +45,23 @@ def promote(
     posts = None
     if source is not None:
         posts = [row for row in source.posts(settings) if row.split == "holdout" and row.label]
-    with progress_bar("posts through the gate") as progress:
-        outcome = promotion.promote(candidate, posts, settings, force=force, progress=progress)
+    with bars() as bar:
+        through = 0
+
+        def counted(count: int) -> None:
+            nonlocal through
+            through += count
+            bar("posts through the gate", through, None)
+
+        outcome = promotion.promote(
+            candidate,
+            posts,
+            settings,
+            force=force,
+            canary=canary,
+            progress=counted,
+            prepare=before_promotion(settings, bar),
+        )
     shown = outcome.as_dict()
     if source is not None:
         shown |= {"posts_folder": str(source.folder)} if source.folder else source.about
@@ -48,7 +70,7 @@ def promote(
     print_result(shown, as_json=as_json)
     if outcome.refused is not None:
         raise outcome.refused
-    if outcome.verdict is not None and not outcome.promoted:
+    if outcome.verdict is not None and not (outcome.promoted or outcome.canary is not None):
         raise Refused(
             f"version {outcome.version} did not pass the gate: "
             f"{'; '.join(outcome.verdict.reasons)}",

@@ -63,8 +63,8 @@ def progress_bar(title: str, total: int | None = None) -> Iterator[Callable[[int
 
 
 @contextmanager
-def bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A function (name, done, total) that draws one bar per name."""
+def bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A function (name, done, total) that draws one bar per name; None where no one knows."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -78,7 +78,7 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as drawn:
         tasks: dict[str, object] = {}
 
-        def step(name: str, done: int, total: int) -> None:
+        def step(name: str, done: int, total: int | None) -> None:
             if name not in tasks:
                 tasks[name] = drawn.add_task(name, total=total)
             drawn.update(tasks[name], completed=done, total=total)  # type: ignore[arg-type]

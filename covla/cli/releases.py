@@ -11,6 +11,7 @@ from covla.cli.options import json_option
 from covla.cli.output import log, print_result
 
 if TYPE_CHECKING:
+    from covla.registry.registry import Registry, RolledBack
     from covla.registry.releases import Release
 
 _COLUMNS = ("version", "serves as", "gate", "accuracy", "macro-F1", "promoted at")
@@ -29,8 +30,23 @@ def rollback(version: str | None, reason: str | None, as_json: bool) -> None:
     from covla.registry.registry import Registry
     from covla.settings import get_settings
 
-    done = Registry(get_settings()).rollback(bad=version, reason=reason)
+    registry = Registry(get_settings())
+    done = registry.rollback(bad=version, reason=reason)
     print_result(done._asdict(), as_json=as_json)
+    if others := _other_encoders(registry, done):
+        log(f"{others}: `covla features backfill --window START/END` encodes earlier posts anew")
+
+
+def _other_encoders(registry: "Registry", done: "RolledBack") -> str | None:
+    """Whether the version that serves again encodes posts otherwise, in a few words."""
+    from covla.errors import CovlaError
+    from covla.registry.encoder_id import encoder_id
+
+    try:
+        serves, was = (encoder_id(registry.resolve(version)[1]) for version in done)
+    except CovlaError as error:  # the rollback itself is done
+        return f"whether version {done.champion} has other towers is not known ({error})"
+    return None if serves == was else f"version {done.champion} has other towers"
 
 
 @click.command()
@@ -66,11 +82,15 @@ def _cells(row: "Release") -> tuple[str, ...]:
     scores = (row.metrics.get(key) for key in ("accuracy", "macro_f1"))
     return (
         row.version,
-        ", ".join(row.aliases),
+        ", ".join(_alias(row, alias) for alias in row.aliases),
         "forced" if row.forced == "true" and row.aliases else row.gate or "",
         *("" if score is None else f"{score:.4f}" for score in scores),
         (row.promoted_at or "")[:16].replace("T", " "),
     )
+
+
+def _alias(row: "Release", alias: str) -> str:
+    return f"canary {row.canary_weight}" if alias == "canary" else alias
 
 
 def _details(row: "Release") -> Iterator[str]:

@@ -49,11 +49,14 @@ def retrain_due(
     window. A retrain that is due counts as begun.
     """
     from covla.settings import get_settings
-    from monitoring.alerts.store import RetrainNote, add_retrain
+    from monitoring.alerts.store import RetrainNote, add_retrain, since_of
     from monitoring.retrain_policy import decide
 
     settings = get_settings()
-    decision = decide(window, settings, run_id=run_id, because=because, at=as_of, **limits)
+    since = since_of(settings, alert_id) if because == "drift" and alert_id else None
+    decision = decide(
+        window, settings, run_id=run_id, because=because, since=since, at=as_of, **limits
+    )
     if alert_id is not None:
         note = RetrainNote(run_id, decision.at, decision.due, decision.why)
         if not add_retrain(settings, alert_id, note):

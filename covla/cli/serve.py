@@ -1,18 +1,27 @@
 """Commands that serve: serve, stream, dlq."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from covla.cli.options import json_option
 from covla.cli.output import log, print_result
 
+if TYPE_CHECKING:
+    from covla.settings import Settings
+
 _model = click.option(
     "--model",
-    default="champion",
-    show_default=True,
     metavar="champion|VERSION|FOLDER",
-    help="Who answers. The champion is followed as it changes.",
+    help="Who answers. The champion is followed as it changes. Default: COVLA_MODEL, champion.",
+)
+_io_workers = click.option(
+    "--io-workers",
+    type=click.IntRange(0, 256),
+    metavar="N",
+    help="Processes that decode posts; 0: threads do. Default: COVLA_IO_WORKERS, or one for each "
+    "core but one where there is a GPU.",
 )
 _wait = click.option("--wait", is_flag=True, help="Wait for a first champion; else end with 2.")
 
@@ -22,17 +31,29 @@ _wait = click.option("--wait", is_flag=True, help="Wait for a first champion; el
 @_wait
 @click.option("--host", help="Default: COVLA_HOST, which is 127.0.0.1 unless set.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Default: COVLA_REST_PORT, 3000.")
+@_io_workers
 @json_option
-def serve(model: str, wait: bool, host: str | None, port: int | None, as_json: bool) -> None:
+def serve(
+    model: str | None,
+    wait: bool,
+    host: str | None,
+    port: int | None,
+    io_workers: int | None,
+    as_json: bool,
+) -> None:
     """Serve predictions over HTTP, with a page to try them, until SIGTERM.
 
     The result is printed when requests are answered. SIGTERM or Ctrl-C ends it after everything
     that was accepted is answered.
     """
     from covla.settings import get_settings
-    from services import rest
+    from services.rest import server
+    from services.rest.keys import start_notice
 
-    settings = get_settings()
+    settings = _with(get_settings(), host=host or None, io_workers=io_workers)
+    model = model or settings.model
+    if notice := start_notice(settings):
+        log(notice)
 
     def ready(address: str, version: str) -> None:
         print_result({"address": address, "model_version": version}, as_json=as_json)
@@ -42,10 +63,10 @@ def serve(model: str, wait: bool, host: str | None, port: int | None, as_json: b
 
         wait_for_champion(settings, log)
     log(f"loading model {model}")
-    rest.serve(
+    server.serve(
         settings,
         model,
-        host=host or settings.host,
+        host=settings.host,
         port=settings.rest_port if port is None else port,
         ready=ready,
     )
@@ -64,15 +85,17 @@ def serve(model: str, wait: bool, host: str | None, port: int | None, as_json: b
 )
 @click.option("--max", "limit", type=click.IntRange(min=1), help="End after N posts.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve /metrics and /readyz.")
+@_io_workers
 @json_option
 def stream(
-    model: str,
+    model: str | None,
     wait: bool,
     group: str,
     worker: str | None,
     until_idle: float | None,
     limit: int | None,
     metrics_port: int | None,
+    io_workers: int | None,
     as_json: bool,
 ) -> None:
     """Predict what arrives on the posts topic, until SIGTERM.
@@ -85,9 +108,10 @@ def stream(
     from covla.settings import get_settings
     from services import stream as worker_of
 
+    settings = _with(get_settings(), io_workers=io_workers)
     stats = worker_of.run(
-        get_settings(),
-        model,
+        settings,
+        model or settings.model,
         group=group,
         name=worker,
         until_idle=until_idle,
@@ -97,6 +121,12 @@ def stream(
         say=log,
     )
     print_result(asdict(stats), as_json=as_json)
+
+
+def _with(settings: "Settings", **options: object) -> "Settings":
+    """The settings, with what a person gave as an option."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return settings.model_copy(update=given)
 
 
 @click.group()

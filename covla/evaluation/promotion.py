@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from covla.errors import Refused
+from covla.errors import CovlaError, Refused, ServiceUnavailable
 from covla.evaluation.promotion_gate import Verdict, gate
 from covla.inference.predictor import Predictor
 from covla.posts.seen import unseen
 from covla.posts.training_post import TrainingPost
 from covla.registry.registry import Registry
 from covla.registry.releases import ALIASES
+from covla.registry.rollout import Rollouts, check_weight
 from covla.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -20,8 +21,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Promotion:
-    """What `promote` did. `promoted` is false when the gate refused, or when the registry `refused`
-    for another reason; `verdict` is None without a gate."""
+    """What `promote` did. `promoted` is false when the gate refused, when the registry `refused`
+    for another reason, and for a `canary`, which is its share of the posts then; `verdict` is None
+    without a gate."""
 
     version: str
     champion_before: str | None
@@ -30,6 +32,7 @@ class Promotion:
     verdict: Verdict | None = None
     left_out: int = 0
     refused: Refused | None = None
+    canary: float | None = None
 
     @property
     def why(self) -> str:
@@ -42,7 +45,8 @@ class Promotion:
             return "it was forced in"
         if self.verdict is None:
             return "the gate let it in before"
-        return "the gate let it in" if self.promoted else "; ".join(self.verdict.reasons)
+        passed = self.promoted or self.canary is not None
+        return "the gate let it in" if passed else "; ".join(self.verdict.reasons)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as `covla promote` prints it."""
@@ -53,7 +57,8 @@ class Promotion:
         )
         return {
             "version": self.version, "promoted": self.promoted, "forced": self.forced,
-            "champion_before": self.champion_before, "why": self.why, **judged,
+            "champion_before": self.champion_before, "canary": self.canary,
+            "why": self.why, **judged,
         }  # fmt: skip
 
 
@@ -63,7 +68,9 @@ def promote(
     settings: Settings,
     *,
     force: bool = False,
+    canary: float | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    prepare: Callable[[str], None] = lambda version: None,
 ) -> Promotion:
     """Let a version serve when the gate agrees, or when it is forced, which is recorded.
 
@@ -72,12 +79,18 @@ def promote(
         posts: what the gate evaluates on; None for a version that has passed already, or by force.
         settings: the registry, and where the gate's report goes.
         force: promote although the gate says no.
+        canary: let it answer this share of the posts as a canary, 0 to 1, in place of all.
+        progress: called with how many more posts went through the gate.
+        prepare: called with the version when nothing stands against it, before it serves.
 
     Raises:
-        CovlaError: no such candidate, or the gate cannot judge.
+        CovlaError: no such candidate, or the gate cannot decide, or `prepare` failed: then nothing
+            is promoted.
         ServiceUnavailable: the registry does not answer; the same call later ends the work.
     """
-    registry = Registry(settings)
+    registry = Rollouts(settings)
+    if canary is not None:
+        check_weight(canary)
     if candidate in ALIASES or candidate.isdigit():
         version, _ = registry.resolve(candidate)
     else:
@@ -92,11 +105,29 @@ def promote(
             verdict, left_out = _evaluate(registry, version, before, posts, settings, progress)
             if not verdict.passed and not force:
                 return Promotion(version, before, False, False, verdict, left_out)
-        registry.promote(version, force=force)
+        if canary is not None:
+            registry.start_canary(version, canary, force=force)
+        else:
+            if before != version:
+                if not force:
+                    registry.require_passed(version)
+                _prepare(prepare, version)
+            registry.promote(version, force=force)
     except Refused as refused:
         return Promotion(version, before, False, False, verdict, left_out, refused)
     forced = force and before != version and (verdict is None or not verdict.passed)
-    return Promotion(version, before, True, forced, verdict, left_out)
+    return Promotion(version, before, canary is None, forced, verdict, left_out, canary=canary)
+
+
+def _prepare(prepare: Callable[[str], None], version: str) -> None:
+    try:
+        prepare(version)
+    except CovlaError as error:
+        kind = ServiceUnavailable if isinstance(error, ServiceUnavailable) else CovlaError
+        raise kind(
+            f"version {version} is not promoted, as the features are not ready for it: {error}",
+            hint=f"Then go on with `covla promote {version}`",
+        ) from error
 
 
 def _evaluate(

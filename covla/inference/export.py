@@ -13,8 +13,13 @@ from covla.errors import CovlaError, PostError
 from covla.files import folder_aside, read_dataclass, read_object
 from covla.inference.parity import Parity, compare, text
 from covla.inference.predictor import Predictor
+from covla.model.answer import Answer
 from covla.model.encoders import Encoders
-from covla.model.head import HeadRunner, folder_encoders, folder_towers
+from covla.model.folder_weights import folder_model, folder_towers
+from covla.model.head import HeadRunner, folder_encoders
+from covla.model.head_inputs import head_example
+from covla.model.model_config import load_config
+from covla.model.networks import F32, carries_networks, f32_networks
 from covla.model.runtime.backend import FILE, NETWORKS, Backend
 from covla.model.runtime.network import Arrays
 from covla.posts.dataset import sample
@@ -101,20 +106,23 @@ def export(
         return _existing(out, about)
     original = Predictor(
         version,
-        HeadRunner.load(folder, device="cpu", backend=Backend(), cache=settings.cache),
+        HeadRunner.load(folder, cache=settings.cache, device="cpu", backend=Backend()),
         folder_encoders(folder, settings, Backend()),
         settings,
     )
     left = shutil.ignore_patterns(model_folder.MANIFEST, "metrics.json")
     with folder_aside(out, out.with_name(f"{out.name}.work")) as draft:
         shutil.copytree(folder, draft, ignore=left)
+        if not carries_networks(draft):
+            # The very networks that `original` runs: what serves this folder needs no torch.
+            shutil.rmtree(draft / F32, ignore_errors=True)
+            shutil.copytree(f32_networks(folder, settings.cache), draft / F32)
         if backend.in_folder:
-            (draft / NETWORKS).mkdir()
-            write_networks(draft, backend, original, posts.calibration)
+            write_reduced(draft, backend, original, posts.calibration)
         _dump(draft / FILE, about)
         exported = Predictor(
             "exported",
-            HeadRunner.load(draft, device=settings.device, backend=backend, cache=settings.cache),
+            HeadRunner.load(draft, cache=settings.cache, device=settings.device, backend=backend),
             folder_encoders(draft, settings, backend),
             settings,
         )
@@ -126,15 +134,15 @@ def export(
     return Export(str(out), digest, about, compared, str(out / "parity.txt"), reused=False)
 
 
-def write_networks(
+def write_reduced(
     draft: Path, backend: Backend, original: Predictor, calibration: Sequence[TrainingPost]
 ) -> None:
-    """The networks of an exported model, into its folder.
+    """The networks of another backend or precision than f32 on OpenVINO, into a model's folder.
 
     Raises:
         CovlaError: no calibration post can be used.
     """
-    from covla.model.runtime import onnx, openvino, quantize
+    from covla.model.runtime import conversion, openvino, quantize
 
     towers = folder_towers(draft).eval()
     encoders = original.encoders
@@ -146,16 +154,16 @@ def write_networks(
         example, ragged = encoders.example(part), (0, 1) if part == "text" else ()
         path = draft / NETWORKS / part
         if backend.name == "onnx":
-            onnx.write(module, example, ragged, path.with_suffix(".onnx"))
+            conversion.write_onnx(module, example, ragged, path.with_suffix(".onnx"))
             if backend.precision == "int8":
                 quantize.onnx_int8(path.with_suffix(".onnx"), items[part], transformer=transformer)
         else:
-            network = openvino.convert(module, example, ragged)
+            network = conversion.convert(module, example, ragged)
             network = quantize.openvino_int8(network, items[part], transformer=transformer)
             openvino.save(network, path.with_suffix(".xml"))
     if backend.name == "onnx":
-        head = original.head
-        onnx.write(head.answer, head.example(), (0, 1), draft / NETWORKS / "head.onnx")
+        head, example = Answer(folder_model(draft)).eval(), head_example(load_config(draft))
+        conversion.write_onnx(head, example, (0, 1), draft / NETWORKS / "head.onnx")
 
 
 def _calibration(original: Predictor, posts: Sequence[TrainingPost]) -> dict[str, list[Arrays]]:

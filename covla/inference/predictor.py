@@ -1,12 +1,11 @@
 """A model version -> predictions. REST, stream, backfill, the gate and evaluation all call this."""
 
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,14 @@ import numpy as np
 from covla.errors import CovlaError, PostError, ServiceUnavailable
 from covla.inference.cache import EncodedCache, Side
 from covla.inference.prediction import prediction
+from covla.inference.preparation import INTERNAL, Preparation, internal, prepare_one
 from covla.inference.shared_encoders import shared_encoders
+from covla.inference.shared_preparation import shared_preparation
 from covla.model.context import Context, context_of
 from covla.model.encoders import Encoded, Encoders
 from covla.model.head import HeadRunner
-from covla.model.runtime.backend import Backend, pick_device
+from covla.model.runtime.backend import Backend
+from covla.model.runtime.device import pick_device
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import PreparedPost, prepare
@@ -33,11 +35,10 @@ from covla.times import now
 # What is known of a post's hashtags; None where it could not be looked up in time.
 Priors = Mapping[str, HashtagPrior] | None
 Result = Prediction | PostError
+Stored = tuple[str, Path]  # a version and its model folder
 ContextSource = Callable[[Sequence[PreparedPost]], Sequence[Priors]]
 
 CHUNK = 64  # posts that are encoded while the next ones are prepared
-INTERNAL = "internal"
-_THREADS = 4
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Predictor:
         size: int = 0,
     ) -> None:
         self.version = version
+        self.ready_since = now()  # of a version that serves: when it was warm, just before it does
         self.size = size  # of the model folder, in bytes
         self.labels: list[str] = head.config.labels
         self.encoders = encoders
@@ -63,36 +65,39 @@ class Predictor:
         self._context = context
         self._blobs = BlobStore(settings)
         self._cache = EncodedCache()
-        threads = min(_THREADS, os.cpu_count() or 1)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="covla-prepare")
 
     @classmethod
     def load(
-        cls, ref: str | Path, settings: Settings, context: ContextSource | None = None
+        cls, ref: str | Path | Stored, settings: Settings, context: ContextSource | None = None
     ) -> "Predictor":
         """Load a verified model folder.
 
         Args:
-            ref: champion, challenger, previous, a version number, or a model folder.
+            ref: an alias, a version number, a model folder, or a version and its folder.
             settings: limits, and where blobs and caches are.
-            context: looks up what is known of the posts' hashtags, one answer per post; None as
-                an answer flags the post `stale_context`. Without it there are no priors.
+            context: what is known of the posts' hashtags; None for a post flags it `stale_context`.
 
         Raises:
-            CovlaError: there is no such model, or its files do not match their manifest.
+            CovlaError: there is no such model, its files do not match their manifest, or its
+                networks were never converted and torch is not installed.
             ServiceUnavailable: the registry does not answer.
         """
+        name, ref = ref if isinstance(ref, tuple) else ("", ref)
         version, folder = Registry(settings).resolve(ref)
         backend = Backend.of(folder, pick_device(settings.device))
-        head = HeadRunner.load(
-            folder, device=settings.device, backend=backend, cache=settings.cache
-        )
+        cache, device = settings.cache, settings.device
+        head = HeadRunner.load(folder, cache=cache, device=device, backend=backend)
         encoders = shared_encoders(folder, backend, settings)
-        return cls(version, head, encoders, settings, context, folder_size(folder))
+        return cls(name or version, head, encoders, settings, context, folder_size(folder))
 
     def clear_cache(self) -> None:
         """Forget the texts and images that were seen lately, as a measurement has to."""
         self._cache.clear()
+
+    @cached_property
+    def _preparation(self) -> Preparation:
+        # Not before it is wanted: who evaluates prepares by itself.
+        return shared_preparation(self._settings)
 
     def predict(self, items: Sequence[SocialPost]) -> list[Prediction | PostError]:
         """One prediction or one error per post, in order.
@@ -113,17 +118,14 @@ class Predictor:
         started = time.perf_counter()
         chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
         # Two chunks ahead: what waits in memory is bounded whatever the length of `items`.
-        ahead: deque[list[Future[PreparedPost | PostError]]] = deque(map(self._submit, chunks[:2]))
+        ahead = deque(map(self._preparation.submit, chunks[:2]))
         results: list[Result] = []
         for position in range(len(chunks)):
-            ready = [future.result() for future in ahead.popleft()]
+            ready = ahead.popleft()()
             if position + 2 < len(chunks):
-                ahead.append(self._submit(chunks[position + 2]))
+                ahead.append(self._preparation.submit(chunks[position + 2]))
             results += self._chunk(ready, started)
         return results
-
-    def _submit(self, posts: Sequence[SocialPost]) -> "list[Future[PreparedPost | PostError]]":
-        return [self._pool.submit(self.prepare, post) for post in posts]
 
     def prepare(self, post: SocialPost) -> PreparedPost | PostError:
         """Check, decode and measure one post; an error is returned, not raised.
@@ -132,18 +134,7 @@ class Predictor:
             ServiceUnavailable: the blob store does not answer.
             MemoryError: there is none left.
         """
-        try:
-            return prepare(post.check_limits(self._settings), self._settings, self._blobs)
-        except PostError as error:
-            return error
-        except MemoryError:
-            raise
-        except OSError as error:
-            raise ServiceUnavailable(f"the blob store does not answer: {error}") from error
-        except CovlaError:
-            raise
-        except Exception as error:  # noqa: BLE001  # one post's, as `_chunk` makes sure
-            return _internal(post, error)
+        return prepare_one(post, self._settings, self._blobs)
 
     def check(self) -> None:
         """Predict a post that is known to be good.
@@ -154,6 +145,8 @@ class Predictor:
         try:
             item = prepare(probe_post(), self._settings, self._blobs)
             self.answer([item], self.encode([item]), self.look_up([item]))
+        except ServiceUnavailable:
+            raise
         except Exception as error:
             raise ServiceUnavailable(
                 f"version {self.version} fails on every post: {type(error).__name__}: {error}",
@@ -184,10 +177,8 @@ class Predictor:
             return results
         self.check()
         # Now that the engine is known to work, what fails again fails by itself.
-        return [
-            result if isinstance(result, Prediction) else self._alone(item, started)
-            for item, result in zip(prepared, results, strict=True)
-        ]
+        pairs = zip(prepared, results, strict=True)
+        return [r if isinstance(r, Prediction) else self._alone(item, started) for item, r in pairs]
 
     def _alone(self, item: PreparedPost, started: float) -> Result:
         try:
@@ -196,7 +187,7 @@ class Predictor:
         except (ServiceUnavailable, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # this post's, as `_isolated` makes sure
-            return _internal(item.post, error)
+            return internal(item.post, error)
 
     def look_up(self, prepared: Sequence[PreparedPost]) -> Sequence[Priors]:
         """What is known of the posts' hashtags; None where it could not be looked up in time."""
@@ -280,7 +271,8 @@ class Predictor:
         return answers
 
     def warm_up(self) -> None:
-        """Run a few posts through every network: the first run of a shape compiles it.
+        """Run a few posts through every network, as the first run of a shape compiles it, look
+        their hashtags up, which opens the online store, and start what prepares posts.
 
         Raises:
             CovlaError: the model cannot answer.
@@ -289,9 +281,6 @@ class Predictor:
         for words in (1, 24, 40, 100):  # a text of each length that a GPU fills up to
             post = SocialPost(post_id="warm-up", created_at=now(), text="place " * words)
             item = replace(prepare(post, self._settings, self._blobs), image=image)
-            self.answer([item], self.encoders.encode([item]), [{}])
-
-
-def _internal(post: SocialPost, error: Exception) -> PostError:
-    log.error("post %s cannot be processed", post.post_id, exc_info=error)
-    return PostError("post", INTERNAL, "it cannot be processed; the log says why")
+            self.answer([item], self.encoders.encode([item]), self.look_up([item]))
+        self._preparation.submit([])()
+        self.ready_since = now()

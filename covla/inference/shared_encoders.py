@@ -5,11 +5,10 @@ import threading
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from safetensors import safe_open
-
 from covla.model.encoders import Encoders
 from covla.model.head import folder_encoders
 from covla.model.runtime.backend import NETWORKS, Backend, tower_files
+from covla.model.weights_file import towers_digest
 from covla.settings import Settings
 
 _sharing = threading.Lock()
@@ -28,11 +27,7 @@ def shared_encoders(folder: Path, backend: Backend, settings: Settings) -> Encod
 
 def _towers_digest(folder: Path, backend: Backend) -> str:
     total = hashlib.sha256((folder / "tokenizer.json").read_bytes())
-    total.update(f"{backend}".encode())
-    with safe_open(folder / "model.safetensors", framework="pt") as file:
-        for name in sorted(file.keys()):
-            if name.startswith("towers."):
-                total.update(name.encode() + file.get_tensor(name).numpy().tobytes())
+    total.update(f"{backend} {towers_digest(folder)}".encode())
     if backend.in_folder:
         for path in tower_files(folder / NETWORKS, backend):
             total.update(path.read_bytes())

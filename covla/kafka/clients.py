@@ -2,7 +2,7 @@
 
 import logging
 import ssl
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +32,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Topics:
-    """The five topics, each keyed by post_id."""
+    """The six topics, each keyed by post_id."""
 
     posts: str
     labels: str
     predictions: str
     dead_letters: str
     alerts: str
+    shadow: str
 
     @classmethod
     def of(cls, settings: Settings) -> "Topics":
         """Names under the configured prefix, "covla" by default."""
-        names = ("posts", "labels", "predictions", "dead-letters", "alerts")
+        names = ("posts", "labels", "predictions", "dead-letters", "alerts", "predictions.shadow")
         return cls(*(f"{settings.topic_prefix}.{name}" for name in names))
 
     def all(self) -> list[str]:
         """Every name."""
-        return [self.posts, self.labels, self.predictions, self.dead_letters, self.alerts]
+        return list(astuple(self))
 
 
 def bootstrap(settings: Settings) -> str:

@@ -5,14 +5,10 @@ from typing import Any
 from transformers import AutoConfig, PreTrainedConfig
 
 from covla.errors import CovlaError
+from covla.model.model_config import CONTEXT_NODES, DEFAULT_CONTEXT, grid_of
 
-CONTEXT_NODES = ("hour", "weekday", "lang", "hashtags", "text_quality", "image_quality")
-# Without the hashtags' priors an answer depends on post and version alone (ADR 9).
-DEFAULT_CONTEXT = tuple(node for node in CONTEXT_NODES if node != "hashtags")
 ALIGNMENTS = ("cam", "paper", "mean", "xattn", "sgmft")
 FUSIONS = ("cmf", "gate", "concat", "late", "text", "image")
-HASHTAGS = 4
-
 
 # What training finds in posts, encoders and teacher, and nobody sets by hand.
 SET_BY_TRAINING = frozenset({
@@ -134,8 +130,7 @@ class CovlaConfig(PreTrainedConfig):  # type: ignore[misc]
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the regions; regions that fill no square are one row."""
-        side = round(self.regions**0.5)
-        return (side, side) if side * side == self.regions else (1, self.regions)
+        return grid_of(self.regions)
 
 
 AutoConfig.register("covla", CovlaConfig)  # AutoTokenizer asks for it in a model folder

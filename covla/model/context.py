@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covla.arrays import FloatArray
-from covla.model.configuration import HASHTAGS, CovlaConfig
+from covla.model.model_config import HASHTAGS, ContextConfig
 from covla.posts.hashtag_prior import HashtagPrior
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Layout:
     kinds: list[tuple[str, int, int, int]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, config: CovlaConfig) -> "Layout":
+    def of(cls, config: ContextConfig) -> "Layout":
         """The layout that a configuration asks for."""
         widths = {
             "hour": 2,
@@ -67,7 +67,9 @@ def _circle(share: float) -> list[float]:
 
 
 def context_of(
-    prepared: "PreparedPost", config: CovlaConfig, priors: Mapping[str, HashtagPrior] | None = None
+    prepared: "PreparedPost",
+    config: ContextConfig,
+    priors: Mapping[str, HashtagPrior] | None = None,
 ) -> Context:
     """Context of one post.
 

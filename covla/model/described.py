@@ -1,7 +1,7 @@
 """Towers that are known by what was written down of them, and loaded only where that is needed.
 
-Where their networks are in the cache already, no process has to load their weights, nor the
-libraries that build them.
+Where their networks are converted already, no process has to load their weights, nor the libraries
+that build them.
 """
 
 import hashlib
@@ -10,21 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from covla.files import write_bytes_aside
-from covla.model.towers import Towers, base_versions, load_towers
 
-
-def weights_id(module: torch.nn.Module) -> str:
-    """Hash of a module's weights and names: the identity of a frozen encoder."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        total.update(name.encode())
-        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return total.hexdigest()[:16]
+if TYPE_CHECKING:
+    from covla.model.towers import Towers
 
 
 @dataclass(frozen=True)
@@ -35,11 +26,13 @@ class Described:
     text_width: int
     image_width: int
     spec: dict[str, Any]
-    load: Callable[[], Towers]
+    load: "Callable[[], Towers]"
 
     @classmethod
-    def of(cls, towers: Towers) -> "Described":
+    def of(cls, towers: "Towers") -> "Described":
         """Towers at hand."""
+        from covla.model.towers import weights_id
+
         return cls(
             weights_id(towers),
             towers.text.width,
@@ -54,8 +47,10 @@ def describe_base(folder: Path) -> Described:
 
     What is remembered is of one version of each package that they are made of.
     """
-    load = cache(lambda: load_towers("base")[0])
-    key = hashlib.sha256(base_versions().encode()).hexdigest()[:16]
+    from covla.model import towers
+
+    load = cache(lambda: towers.load_towers("base")[0])
+    key = hashlib.sha256(towers.base_versions().encode()).hexdigest()[:16]
     path = folder / f"base-{key}.json"
     try:
         values = json.loads(path.read_bytes())

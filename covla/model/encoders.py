@@ -14,18 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
-from torch import nn
-from transformers import PreTrainedTokenizerBase
 
 from covla.arrays import Array, FloatArray
 from covla.model.described import Described, describe_base
 from covla.model.pooling import mean_of, unit_length
-from covla.model.runtime.backend import Backend, open_network, pick_device, tower_files
+from covla.model.runtime.backend import Backend, open_network, tower_files
+from covla.model.runtime.device import pick_device, require_torch
 from covla.model.runtime.network import Arrays, Network
-from covla.model.towers import Towers, base_tokenizer, load_towers
+from covla.model.tokenizer import FastTokenizer, Tokenizer, TransformersTokenizer
 
 if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+    from covla.model.towers import Towers
     from covla.settings import Settings
 
 
@@ -59,13 +61,21 @@ def pixels(image: Array, size: int) -> Array:
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
+def example(part: str, side: int) -> Arrays:
+    """One blank input of the tower `part`, "text" or "image", whose images are S = `side` wide."""
+    if part == "text":
+        ids = np.ones((1, 8), np.int64)
+        return ids, ids
+    return (np.zeros((1, 3, side, side), np.uint8),)
+
+
 class Encoders:
     """Both towers ready to run. Safe to call from several threads, which then take turns."""
 
     def __init__(
         self,
-        towers: Towers | Described,
-        tokenizer: PreTrainedTokenizerBase,
+        towers: "Towers | Described",
+        tokenizer: "PreTrainedTokenizerBase | FastTokenizer",
         *,
         cache: Path | None = None,
         device: str = "auto",
@@ -78,14 +88,15 @@ class Encoders:
             cache: where networks that were converted are kept.
             device: cpu, cuda, or auto: a GPU where there is one.
             backend: by name (f32), or with its precision; "auto" is torch on a GPU, else OpenVINO.
-            networks: the folder of an exported model's networks, for engines that read them there.
+            networks: the folder of converted networks, for backends that read them; without it
+                they are made of the towers' weights.
         """
         device = pick_device(device)
         if isinstance(backend, str):
             backend = Backend.default(device) if backend == "auto" else Backend(backend)
         self.backend = backend
         self.device = device if backend.name == "torch" else "cpu"
-        known = Described.of(towers) if isinstance(towers, Towers) else towers
+        known = towers if isinstance(towers, Described) else Described.of(towers)
         weights = known.weights
         self.id = weights + backend.mark
         if networks is not None and backend.in_folder:
@@ -93,7 +104,9 @@ class Encoders:
             for path in tower_files(networks, backend):
                 total.update(path.read_bytes())
             self.id = f"{weights}-{backend.name}-{backend.precision}-{total.hexdigest()[:8]}"
-        self.tokenizer = tokenizer
+        self.tokenizer: Tokenizer = (
+            tokenizer if isinstance(tokenizer, FastTokenizer) else TransformersTokenizer(tokenizer)
+        )
         self.text_width = known.text_width
         self.image_width = known.image_width
         self.image_size = int(known.spec["image"]["size"])
@@ -101,7 +114,7 @@ class Encoders:
         self._lock = threading.Lock()
         kept = cache / "openvino" / weights if cache else None
         self._load, self._kept = known.load, kept
-        self._folder = networks if backend.in_folder else None
+        self._folder = networks if backend.name != "torch" else None
         self._networks: dict[str, Network] = {}
         if self._folder is not None:
             for part in ("text", "image"):  # what cannot be read is named now
@@ -119,7 +132,7 @@ class Encoders:
         text, folder, kept = part == "text", self._folder, self._kept
         ending = ".onnx" if self.backend.name == "onnx" else ".xml"
 
-        def tower() -> nn.Module:
+        def tower() -> "nn.Module":
             towers = self._load().eval()
             return towers.text if text else towers.image
 
@@ -128,7 +141,7 @@ class Encoders:
             self.backend,
             example=self.example(part),
             ragged=(0, 1) if text else (),
-            pads=(self.tokenizer.pad_token_id or 0, 0) if text else (),
+            pads=(self.tokenizer.pad, 0) if text else (),
             ragged_output=text,
             device=self.device,
             file=folder / f"{part}{ending}" if folder else None,
@@ -137,10 +150,7 @@ class Encoders:
 
     def example(self, part: str) -> Arrays:
         """One blank input of the tower `part`, "text" or "image"."""
-        if part == "text":
-            ids = np.ones((1, 8), np.int64)
-            return ids, ids
-        return (np.zeros((1, 3, self.image_size, self.image_size), np.uint8),)
+        return example(part, self.image_size)
 
     def encode(self, items: Sequence[Item]) -> list[Encoded]:
         """Tokens, regions and their means, per post, in order."""
@@ -156,8 +166,7 @@ class Encoders:
         """ids and mask of each text, 1 x T int64."""
         if not texts:
             return
-        ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
-        for row in ids:
+        for row in self.tokenizer.ids(texts, self.max_tokens):
             array = np.asarray([row], dtype=np.int64)
             yield array, np.ones_like(array)
 
@@ -174,8 +183,14 @@ def load_encoders(preset: str, settings: "Settings") -> Encoders:
     """Frozen encoders by preset name, ready to run; compiled once per state folder.
 
     Raises:
-        CovlaError: nothing can be loaded under that name.
+        CovlaError: nothing can be loaded under that name, or torch is not installed.
     """
+    require_torch(
+        f"the encoders of preset {preset}",
+        "Promote a first champion, whose folder carries its encoders; or install `covla[train]`",
+    )
+    from covla.model.towers import base_tokenizer, load_towers
+
     towers: Towers | Described
     if preset == "base":
         towers, tokenizer = describe_base(settings.cache / "openvino"), base_tokenizer()
@@ -185,6 +200,6 @@ def load_encoders(preset: str, settings: "Settings") -> Encoders:
 
 
 def _encoded(tokens: FloatArray | None, regions: FloatArray | None) -> Encoded:
-    text = None if tokens is None else unit_length(torch.from_numpy(mean_of(tokens))).numpy()
+    text = None if tokens is None else unit_length(mean_of(tokens))
     image = None if regions is None else mean_of(regions)
     return Encoded(tokens, text, regions, image)

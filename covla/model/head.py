@@ -2,36 +2,31 @@
 
 On a CPU the head runs on OpenVINO or ONNX Runtime, each post alone without padding, on a GPU on
 torch in batches of fixed shapes; always in f32. Its answer does not depend on its neighbours.
+Nothing here imports torch: only a GPU, or a folder that was never converted, needs it.
 """
 
-import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
-from transformers import AutoTokenizer
-
 from covla.arrays import FloatArray
-from covla.errors import CovlaError
-from covla.files import read_object
-from covla.model.batch import Batch
-from covla.model.configuration import CovlaConfig
 from covla.model.context import Context
 from covla.model.described import Described
 from covla.model.encoders import Encoded, Encoders
-from covla.model.modeling import Covla
-from covla.model.output import CovlaOutput
-from covla.model.runtime.backend import NETWORKS, Backend, open_network, pick_device
-from covla.model.runtime.network import Arrays
-from covla.model.towers import Towers
+from covla.model.head_inputs import head_inputs
+from covla.model.model_config import ModelConfig, load_config
+from covla.model.networks import f32_networks
+from covla.model.runtime.backend import NETWORKS, Backend, open_network
+from covla.model.runtime.device import pick_device, require_torch
+from covla.model.runtime.network import Arrays, Network
+from covla.model.tokenizer import FastTokenizer
+from covla.model.weights_file import towers_digest
 
 if TYPE_CHECKING:
+    from covla.model.modeling import Covla
+    from covla.model.towers import Towers
     from covla.settings import Settings
 
 
@@ -45,92 +40,55 @@ class HeadOutput:
     logits: FloatArray
 
 
-class Answer(nn.Module):
-    """Probabilities, gate and tempered logits as plain tensors, which is what can be exported."""
+@dataclass(frozen=True)
+class HeadExplanation:
+    """What is behind one post's answer; None where the model has no such part.
 
-    def __init__(self, model: Covla) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The six inputs of `HeadRunner.inputs` to B x C, B, B x C."""
-        out = self.model(Batch.of_features(*inputs))
-        logits = out.logits / self.model.config.softmax_temperature
-        return self.model.probabilities(out.logits), out.gate, logits
-
-
-def load_config(folder: Path) -> CovlaConfig:
-    """The configuration in a model folder.
-
-    Raises:
-        CovlaError: there is none.
+    logits: C, not yet divided by the temperature. attention: T x R. label_logits: 3 x C, of the
+    label nodes, and votes: 3, how much of them is in the logits.
     """
-    about = read_object(folder / "config.json")
-    try:
-        config: CovlaConfig = CovlaConfig.from_dict(about)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise CovlaError(f"{folder / 'config.json'} is not of a model: {error!r}") from error
-    return config
 
-
-def _load(module: nn.Module, folder: Path, *, towers: bool) -> None:
-    """Put a folder's weights into the towers, or into all that comes after them.
-
-    Raises:
-        CovlaError: they cannot be read, or do not fit; it names the first that does not.
-    """
-    path = folder / "model.safetensors"
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = [n for n in file.keys() if n.startswith("towers.") == towers]  # noqa: SIM118
-            state = {n.removeprefix("towers."): file.get_tensor(n) for n in names}
-    except (OSError, SafetensorError) as error:
-        raise CovlaError(f"{path} cannot be read: {error}") from error
-    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    for name in sorted(own.keys() | found.keys()):
-        if own.get(name) != found.get(name):
-            raise CovlaError(
-                f"{path} does not fit the model of its config.json: {name} is "
-                f"{found.get(name, 'missing')}, expected {own.get(name, 'nothing')}",
-                hint="The folder was made by another version of covla: train again, or use that",
-            )
-    module.load_state_dict(state)
-
-
-def folder_towers(folder: Path) -> Towers:
-    """The towers that a model folder carries, in torch.
-
-    Raises:
-        CovlaError: there are none, or their weights do not fit.
-    """
-    towers = Towers(load_config(folder).encoders)
-    _load(towers, folder, towers=True)
-    return towers
+    logits: FloatArray
+    attention: FloatArray | None = None
+    label_logits: FloatArray | None = None
+    votes: FloatArray | None = None
 
 
 def folder_encoders(folder: Path, settings: "Settings", backend: Backend | None = None) -> Encoders:
     """The towers that a model folder carries, ready to run.
 
     Raises:
-        CovlaError: they do not fit, or the folder's backend has no such network.
+        CovlaError: they do not fit, the folder's backend has no such network, or the folder was
+            never converted and torch is not installed.
     """
     config = load_config(folder)
-    towers: Towers | Described
-    if config.encoder_id:
-        towers = Described(
-            config.encoder_id, config.text_width, config.image_width, config.encoders,
-            lambda: folder_towers(folder),
-        )  # fmt: skip
-    else:
-        towers = folder_towers(folder)
+    backend = backend or Backend.of(folder, pick_device(settings.device))
+
+    def load() -> "Towers":
+        require_torch(f"a network of {folder}")
+        from covla.model.folder_weights import folder_towers
+
+        return folder_towers(folder)
+
+    networks = None
+    if backend.in_folder:
+        networks = folder / NETWORKS
+    elif backend.name == "openvino":
+        networks = f32_networks(folder, settings.cache)
+    towers = Described(
+        config.encoder_id or towers_digest(folder)[:16],
+        config.text_width,
+        config.image_width,
+        config.encoders,
+        load,
+    )
     return Encoders(
         towers,
-        AutoTokenizer.from_pretrained(folder, local_files_only=True),
+        FastTokenizer.load(folder),
         cache=settings.cache,
         device=settings.device,
-        backend=backend or Backend.of(folder, pick_device(settings.device)),
-        networks=folder / NETWORKS,
+        backend=backend,
+        networks=networks,
     )
 
 
@@ -138,101 +96,95 @@ class HeadRunner:
     """Graph, CAM, CMF and classifier of one model version. Safe to call from several threads."""
 
     def __init__(
-        self,
-        model: Covla,
-        *,
-        device: str = "auto",
-        backend: Backend | None = None,
-        cache: Path | None = None,
-        network: Path | None = None,
+        self, config: ModelConfig, network: Network, explanation: Callable[[], Network]
     ) -> None:
         """
         Args:
-            model: without towers.
-            device: cpu, cuda, or auto: a GPU where there is one.
-            backend: the towers'; the head itself is always f32.
-            cache: where the converted network is kept.
-            network: the exported head, for an backend that reads it.
+            config: of the model.
+            network: gives probabilities, gate and tempered logits.
+            explanation: gives the network whose outputs `config.explained` names; called once, when
+                a first answer is to be explained.
         """
-        device = pick_device(device)
-        self.config: CovlaConfig = model.config
-        name = backend.name if backend else Backend.default(device).name
-        self.device = device if name == "torch" else "cpu"
-        self.answer = Answer(model).eval().to(self.device)
+        self.config = config
+        self._network = network
+        self._explanation = explanation
+        self._opened: Network | None = None
         self._lock = threading.Lock()
-        self._network = open_network(
-            lambda: self.answer,
-            Backend(name),
-            example=self.example(),
-            ragged=(0, 1),
-            pads=(0, 0),
-            device=self.device,
-            file=network if name == "onnx" else None,
-            cached=cache / "openvino" / f"{self._id()}-head.xml" if cache else None,
-        )
 
     @classmethod
     def load(
         cls,
         folder: Path,
         *,
+        cache: Path,
         device: str = "auto",
         backend: Backend | None = None,
-        cache: Path | None = None,
     ) -> "HeadRunner":
         """The head in a model folder; the towers' weights are not read.
 
+        Args:
+            folder: of the model.
+            cache: where the networks of a folder that carries none are kept.
+            device: cpu, cuda, or auto: a GPU where there is one.
+            backend: the towers'; the head itself is always f32. Default: the folder's.
+
         Raises:
-            CovlaError: the folder's weights do not fit its configuration.
+            CovlaError: the folder's weights do not fit its configuration, its network cannot be
+                read, or it was never converted and torch is not installed.
         """
+        device = pick_device(device)
+        backend = backend or Backend.of(folder, device)
         config = load_config(folder)
-        config.with_towers = False
-        model = Covla(config)
-        _load(model, folder, towers=False)
-        backend = backend or Backend.of(folder, pick_device(device))
-        network = folder / NETWORKS / "head.onnx"
-        return cls(model, device=device, backend=backend, cache=cache, network=network)
+        if backend.name == "torch":
+            require_torch(f"the head of {folder}")
+            from covla.model.folder_weights import folder_model
 
-    def _id(self) -> str:
-        """Hash of configuration and weights: two equal heads share a converted network."""
-        total = hashlib.sha256(self.config.to_json_string(use_diff=False).encode())
-        for name, tensor in sorted(self.answer.model.state_dict().items()):
-            total.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-        return total.hexdigest()[:16]
+            return cls.of(folder_model(folder), device=device, backend=backend)
 
-    def example(self) -> Arrays:
-        """One blank post."""
-        blank = Encoded(np.zeros((5, self.config.text_width), np.float32), None, None, None)
-        layout = self.answer.model.context.layout
-        nothing = Context(
-            np.zeros((layout.nodes, layout.width), np.float32), np.zeros(layout.nodes, np.bool_)
-        )
-        return self.inputs(blank, nothing)
+        def opened(path: Path) -> Network:
+            kind = Backend("onnx" if path.suffix == ".onnx" else "openvino")
+            return open_network(None, kind, example=(), file=path)
+
+        def part(name: str) -> Network:
+            return opened(f32_networks(folder, cache) / f"{name}.xml")
+
+        onnx = folder / NETWORKS / "head.onnx"
+        network = opened(onnx) if backend.name == "onnx" else part("head")
+        return cls(config, network, lambda: part("explain"))
+
+    @classmethod
+    def of(
+        cls, model: "Covla", *, device: str = "auto", backend: Backend | None = None
+    ) -> "HeadRunner":
+        """The head of a model at hand, which needs no towers.
+
+        Args:
+            model: its weights go to the device.
+            device: cpu, cuda, or auto: a GPU where there is one.
+            backend: torch or openvino; default: that of the device.
+        """
+        from covla.model.answer import networks_of
+
+        device = pick_device(device)
+        backend = backend or Backend.default(device)
+        return cls(ModelConfig.of(model.config), *networks_of(model, backend.name, device))
 
     def inputs(self, encoded: Encoded, context: Context) -> Arrays:
         """tokens, token_mask, regions, has_image, context, context_mask of one post."""
-        tokens, regions = encoded.tokens, encoded.regions
-        if tokens is None:
-            tokens = np.zeros((1, self.config.text_width), np.float32)
-        if regions is None:
-            regions = np.zeros((self.config.regions, self.config.image_width), np.float32)
-        return (
-            tokens[None],
-            np.full((1, len(tokens)), encoded.tokens is not None),
-            regions[None],
-            np.array([encoded.regions is not None]),
-            context.nodes[None],
-            context.mask[None],
-        )
+        return head_inputs(self.config, encoded, context)
 
-    def forward_with_attention(self, encoded: Encoded, context: Context) -> CovlaOutput:
-        """The whole output for one post, attention included, from torch in f32."""
-        tensors = [torch.from_numpy(array) for array in self.inputs(encoded, context)]
-        with torch.inference_mode():
-            output: CovlaOutput = self.answer.model(
-                Batch.of_features(*(each.to(self.device) for each in tensors))
-            )
-        return output
+    def explain(self, encoded: Encoded, context: Context) -> HeadExplanation:
+        """What is behind the answer for one post, in f32.
+
+        Raises:
+            CovlaError: the folder has no network for it, and torch is not installed.
+        """
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._explanation()
+            (outputs,) = self._opened.run([self.inputs(encoded, context)])
+        pairs = zip(self.config.explained, outputs, strict=True)
+        return HeadExplanation(**{name: output[0] for name, output in pairs})
 
     def run(self, encoded: Sequence[Encoded], contexts: Sequence[Context]) -> list[HeadOutput]:
         """One answer per post, in order."""

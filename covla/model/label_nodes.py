@@ -6,17 +6,13 @@ kernel ridge classifier (Saunders et al. 1998) each for text, image, and both to
 fitted in closed form before training (`covla.training.label_nodes`) and fixed in it.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from covla.model.alignment import masked_mean
 from covla.model.configuration import CovlaConfig
-
-Expert = Literal["text", "image", "both"]
-EXPERTS: tuple[Expert, ...] = ("text", "image", "both")
+from covla.model.model_config import EXPERTS
 
 
 def signed_sqrt(values: Tensor) -> Tensor:

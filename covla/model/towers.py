@@ -1,6 +1,7 @@
 """Text and image towers: pretrained from wheels (`base`), from scratch (`tiny`), any hub id or
 folder. A tower turns one modality into vectors with positions; pooling is left to the model."""
 
+import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,15 @@ class Towers(nn.Module):
         self.spec = spec
         self.text = TextTower(spec["text"])
         self.image = ImageTower(spec["image"])
+
+
+def weights_id(module: nn.Module) -> str:
+    """Hash of a module's weights and names: the identity of a frozen encoder."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()[:16]
 
 
 def _wheel_text() -> Path:

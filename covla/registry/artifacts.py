@@ -10,7 +10,7 @@ from typing import Any
 
 from covla.errors import CovlaError
 from covla.files import read_object
-from covla.registry import mlflow_client
+from covla.registry import mlflow_client, mlflow_http
 from covla.registry.lineage import data_set, read_lineage
 from covla.registry.model_folder import verify
 from covla.settings import Settings
@@ -84,9 +84,12 @@ def _downloaded(run_id: str, digest: str, settings: Settings) -> Iterator[Path]:
     scratch = settings.cache / "models" / f".{digest[:12]}.{secrets.token_hex(4)}"
     scratch.mkdir(parents=True)
     try:
-        with mlflow_client.translate_mlflow_errors(settings):
-            client = mlflow_client.client(settings)
-            got = Path(client.download_artifacts(run_id, PATH, str(scratch)))
+        if mlflow_http.is_server(settings):
+            got = mlflow_http.download(run_id, PATH, scratch, settings)
+        else:
+            with mlflow_client.translate_mlflow_errors(settings):
+                client = mlflow_client.client(settings)
+                got = Path(client.download_artifacts(run_id, PATH, str(scratch)))
         if verify(got) != digest:
             raise CovlaError(
                 f"run {run_id}: the stored manifest is not the registered one",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -14,17 +15,12 @@ from urllib.parse import unquote
 from filelock import FileLock, Timeout
 
 from covla.errors import CovlaError, ServiceUnavailable
+from covla.registry.mlflow_http import OURS, unavailable
 from covla.settings import Settings
 
 EXPERIMENT = "covla"
 LOCK_SECONDS = 300  # registering a large model takes its time
 _FEAST = "feast.infra.data_sources.mlflow.auth"
-_OURS = {
-    "RESOURCE_DOES_NOT_EXIST",
-    "RESOURCE_ALREADY_EXISTS",
-    "INVALID_PARAMETER_VALUE",
-    "BAD_REQUEST",
-}
 
 
 def sqlite_file(settings: Settings) -> Path | None:
@@ -112,6 +108,12 @@ def experiment_id(settings: Settings) -> str:
 
 
 def _mlflow() -> Any:
+    if find_spec("mlflow") is None:
+        raise CovlaError(
+            "the registry cannot be written to, nor read from a SQLite file: mlflow is not "
+            "installed",
+            hint="Set COVLA_MLFLOW_URI to an MLflow server, or install `covla[train]`",
+        )
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     import mlflow
@@ -150,9 +152,6 @@ def translate_mlflow_errors(settings: Settings) -> Iterator[None]:
         yield
     except failure as error:
         message = str(error).split(" with exception")[0].splitlines()[0][:300]
-        if error.error_code in _OURS:
+        if error.error_code in OURS:
             raise CovlaError(f"mlflow: {message}") from error
-        raise ServiceUnavailable(
-            f"mlflow at {settings.mlflow} does not answer: {message}",
-            hint="Start it with `covla up mlflow`, or correct COVLA_MLFLOW_URI",
-        ) from error
+        raise unavailable(settings, message) from error

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from covla.errors import CovlaError, TooFew
-from covla.files import read_object
+from covla.registry.encoder_id import encoder_id
 from covla.registry.registry import Registry
 from covla.settings import Settings
 
@@ -69,6 +69,5 @@ def read_reference(folder: Path) -> pd.DataFrame:
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise CovlaError(f"cannot read {path}: {reason}", hint="Train the model again") from error
-    config = folder / "config.json"
-    rows.attrs["encoder_id"] = read_object(config).get("encoder_id") if config.is_file() else None
+    rows.attrs["encoder_id"] = encoder_id(folder)
     return rows

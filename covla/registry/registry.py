@@ -1,5 +1,5 @@
 """Model versions and who serves: MLflow registered model "covla", aliases champion, challenger
-and previous. How they are read is in releases.py.
+and previous. How they are read is in releases.py, and what is beside the champion in rollout.py.
 
 A version is one MLflow run (metrics, parameters, tags) with the model folder as its artifact. The
 version itself is made last, after the stored artifact was held against its manifest, so that a
@@ -131,6 +131,17 @@ class Registry(ReadOnlyRegistry):
                 hint=f"Train another one; `covla promote {version} --force` serves it all the same",
             )
 
+    def require_passed(self, version: str) -> None:
+        """What `promote` needs of a version without force.
+
+        Raises:
+            Refused: it has not passed the gate against the version that serves now, or was
+                rejected.
+            CovlaError: no such version.
+        """
+        self.require_not_rejected(version)
+        _require_passed(version, self._find(version).tags, self.champion())
+
     def promote(self, version: str, force: bool = False) -> str:
         """Make `version` the champion. Returns the version number.
 
@@ -151,19 +162,42 @@ class Registry(ReadOnlyRegistry):
                 if not force:
                     self.require_not_rejected(version)
                     _require_passed(version, tags, champion)
-                forced = force and (tags.get("gate") != "passed" or "rejected_reason" in tags)
-                if "rejected_reason" in tags:
-                    self.tag(version, rejected_reason=None)
-                if tags.get("gate") == "rejected":
-                    self.tag(version, gate="rolled back")
-                self.tag(version, forced=str(forced).lower(), promoted_at=now().isoformat())
+                self._let_in(version, tags, force)
+                self.tag(version, promoted_at=now().isoformat())
                 if champion is not None:
                     self.tag(version, replaced=champion)
                     self._set("previous", champion)
                 self._set("champion", str(version))
-            if held.get("challenger") == str(version):
-                self._set("challenger", None)
+            for alias in ("challenger", "canary", "shadow"):
+                if held.get(alias) == str(version):
+                    self._leave(alias, str(version))
         return str(version)
+
+    def _let_in(self, version: str, tags: Mapping[str, str], force: bool) -> None:
+        """Record that it serves by force, and forget why it was rejected."""
+        forced = force and (tags.get("gate") != "passed" or "rejected_reason" in tags)
+        if "rejected_reason" in tags:
+            self.tag(version, rejected_reason=None)
+        if tags.get("gate") == "rejected":
+            self.tag(version, gate="rolled back")
+        self.tag(version, forced=str(forced).lower())
+
+    def _leave(self, alias: str, version: str) -> None:
+        """Take an alias other than `champion` from its version, and what belongs to it."""
+        self._set(alias, None)
+        kept = self._find(version).tags
+        for tag in (f"{alias}_weight", f"{alias}_since"):
+            if tag in kept:
+                self.tag(version, **{tag: None})
+
+    def reject(self, version: str, reason: str) -> None:
+        """Mark a version: it serves again by force alone.
+
+        Raises:
+            CovlaError: `reason` is empty.
+        """
+        tags = {"gate": "rejected", "rejected_reason": one_line(reason)}
+        self.tag(version, **tags, rolled_back_at=now().isoformat())
 
     def rollback(self, *, bad: str | None = None, reason: str | None = None) -> RolledBack:
         """Let the previous champion serve again.
@@ -182,9 +216,7 @@ class Registry(ReadOnlyRegistry):
             Refused: `bad` is not the champion, or there is no previous version.
         """
         if reason is not None:
-            reason = " ".join(reason.split())[:LONGEST_REASON]
-            if not reason:
-                raise CovlaError("the reason is empty", hint="Say why the version is rejected")
+            reason = one_line(reason)
         with mlflow_client.lock(self.settings):
             held = self.aliases()
             champion, good = held.get("champion"), held.get("previous")
@@ -199,13 +231,28 @@ class Registry(ReadOnlyRegistry):
                     "there is no previous version to go back to",
                     hint="See `covla releases`; promote a version by its number",
                 )
-            tags = {"gate": "rolled back"}
             if reason is not None:
-                tags = {"gate": "rejected", "rejected_reason": reason}
-            self.tag(champion, **tags, rolled_back_at=now().isoformat())
+                self.reject(champion, reason)
+            else:
+                self.tag(champion, gate="rolled back", rolled_back_at=now().isoformat())
             self._set("champion", good)
             self._set("previous", None)
+            for alias in ("canary", "shadow"):
+                if held.get(alias) == good:
+                    self._leave(alias, good)
         return RolledBack(good, champion)
+
+
+def one_line(reason: str) -> str:
+    """A reason as it is kept: one line, not too long.
+
+    Raises:
+        CovlaError: it is empty.
+    """
+    reason = " ".join(reason.split())[:LONGEST_REASON]
+    if not reason:
+        raise CovlaError("the reason is empty", hint="Say why the version is rejected")
+    return reason
 
 
 def _require_passed(version: str, tags: Mapping[str, str], champion: str | None) -> None:

@@ -1,4 +1,7 @@
-"""Reading the registry: its versions, who serves, and why each one went in or stayed out."""
+"""Reading the registry: its versions, who serves, and why each one went in or stayed out.
+
+A server is read over HTTP, so that what serves needs no MLflow; a SQLite file by MLflow itself.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from covla.errors import CovlaError
-from covla.registry import artifacts, mlflow_client
+from covla.registry import artifacts, mlflow_client, mlflow_http
 from covla.registry.model_folder import verify
 from covla.settings import Settings
 
 NAME = "covla"
-ALIASES = ("champion", "challenger", "previous")
+ALIASES = ("champion", "challenger", "previous", "canary", "shadow")
 _TAGS = (  # of a `Release`, under the same names in MLflow
     "gate",
     "gate_report",
@@ -20,6 +23,9 @@ _TAGS = (  # of a `Release`, under the same names in MLflow
     "replaced",
     "rolled_back_at",
     "rejected_reason",
+    "canary_weight",
+    "canary_since",
+    "shadow_since",
 )
 
 
@@ -30,7 +36,8 @@ class Release:
     `gate` is the gate's verdict, "passed" or "failed", or "rejected" or "rolled back" after a
     rollback; `gate_reasons` is why, and `gate_report` the page, as an address of MLflow.
     `promoted_at` is when it last became the champion (ISO 8601), `replaced` the version that was
-    the champion before it, `rejected_reason` why it was taken back.
+    the champion before it, `rejected_reason` why it was taken back. `canary_weight` is its share of
+    the posts as a canary, 0 to 1, and `canary_since` and `shadow_since` are when it became one.
     """
 
     version: str
@@ -52,6 +59,9 @@ class Release:
     replaced: str | None
     rolled_back_at: str | None
     rejected_reason: str | None
+    canary_weight: str | None
+    canary_since: str | None
+    shadow_since: str | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,17 @@ class ReadOnlyRegistry:
         decides a race of two writers on different machines (see `Registry.register`)."""
         if not mlflow_client.is_initialised(self.settings):
             return []
+        first: dict[str, Version] = {}
+        for row in sorted(self._rows(), key=lambda row: int(row.version)):
+            if "digest" in row.tags:
+                created = datetime.fromtimestamp(row.creation_timestamp / 1000, UTC)
+                version = Version(int(row.version), row.run_id, dict(row.tags), created)
+                first.setdefault(version.digest, version)
+        return list(first.values())
+
+    def _rows(self) -> list[Any]:
+        if mlflow_http.is_server(self.settings):
+            return list(mlflow_http.model_versions(NAME, self.settings))
         store = mlflow_client.client(self.settings)
         rows: list[Any] = []
         token = None
@@ -91,14 +112,7 @@ class ReadOnlyRegistry:
                 rows += page
                 token = page.token
                 if not token:
-                    break
-        first: dict[str, Version] = {}
-        for row in sorted(rows, key=lambda row: int(row.version)):
-            if "digest" in row.tags:
-                created = datetime.fromtimestamp(row.creation_timestamp / 1000, UTC)
-                version = Version(int(row.version), row.run_id, dict(row.tags), created)
-                first.setdefault(version.digest, version)
-        return list(first.values())
+                    return rows
 
     def _find(self, version: str) -> Version:
         versions = self._versions()
@@ -111,10 +125,21 @@ class ReadOnlyRegistry:
             hint="See `covla releases`, or give a model folder",
         )
 
+    def tags(self, version: str) -> dict[str, str]:
+        """The tags of a version.
+
+        Raises:
+            CovlaError: no such version.
+            ServiceUnavailable: the registry does not answer.
+        """
+        return self._find(version).tags
+
     def aliases(self) -> dict[str, str]:
         """Alias to version, those that are set."""
         if not mlflow_client.is_initialised(self.settings) or not self._versions():
             return {}
+        if mlflow_http.is_server(self.settings):
+            return mlflow_http.aliases(NAME, self.settings)
         store = mlflow_client.client(self.settings)
         with mlflow_client.translate_mlflow_errors(self.settings):
             found = store.get_registered_model(NAME).aliases
@@ -152,8 +177,8 @@ class ReadOnlyRegistry:
         """A reference to a version and a verified folder with its files.
 
         Args:
-            ref: champion, challenger, previous, a version number, or a model folder (whose
-                version is the start of its digest).
+            ref: an alias, such as champion or previous, a version number, or a model folder
+                (whose version is the start of its digest).
 
         Raises:
             CovlaError: no such version, an alias that is not set, or files that do not match

@@ -17,8 +17,9 @@ KINDS = {
 }
 
 
-def with_copies(data: PreparedDataset, number: int) -> PreparedDataset:
-    """`data` with `number` noisy copies of every post that trains, of `LIMIT` posts at most.
+def with_copies(data: PreparedDataset, number: int, *, held_out: bool = False) -> PreparedDataset:
+    """`data` with `number` noisy copies of every post that trains, of `LIMIT` posts at most; with
+    `held_out` then of labelled posts that do not, on which noise is looked at.
 
     Copies turn about between the sides; kind and level are drawn from post id and number, the
     other post of kind "other" is the one after it. A post keeps its only side as it is.
@@ -26,13 +27,14 @@ def with_copies(data: PreparedDataset, number: int) -> PreparedDataset:
     learns = [i for i, yes in enumerate(data.train_mask.tolist()) if yes]
     learns = sorted(learns, key=lambda i: int(data.labels[i]) < 0)[:LIMIT]
     copies, origin = [], []
-    for place, i in enumerate(learns):
-        item, other = data.prepared[i], data.prepared[learns[(place + 1) % len(learns)]]
-        for k in range(number):
-            changed = noisy(item, other, k)
-            if changed is not item:
-                copies.append(changed)
-                origin.append(i)
+    for rows, change in ((learns, noisy), (data.holdout[:LIMIT] if held_out else [], less_noisy)):
+        for place, i in enumerate(rows):
+            item, other = data.prepared[i], data.prepared[rows[(place + 1) % len(rows)]]
+            for k in range(number):
+                changed = change(item, other, k)
+                if changed is not item:
+                    copies.append(changed)
+                    origin.append(i)
     return replace(data, copies=copies, origin=origin)
 
 
@@ -45,3 +47,9 @@ def noisy(item: PreparedPost, other: PreparedPost, number: int) -> PreparedPost:
     kind = kinds[int(draw.integers(len(kinds)))]
     level = 1.0 if kind == "other" else float(draw.uniform(*LEVELS))
     return corrupt(item, side, level, SEED + number, other, kind)
+
+
+def less_noisy(item: PreparedPost, other: PreparedPost, number: int) -> PreparedPost:
+    """Copy `number` of a held-out post: any kind of noise, as much as live posts may have (0.3)."""
+    level = float(rng_for(SEED, item.post.post_id, number).uniform(0, 0.3))
+    return corrupt(item, ("text", "image")[number % 2], level, SEED + number, other)

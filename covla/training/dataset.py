@@ -14,7 +14,7 @@ from covla.model.configuration import CovlaConfig
 from covla.model.context import context_of
 from covla.model.encoders import Encoders, pixels
 from covla.model.modeling import Covla
-from covla.model.pooling import Features
+from covla.model.pooling_torch import Features
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import PreparedPost, prepare
 from covla.posts.taxonomy import Taxonomy
@@ -47,8 +47,8 @@ class Example:
 @dataclass
 class PreparedDataset:
     """Posts that can be used, what is known of each, their label indices (-1: none) and how many
-    posts could not be used. `copies` are noisy ones of posts that train, with the index of each
-    one's post; they have its label and its teacher."""
+    posts could not be used. `copies` are noisy ones of posts, with the index of each one's post;
+    they have its split, its label and its teacher."""
 
     posts: list[TrainingPost]
     prepared: list[PreparedPost]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from covla.model.pooling import pool_posts
+from covla.model.pooling_torch import pool_posts
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.training.dataset import PreparedDataset
 

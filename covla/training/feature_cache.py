@@ -17,7 +17,7 @@ from torch import Tensor
 
 from covla.files import write_aside
 from covla.model.encoders import Encoded
-from covla.model.pooling import Features
+from covla.model.pooling_torch import Features
 
 SHARD = 256
 # Prefix of an image's keys. Another number whenever the same bytes decode to other pixels: what

@@ -12,10 +12,9 @@ from covla.arrays import FloatArray
 from covla.errors import CovlaError
 from covla.model.baselines import arch_overrides
 from covla.model.configuration import CovlaConfig
-from covla.model.described import weights_id
 from covla.model.hf import CovlaModel
-from covla.model.pooling import Features, pool_posts
-from covla.model.towers import Towers
+from covla.model.pooling_torch import Features, pool_posts
+from covla.model.towers import Towers, weights_id
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.posts.taxonomy import Taxonomy
 from covla.training.collate import answers
@@ -30,7 +29,7 @@ from covla.training.dataset import (
 from covla.training.kernel_ridge import anchors_of
 from covla.training.label_nodes import fit_label_nodes
 from covla.training.pca import Reduction
-from covla.training.temperature import fit_temperature
+from covla.training.temperature import fit_confidence, fit_temperature
 from covla.training.trainer import run_stage
 
 
@@ -62,12 +61,14 @@ class TowerShape:
 class Fitted:
     """A trained model, the examples it was made of (one per post, in order, then one per copy) and,
     where there is a holdout, its rows with the logits (m x C) that the temperature was fitted
-    on."""
+    on. `sharpness`: the exponent of probabilities that makes their mean confidence the accuracy
+    over clean and noisy held-out posts; None without noisy ones."""
 
     model: CovlaModel
     examples: list[Example]
     holdout: list[int]
     holdout_logits: Tensor | None
+    sharpness: float | None = None
 
 
 def fit(
@@ -157,8 +158,16 @@ def fit(
     if not holdout:
         return Fitted(model, examples, holdout, None)
     logits, _ = answers(model, [examples[i] for i in holdout])
-    model.config.softmax_temperature = fit_temperature(logits, data.labels[holdout])
-    return Fitted(model, examples, holdout, logits)
+    temperature = fit_temperature(logits, data.labels[holdout])
+    model.config.softmax_temperature = temperature
+    held = set(holdout)
+    copies = [k for k, i in enumerate(data.origin) if i in held]
+    if not copies:
+        return Fitted(model, examples, holdout, logits)
+    noisy, _ = answers(model, [examples[len(data.posts) + k] for k in copies])
+    labels = data.labels[[*holdout, *(data.origin[k] for k in copies)]]
+    sharpness = temperature / fit_confidence(torch.cat([logits, noisy]), labels)
+    return Fitted(model, examples, holdout, logits, sharpness)
 
 
 def _check_numbers(model: CovlaModel) -> None:

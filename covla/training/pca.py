@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from covla.model.pooling import Features
+from covla.model.pooling_torch import Features
 from covla.model.projection import Projection
 from covla.training.dataset import PreparedDataset
 from covla.training.feature_cache import Hashed

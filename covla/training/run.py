@@ -13,11 +13,12 @@ import orjson
 from covla.errors import CovlaError
 from covla.files import folder_aside, read_dataclass, read_object
 from covla.metrics import scores
-from covla.model.described import weights_id
 from covla.model.encoders import Encoders
+from covla.model.folder_weights import write_networks
 from covla.model.hf import CovlaModel
+from covla.model.networks import F32
 from covla.model.processing import CovlaProcessor
-from covla.model.towers import Towers, load_towers
+from covla.model.towers import Towers, load_towers, weights_id
 from covla.posts.dataset import check_labels
 from covla.posts.seen import write_contents
 from covla.posts.splits import grouped, repeats
@@ -32,7 +33,7 @@ from covla.training.dataset import PreparedDataset, Progress, encode, prepare_po
 from covla.training.drift_reference import write_reference
 from covla.training.fit import Fitted, TowerShape, fit
 from covla.training.progress import quiet
-from covla.training.teachers.vectors import check_teacher, teacher_vectors
+from covla.training.teachers.vectors import check_teacher, ensemble_preset, teacher_vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +109,12 @@ def train(
     _open_work(work, digest, resume=resume)
     data = prepare_posts(grouped(posts, settings), taxonomy, settings, progress)
     check_labels(data.posts, taxonomy)
-    data = with_copies(data, plan.recipe.noisy_copies)
+    data = with_copies(data, plan.recipe.noisy_copies, held_out=True)
     towers, tokenizer = _towers(plan, data)
     features = vectors = None
     frozen = plan.preset != "tiny"
     if frozen or plan.teacher.kind != "none":
-        # A student whose towers train with it has no features of its own to teach from.
-        pair = (towers, tokenizer) if frozen else load_towers("base")
+        pair = (towers, tokenizer) if frozen else load_towers(ensemble_preset(plan.preset))
         encoders = Encoders(*pair, cache=settings.cache, device=settings.device)
         features = encode(data, encoders, settings, progress) if frozen else None
         vectors = teacher_vectors(
@@ -145,6 +145,7 @@ def train(
     }
     with folder_aside(out, work / "model") as draft:
         _write(model, towers, tokenizer, draft)
+        write_networks(draft, draft / F32)
         for name, value in (("metrics.json", metrics), ("training.json", about_run)):
             (draft / name).write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
         write_reference(draft / "reference.parquet", data, features, learns)
@@ -208,7 +209,8 @@ def _measure(fitted: Fitted, data: PreparedDataset, taxonomy: Taxonomy) -> dict[
     labels = data.labels[fitted.holdout].numpy().astype(np.int64)
     kinds = [data.posts[i].pair_type for i in fitted.holdout]
     probabilities = fitted.model.probabilities(fitted.holdout_logits).numpy()
-    return asdict(scores(probabilities, labels, taxonomy.names, kinds))
+    measured = asdict(scores(probabilities, labels, taxonomy.names, kinds))
+    return measured | ({} if fitted.sharpness is None else {"sharpness": fitted.sharpness})
 
 
 def _write(model: CovlaModel, towers: Towers, tokenizer: Any, folder: Path) -> None:

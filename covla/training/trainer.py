@@ -15,7 +15,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from covla.errors import CovlaError
 from covla.files import write_aside
 from covla.model.hf import CovlaModel
-from covla.model.runtime.backend import pick_device
+from covla.model.runtime.device import pick_device
 from covla.training.collate import Collator
 from covla.training.dataset import Example, Progress
 from covla.training.recipe import Recipe

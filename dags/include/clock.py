@@ -10,10 +10,12 @@ from airflow.sdk import dag
 from covla_timetable import IntervalTimetable
 from include.failures import task_failed, task_succeeded
 
-LATENESS = conf.getint("covla", "lateness_minutes", fallback=10)
+LATENESS = conf.getfloat("covla", "lateness_minutes", fallback=10.0)
 CATCHUP = conf.getint("covla", "catchup_hours", fallback=72)
 # Of tasks that use a GPU: a pool with as many slots as there are GPUs keeps the others waiting.
 GPU_POOL = conf.get("covla", "gpu_pool", fallback="default_pool")
+
+HOURLY = "@hourly"
 
 # A task is tried again after 1, 2, 4 ... minutes, where its command says that a retry may help.
 TASKS = {
@@ -40,14 +42,17 @@ covla_dag = partial(
 def clock(
     option: str, default: str, *, after: int = 0, live: bool = False
 ) -> IntervalTimetable | None:
-    """The timetable of an option, a cron expression; None where it is "none": by hand alone.
+    """The timetable of an option, a cron expression; None where it is "none": by hand alone. The
+    option `schedule` is that of the hourly ones, and where it is "none" that of all.
 
     `after` are minutes beside the lateness, for what needs the runs of other DAGs of that time.
     `live` is for what acts on the present: at once, and no run is made up.
     """
+    of_all = conf.get("covla", "schedule", fallback="")
+    if of_all == "none" or default == HOURLY:
+        default = of_all or default
     cron = conf.get("covla", option, fallback=default)
-    # One option stops every clock: `covla demo` and tests trigger what they want to see.
-    if "none" in (cron, conf.get("covla", "schedule", fallback="")):
+    if cron == "none":
         return None
     return (
         IntervalTimetable(cron, 0, 0)

@@ -26,7 +26,7 @@ class IntervalTimetable(CronDataIntervalTimetable):
             one always is; a new DAG begins with it. `airflow backfill create` runs any.
     """
 
-    def __init__(self, cron: str, lateness: int, catchup: int) -> None:
+    def __init__(self, cron: str, lateness: float, catchup: int) -> None:
         super().__init__(cron, "UTC")
         self.lateness = lateness
         self.catchup = catchup

@@ -6,6 +6,7 @@ from covla.kafka.clients import Topics
 from covla.settings import Settings
 from covla.time_range import TimeRange
 from features.lake import Lake
+from features.snapshot import snapshot
 from features.times import POSSIBLE, bounds, connect
 
 INTERVALS = 168  # time ranges that are looked back on: a week of hours
@@ -46,18 +47,15 @@ def _counts(window: TimeRange, settings: Settings, as_of: datetime) -> list[int]
           and event_timestamp < $start and {POSSIBLE}
         group by back
     """  # noqa: S608
-    lake = Lake(settings)
-    lake.create()
     values = {
-        "posts": lake.glob("posts"),
         "start": window.start,
         "since": window.start - intervals * length,
         "length": length // _MICROSECOND,
         "as_of": as_of,
         **bounds(settings, as_of),
     }
-    with connect() as database:
-        found = dict(database.execute(query, values).fetchall())
+    with snapshot(settings, "posts") as files, connect() as database:
+        found = dict(database.execute(query, {**files, **values}).fetchall())
     return [found.get(back, 0) for back in range(max(found, default=-1) + 1)]
 
 

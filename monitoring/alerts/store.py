@@ -92,6 +92,16 @@ def read(settings: Settings, alert_id: str) -> KeptAlert | None:
     return read_dataclass(KeptAlert, path) if path.is_file() else None
 
 
+def since_of(settings: Settings, alert_id: str) -> datetime | None:
+    """When what an alert is about began, or None where none of this id is kept.
+
+    Raises:
+        CovlaError: it cannot be read.
+    """
+    kept = read(settings, alert_id)
+    return None if kept is None else kept.opened.since
+
+
 def kept_alerts(settings: Settings) -> list[KeptAlert]:
     """All alerts, in the order in which they opened.
 

@@ -11,7 +11,6 @@ from covla.errors import PostError, ServiceUnavailable
 from covla.kafka import clients, dead_letters
 from covla.kafka.records import content
 from covla.posts.folder import FolderPost
-from covla.schemas.alert import Alert, read_alert
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.waiting import wait_until
@@ -21,16 +20,14 @@ HINT = "The log of the stream worker says why: STATE/logs/stream.log"
 
 
 class Outcome:
-    """Reads predictions, dead letters and alerts from where they ended when it was made."""
+    """Reads predictions and dead letters from where they ended when it was made."""
 
     def __init__(self, settings: Settings) -> None:
         topics = clients.ensure_topics(settings)
         self._settings = settings
         self._topics = topics
         self._consumer = clients.consumer(settings, group=None)
-        partitions = _partitions(
-            self._consumer, (topics.predictions, topics.dead_letters, topics.alerts)
-        )
+        partitions = _partitions(self._consumer, (topics.predictions, topics.dead_letters))
         self._consumer.assign(partitions)
         self._consumer.seek_to_end(*partitions)
         for partition in partitions:
@@ -39,7 +36,6 @@ class Outcome:
         self.records = 0
         self.repeated = 0
         self._ids: set[str] = set()
-        self.alerts: list[Alert] = []
         self.dead: dict[tuple[str, int, int], dead_letters.DeadLetter] = {}
 
     def read(self) -> None:
@@ -55,8 +51,6 @@ class Outcome:
         if record.topic == self._topics.dead_letters:
             letter = dead_letters.read(record)
             self.dead[letter.identity] = letter
-        elif record.topic == self._topics.alerts:
-            self.alerts.append(read_alert(content(record)))
         else:
             prediction = Prediction.from_json(content(record))
             self.records += 1

@@ -72,6 +72,13 @@ def windows(settings: Settings) -> tuple[dict[str, TimeRange], int]:
     return ranges, number
 
 
+def move(phase: Phase, window: TimeRange, settings: Settings) -> Phase:
+    """The same posts at another time, which the next demo on this state comes after."""
+    record = settings.state / "demo.json"
+    write_bytes_aside(record, orjson.dumps(orjson.loads(record.read_bytes()) | {"end": window.end}))
+    return Phase(window, list(restamp(phase.posts, window, len(phase.posts))))
+
+
 def synthetic(
     times: dict[str, TimeRange], seed: int, scale: float, settings: Settings
 ) -> dict[str, Phase]:

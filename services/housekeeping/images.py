@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from covla.posts.image_store import BlobStore, StoredImage
 from covla.settings import Settings
-from features.lake import Lake
+from features.snapshot import snapshot
 from features.times import connect
 from services.housekeeping.files import Freed
 
@@ -31,15 +31,14 @@ def expire_images(settings: Settings, before: datetime, *, dry_run: bool = False
 
 def _named(old: list[StoredImage], settings: Settings, since: datetime) -> set[str]:
     """Which of these images the posts name that came since a time."""
-    lake = Lake(settings)
-    lake.create()
     candidates = pa.table({"sha": sorted({image.sha for image in old})})
-    with connect() as database:
+    with snapshot(settings, "posts") as files, connect() as database:
         database.register("candidates", candidates)
         rows = database.execute(
             "select sha from candidates where sha in ("
-            "select right(image_uri, 64) from read_parquet($posts, hive_partitioning=false) "
-            "where created_timestamp >= $since and image_uri is not null)",
-            {"posts": lake.glob("posts"), "since": since},
+            "select right(image_uri, 64) from "
+            "read_parquet($posts, hive_partitioning=false, union_by_name=true) "
+            "where coalesce(came_at, created_timestamp) >= $since and image_uri is not null)",
+            {**files, "since": since},
         ).fetchall()
     return {sha for (sha,) in rows}

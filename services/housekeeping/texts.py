@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from covla.settings import Settings
 from features.lake import FORMAT, Lake
+from features.snapshot import in_lake, snapshot
 from features.tables import SCHEMAS
 from features.times import connect
 from services.housekeeping.files import Freed
@@ -38,16 +39,14 @@ def expire_texts(settings: Settings, before: datetime, *, dry_run: bool = False)
 
 
 def _files_with_texts(settings: Settings, before: datetime) -> list[Path]:
-    lake = Lake(settings)
-    lake.create()
-    with connect() as database:
+    with snapshot(settings, "posts") as files, connect() as database:
         rows = database.execute(
             "select distinct filename from "
-            "read_parquet($posts, hive_partitioning=false, filename=true) "
-            "where created_timestamp < $before and text <> ''",
-            {"posts": lake.glob("posts"), "before": before},
+            "read_parquet($posts, hive_partitioning=false, union_by_name=true, filename=true) "
+            "where coalesce(came_at, created_timestamp) < $before and text <> ''",
+            {**files, "before": before},
         ).fetchall()
-    return sorted(Path(name) for (name,) in rows)
+    return sorted(in_lake(name, settings) for (name,) in rows)
 
 
 def _expire(path: Path, settings: Settings, before: datetime) -> None:
@@ -65,7 +64,8 @@ def _expire(path: Path, settings: Settings, before: datetime) -> None:
 
 def _old(rows: pa.Table, before: datetime) -> pa.ChunkedArray:
     has_text = pc.fill_null(pc.not_equal(rows["text"], ""), False)
-    return pc.and_(has_text, pc.less(rows["created_timestamp"], pa.scalar(before)))
+    came = pc.coalesce(rows["came_at"], rows["created_timestamp"])
+    return pc.and_(has_text, pc.less(came, pa.scalar(before)))
 
 
 def _without(rows: pa.Table, before: datetime) -> pa.Table:

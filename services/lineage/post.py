@@ -14,7 +14,7 @@ from covla.registry.stored import StoredVersion, some_files
 from covla.schemas.post import Image, SocialPost
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from features.lake import Lake
+from features.snapshot import snapshot
 from features.tables import SCHEMAS
 from features.times import connect
 from services.lineage.rows import Row, rows_of, select
@@ -98,12 +98,12 @@ def _trained(
 
 def _post(post_id: str, settings: Settings) -> TrainingPost | None:
     """The last version of a post; None where its text has expired."""
-    with connect() as database:
+    with snapshot(settings, "posts") as files, connect() as database:
         found: Any = database.execute(
             "select text, image_uri, event_timestamp from "
-            "read_parquet($files, hive_partitioning=false) where post_id = $post_id "
+            "read_parquet($posts, hive_partitioning=false) where post_id = $post_id "
             "order by event_timestamp desc, created_timestamp desc limit 1",
-            {"files": Lake(settings).glob("posts"), "post_id": post_id},
+            {**files, "post_id": post_id},
         ).fetchone()
     text, uri, at = found
     if text is None:

@@ -1,10 +1,9 @@
 """Rows of the lake that name a post or a prediction, and the files that they are in."""
 
-from pathlib import Path
 from typing import Any
 
 from covla.settings import Settings
-from features.lake import Lake
+from features.snapshot import in_lake, snapshot
 from features.tables import SCHEMAS
 from features.times import connect
 
@@ -28,19 +27,17 @@ def select(table: str, where: str, values: dict[str, Any], settings: Settings) -
     """As `rows_of`, of the rows that a condition takes."""
     if table not in SCHEMAS:
         return []
-    lake = Lake(settings)
-    lake.create()
     names = [name for name in SHOWN if name in SCHEMAS[table].names]
     columns = ", ".join(f'"{name}"' for name in names)
-    with connect() as database:
+    with snapshot(settings, table) as files, connect() as database:
         rows = database.execute(
             f"select {columns}, filename from "  # noqa: S608
             "read_parquet($files, hive_partitioning=false, filename=true) "
             f"where {where} order by created_timestamp, filename",
-            {"files": lake.glob(table), **values},
+            {"files": files[table], **values},
         ).fetchall()
     return [
         dict(zip(names, row[:-1], strict=True))
-        | {"file": Path(row[-1]).relative_to(settings.lake).as_posix()}
+        | {"file": in_lake(row[-1], settings).relative_to(settings.lake).as_posix()}
         for row in rows
     ]

@@ -22,7 +22,7 @@ def _hashes(page: str, tag: str) -> str:
 def _page() -> tuple[str, str]:
     folder = files("services.playground")
     page = (folder / "index.html").read_text(encoding="utf-8")
-    for name in ("why.css", "why.js"):
+    for name in ("why.css", "why.js", "noise.css", "noise.js"):
         page = page.replace(f"{{{{{name}}}}}", (folder / name).read_text(encoding="utf-8"))
     policy = (
         f"default-src 'none'; script-src {_hashes(page, 'script')}; "

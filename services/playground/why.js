@@ -115,7 +115,7 @@ async function why() {
   $("unexplained").hidden = true;
   let failed = "";
   try {
-    const response = await fetch("explain", { method: "POST", body: form });
+    const response = await send("explain", form);
     const answer = await response.json();
     if (mine !== asking) return;
     if (response.ok) {

@@ -1,4 +1,4 @@
-"""Airflow on this machine: `airflow standalone` on SQLite over the DAGs that come with covla."""
+"""Airflow on this machine: `airflow standalone` on PostgreSQL, over the DAGs that are in covla."""
 
 import json
 import sys
@@ -7,12 +7,14 @@ from pathlib import Path
 
 from covla.errors import CovlaError, ServiceUnavailable
 from covla.kafka import clients
-from covla.settings import Settings, sqlite_uri
-from services.stack import pages, ports, processes
+from covla.settings import Settings
+from covla.waiting import wait_until
+from services.stack import pages, ports, postgres, processes
 from services.stack.airflow_api import AirflowClient
 from services.stack.processes import Process
 
 NAME = "airflow"
+UNWELL_S = 45.0  # Airflow takes a part for dead after 30 s without a sign of life
 # Beside the packages in a checkout, and in the site-packages of an installed wheel.
 DAGS = Path(__file__).parents[2] / "dags"
 
@@ -20,7 +22,9 @@ DAGS = Path(__file__).parents[2] / "dags"
 def start(
     settings: Settings, *, dags: Path = DAGS, options: Mapping[str, str] | None = None
 ) -> Process:
-    """Start scheduler, DAG processor, triggerer and API server, or return those that run.
+    """Start scheduler, DAG processor, triggerer and API server and their PostgreSQL, or return
+    those that run. Where one has ended, which `airflow standalone` goes on without, all are started
+    anew.
 
     `options` are those of section [covla] of Airflow's configuration (dags/include/clock.py).
 
@@ -32,12 +36,16 @@ def start(
         ServiceUnavailable: Airflow does not come up.
     """
     if running := processes.running(settings, NAME):
-        return running
+        # The parts of one that lost its database end, some a while after they were last healthy.
+        if processes.running(settings, postgres.NAME) and _recovers(running.address):
+            return running
+        processes.stop(settings, NAME)
     if not dags.is_dir():
         raise CovlaError(f"there is no dags folder at {dags}", hint="Install covla again")
     watch = alert_topic(settings)
     if watch and clients.answers(settings):
         clients.ensure_topics(settings)  # the triggerer cannot wait for a topic that is not there
+    database = postgres.sqlalchemy_uri(postgres.start(settings).address)
     home = settings.state.absolute() / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     port = ports.choose(settings, "airflow_port")
@@ -50,7 +58,7 @@ def start(
         ready=lambda: answers(address),
         timeout=180,
         env=pages.environment(settings)
-        | _config(home, dags.absolute(), port, address)
+        | _config(home, dags.absolute(), port, address, database)
         | watch
         | {f"AIRFLOW__COVLA__{name.upper()}": value for name, value in (options or {}).items()},
     )
@@ -60,6 +68,14 @@ def answers(address: str) -> bool:
     """Whether scheduler, DAG processor and database are healthy."""
     with AirflowClient(address) as client:
         return client.healthy()
+
+
+def _recovers(address: str) -> bool:
+    try:
+        wait_until(lambda: answers(address), timeout=UNWELL_S, error=lambda _: TimeoutError())
+    except TimeoutError:
+        return False
+    return True
 
 
 def alert_topic(settings: Settings) -> dict[str, str]:
@@ -92,7 +108,7 @@ def alert_topic(settings: Settings) -> dict[str, str]:
     }
 
 
-def _config(home: Path, dags: Path, port: int, address: str) -> dict[str, str]:
+def _config(home: Path, dags: Path, port: int, address: str, database: str) -> dict[str, str]:
     options = {
         ("core", "dags_folder"): str(dags),
         ("core", "plugins_folder"): str(dags / "plugins"),
@@ -102,6 +118,8 @@ def _config(home: Path, dags: Path, port: int, address: str) -> dict[str, str]:
         ("core", "execution_api_server_url"): f"{address}/execution/",
         # No login: it listens on the loopback address only.
         ("core", "simple_auth_manager_all_admins"): "True",
+        # `standalone` starts tasks before its API server is up: wait for that about a minute.
+        ("workers", "execution_api_retries"): "10",
         # Two cores: two tasks at once, one worker and one parser.
         ("core", "parallelism"): "2",
         ("api", "workers"): "1",
@@ -109,7 +127,7 @@ def _config(home: Path, dags: Path, port: int, address: str) -> dict[str, str]:
         ("api", "host"): ports.LOOPBACK,
         ("api", "port"): str(port),
         ("api", "base_url"): address,
-        ("database", "sql_alchemy_conn"): sqlite_uri(home / "airflow.db"),
+        ("database", "sql_alchemy_conn"): database,
         # A new or changed DAG file is seen within seconds; unchanged ones cost little.
         ("dag_processor", "refresh_interval"): "5",
         ("dag_processor", "bundle_refresh_check_interval"): "2",

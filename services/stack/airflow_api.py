@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 import httpx
@@ -70,14 +71,19 @@ class AirflowClient:
 
         wait_until(lambda: dag_id in self.dags(), timeout=timeout, error=unknown)
 
-    def pause(self, dag_id: str) -> None:
-        """No run of the DAG starts by its schedule or its assets until someone unpauses it."""
-        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
+    def pause(self, dag_id: str, paused: bool = True) -> None:
+        """While it is paused, no run of the DAG starts by its schedule or its assets."""
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
 
     def trigger(self, dag_id: str, conf: Mapping[str, str] | None = None) -> str:
         """Start a run with `conf` and return its run id."""
         body = {"conf": dict(conf or {}), "logical_date": None}
         return str(self.call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def backfill(self, dag_id: str, first: datetime, last: datetime) -> None:
+        """Have the runs made of the intervals that begin from `first` to `last`."""
+        dates = {"from_date": first.isoformat(), "to_date": last.isoformat()}
+        self.call("POST", "/backfills", json={"dag_id": dag_id, **dates})
 
     def runs(self, dag_id: str) -> list[DagRun]:
         """Runs of a DAG, newest first."""

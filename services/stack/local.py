@@ -10,7 +10,8 @@ from services.stack import processes
 from services.stack.processes import Process
 
 # Each is a module of this package with start(settings) -> Process and answers(address) -> bool.
-PARTS = ("kafka", "mlflow", "evidently", "airflow")
+PARTS = ("kafka", "mlflow", "evidently", "postgres", "airflow")
+BY_HAND = ("postgres", "airflow")  # Airflow starts its database
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def default_parts(settings: Settings) -> list[str]:
         "kafka": settings.kafka_bootstrap is not None,
         "mlflow": not settings.mlflow.startswith("sqlite:"),
     }
-    return [name for name in PARTS if name != "airflow" and not elsewhere.get(name, False)]
+    return [name for name in PARTS if name not in BY_HAND and not elsewhere.get(name, False)]
 
 
 def up(settings: Settings, parts: Sequence[str], *, log: Callable[[str], None]) -> list[Process]:

@@ -11,10 +11,10 @@ def untrained_tiny(folder: Path, seed: int = 0) -> Path:
     import torch
     from transformers import AutoTokenizer
 
-    from covla.model.configuration import CONTEXT_NODES, CovlaConfig
-    from covla.model.described import weights_id
+    from covla.model.configuration import CovlaConfig
     from covla.model.hf import CovlaModel
-    from covla.model.towers import tiny
+    from covla.model.model_config import CONTEXT_NODES
+    from covla.model.towers import tiny, weights_id
     from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
     from covla.posts.taxonomy import load_taxonomy
     from covla.registry.model_folder import write_manifest

@@ -4,12 +4,21 @@ import errno
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from covla.errors import CovlaError, PostError, ServiceUnavailable, content_errors
+from covla.errors import (
+    CovlaError,
+    PostError,
+    ServiceUnavailable,
+    content_errors,
+    exit_code_of,
+    system_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +83,16 @@ def test_a_message_has_no_address_and_one_line() -> None:
 def test_errors_of_opencv_are_the_posts() -> None:
     with pytest.raises(PostError), content_errors("image", "unreadable", "is odd"):
         cv2.resize(np.zeros((0, 0), np.uint8), (1, 1))
+
+
+def test_a_full_disk_in_a_librarys_words_is_the_machines(tmp_path: Path) -> None:
+    wrapped = RuntimeError("Error while serializing: I/O error: No space left (os error 28)")
+    found = system_error(wrapped)
+    assert found is not None
+    assert (found.errno, exit_code_of(found)) == (errno.ENOSPC, 3)
+    with pytest.raises(Exception, match="os error") as refused:
+        save_file({"a": np.zeros(1)}, tmp_path / "no such folder" / "model.safetensors")
+    missing = system_error(refused.value)
+    assert missing is not None
+    assert (missing.errno, exit_code_of(missing)) == (errno.ENOENT, 2)
+    assert system_error(ValueError("a bug")) is None

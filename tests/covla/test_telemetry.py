@@ -9,7 +9,7 @@ CONVERT = """
 import os
 forks = []
 os.register_at_fork(before=lambda: forks.append(1))
-from covla.model.runtime.openvino import convert
+from covla.model.runtime.conversion import convert
 import numpy, torch
 network = convert(torch.nn.Linear(4, 4), (numpy.zeros((1, 4), "float32"),), [])
 from covla.model.runtime.quantize import openvino_int8

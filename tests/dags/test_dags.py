@@ -122,14 +122,17 @@ def _live(version: str, labelled: int, accuracy: float | None) -> dict[str, obje
     }  # fmt: skip
 
 
+ENCODED = Says({"posts": 0})
 LIVE = Says({"versions": [_live("7", 90, 0.91), _live("8", 0, None)]})
 
 
 def test_drift_starts_a_retrain_and_names_the_modality(airflow: Airflow) -> None:
     drifted = {"drift": True, "drift_modality": "image", "report": "why.html"}
     drift = Says(drifted | {"alert_id": ALERT})
-    run = airflow.run("monitor_drift", AT_TEN, drift=drift, performance=LIVE)
-    line, performance = sorted(run.lines)
+    run = airflow.run("monitor_drift", AT_TEN, features=ENCODED, drift=drift, performance=LIVE)
+    line, encoded, performance = sorted(run.lines)
+    assert encoded == ["features", "backfill", "--window", HOUR, *TEN_PAST, "--json"]
+    assert run.lines.index(encoded) < run.lines.index(line)
     assert line[:6] == ["drift", "--window", HOUR, *TEN_PAST, "--run"]
     assert line[6].startswith("monitor_drift/manual__")
     assert performance == ["performance", "--window", WEEK, *TEN_PAST, "--json"]
@@ -140,13 +143,13 @@ def test_drift_starts_a_retrain_and_names_the_modality(airflow: Airflow) -> None
     assert told == [HOUR, "image", ALERT]
 
 
-def test_drift_in_an_hour_that_comes_late_starts_nothing(airflow: Airflow) -> None:
+def test_drift_without_an_alert_starts_nothing(airflow: Airflow) -> None:
     drifted = Says({"drift": True, "drift_modality": "image", "alert_id": None})
     nothing = Says({"skipped": "nothing was predicted"}, code=2)
-    run = airflow.run("monitor_drift", AT_TEN, drift=drifted, performance=nothing)
+    run = airflow.run("monitor_drift", AT_TEN, features=ENCODED, drift=drifted, performance=nothing)
     assert (set(run.tasks.values()), run.queued) == ({"skipped"}, [])
-    late = "drift: image; no alert, as a later time range was looked at before"
-    assert run.note == f"{late}\nnothing was predicted"
+    why = "too few time ranges in a row have it, or a later one was looked at before"
+    assert run.note == f"drift: image; no alert: {why}\nnothing was predicted"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,7 @@ def test_an_hour_without_drift_is_skipped_and_starts_nothing(
     airflow: Airflow, said: Says, why: str
 ) -> None:
     nothing = Says({"skipped": "nothing was predicted"}, code=2)
-    run = airflow.run("monitor_drift", AT_TEN, drift=said, performance=nothing)
+    run = airflow.run("monitor_drift", AT_TEN, features=ENCODED, drift=said, performance=nothing)
     assert (set(run.tasks.values()), run.queued) == ({"skipped"}, [])
     assert why in run.log
 

@@ -24,6 +24,14 @@ def test_the_guard_looks_at_the_time_of_its_run_and_notes_what_it_did(
     assert run.note == f"version 8 {status}: {HELD['why']}; why.html"
 
 
+def test_a_canary_that_is_taken_off_is_in_the_note(airflow: Airflow) -> None:
+    idle = {"status": "idle", "why": "version 7 replaced no other one"}
+    canary = HELD | {"status": "taken off", "why": "accuracy: less"}
+    run = airflow.run("guard_release", AT, guard=Says(idle | {"canary": canary, "shadow": None}))
+    assert run.tasks == {"guard": "success"}
+    assert run.note == "version 8 taken off: accuracy: less; why.html"
+
+
 @pytest.mark.parametrize("status", ["idle", "waiting"])
 def test_with_nothing_to_guard_the_run_is_skipped_and_says_why(
     airflow: Airflow, status: str

@@ -1,4 +1,5 @@
-"""The DAGs under a real scheduler: by its clock, as a backfill, and by hand to a champion."""
+"""The DAGs under a real scheduler: by its clock, as a backfill, and by an alert; to a champion:
+tests/e2e/test_demo.py, tests/soak/test_training.py."""
 
 import shutil
 import uuid
@@ -11,7 +12,6 @@ import pytest
 
 from covla.errors import CovlaError
 from covla.kafka.clients import ensure_topics
-from covla.registry.registry import Registry
 from covla.schemas.alert import Alert
 from covla.settings import Settings
 from covla.time_range import TimeRange
@@ -19,10 +19,9 @@ from covla.waiting import wait_until
 from features.validation import validate
 from monitoring.alerts import open_alert
 from monitoring.alerts.store import kept_alerts, read
-from services.stack import airflow, ports, processes
+from services.stack import airflow, local, ports, processes
 from services.stack.airflow_api import AirflowClient
-from tests.conftest import FreshState, RunCommand
-from tests.e2e.backfills import backfill
+from tests.conftest import FreshState
 from tests.faults.wire import Wire, send
 from tests.features.old_rows import label_row, post_row, put
 
@@ -40,6 +39,7 @@ def settings(
         kafka_bootstrap=kafka.kafka_bootstrap,
         topic_prefix=f"t-{uuid.uuid4().hex[:12]}",
         airflow_port=ports.any_free(),
+        postgres_port=ports.any_free(),
     )
 
 
@@ -51,7 +51,7 @@ def client(settings: Settings) -> Iterator[AirflowClient]:
         with AirflowClient(process.address) as client:
             yield client
     finally:
-        processes.stop(settings, "airflow")
+        local.down(settings, log=print)
 
 
 def runs_of_type(client: AirflowClient, dag: str, kind: str, count: int = 1) -> list[str]:
@@ -120,7 +120,7 @@ def test_a_backfill_and_a_cleared_run_give_the_bytes_of_the_run_on_time(
     shutil.rmtree(reports)
     put(settings, [post_row(99, START, created_timestamp=START + 10 * HOUR)], [])
 
-    backfill(client, "validate_posts", START, hours[-1].start)
+    client.backfill("validate_posts", START, hours[-1].start)
     made = runs_of_type(client, "validate_posts", "backfill", len(hours))
     for run in made:
         client.wait("validate_posts", run, timeout=240)
@@ -142,7 +142,9 @@ def test_a_drift_alert_of_any_process_starts_one_retrain(
     day = TimeRange(START - 30 * 24 * HOUR, START - 29 * 24 * HOUR)  # of labels, and of no post
     put(settings, [], [label_row(i, day.start) for i in range(60)])
     send(settings, ensure_topics(settings).alerts, [Wire(b'{"schema_version": 3}')])
-    log = Path(processes.records(settings)[0].log)
+    record = processes.find(settings, "airflow")
+    assert record
+    log = Path(record.log)
     open_alert(settings, kind="task", subject="a.b", summary="it failed", at=datetime.now(UTC))
     wait_until(
         lambda: log.read_text(errors="replace"),
@@ -195,28 +197,3 @@ def test_a_drift_alert_of_any_process_starts_one_retrain(
     client.wait("retrain_covla", run_id, timeout=300)
     note = f"{refused.why}; alert {later.alert_id}: missing drifted"
     assert client.note("retrain_covla", run_id) == note
-
-
-def test_validated_posts_end_in_a_champion(
-    settings: Settings, client: AirflowClient, run_command: RunCommand
-) -> None:
-    end = datetime.now(UTC) - timedelta(minutes=5)
-    window = f"{(end - timedelta(hours=3)).isoformat()}/{end.isoformat()}"
-    sent = run_command(settings, "publish", "--synthetic", 330, "--window", window, "--json")
-    assert sent.json["posts_published"] == 330
-    taken = run_command(settings, "ingest", "--until-idle", 3, "--json")
-    assert taken.json["posts_ingested"] == 330, taken.stderr
-
-    conf = {"window": window, "train_window": window, "gate_window": window}
-    for dag in ("validate_posts", "distill_teacher", "retrain_covla"):
-        run = client.trigger(dag, conf)
-        client.wait(dag, run, timeout=300)
-    states = client.tasks("retrain_covla", run)
-    assert states == dict.fromkeys(("plan", "teach", "train", "promote"), "success")
-    version, folder = Registry(settings).resolve("champion")
-    assert version == "1"
-    assert (folder / "reference.parquet").exists()
-    note = client.note("retrain_covla", run)
-    assert note.startswith("hand; ")
-    assert note.endswith("version 1: the gate let it in")
-    assert "exit report: ended with exit code 0" in client.log("retrain_covla", run, "train")

@@ -12,7 +12,7 @@ import pytest
 import redis
 from starlette.testclient import TestClient
 
-from covla.errors import ServiceUnavailable
+from covla.errors import DeviceFailed, ServiceUnavailable
 from covla.inference.predictor import Predictor
 from covla.kafka import clients
 from covla.model.encoders import Encoders
@@ -22,8 +22,9 @@ from covla.time_range import TimeRange
 from features import ingest as ingest_module
 from features.ingest import Ingest
 from features.lake import Lake
-from services import rest_queue, stream
-from services.rest import build
+from services import stream
+from services.rest import queue as rest_queue
+from services.rest.service import build
 from services.stream import Worker
 from tests.faults.broken import fused
 from tests.faults.wire import Wire, read, send, uncommitted
@@ -78,6 +79,19 @@ def test_a_stream_whose_engine_breaks_commits_nothing_and_ends_with_3(
         Worker(settings, lambda: predictor).run(until_idle=1)
     predicted = read(settings, topics.predictions, 200)
     assert Counter(record.key for record in predicted) == Counter(ids)
+    assert _letters(settings) == 0
+
+
+def test_a_stream_whose_gpu_fails_ends_at_once(settings: Settings, predictor: Predictor) -> None:
+    _send(settings, 200)
+    topics = clients.Topics.of(settings)
+    with fused(predictor.encoders, 1, DeviceFailed("the GPU failed: CUDA error")) as fuse:
+        worker = Worker(settings, lambda: predictor)
+        with pytest.raises(DeviceFailed) as failure:
+            worker.run(until_idle=1)
+    assert failure.value.exit_code == 3
+    assert (fuse.raised, worker.stats.restarts, worker.stats.dead_letters) == (1, 0, 0)
+    assert uncommitted(settings, "predict", topics.posts) == 200 - worker.stats.predictions
     assert _letters(settings) == 0
 
 

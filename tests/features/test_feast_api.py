@@ -27,6 +27,7 @@ def test_no_class_of_feast_was_rewritten() -> None:
         assert "TypeCheckMemo" not in code.co_names + code.co_varnames
 
 
+@pytest.mark.slow
 def test_torch_stays_out_and_is_there_for_those_who_ask() -> None:
     code = (
         # Feast imports the online store by its name, so that may be the first of our modules.

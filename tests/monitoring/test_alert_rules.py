@@ -19,7 +19,7 @@ from covla.registry.live_performance import LivePerformance, publish
 from covla.settings import Settings
 from features.metrics import IngestMetrics
 from services.prediction_metrics import PredictionMetrics
-from services.rest_metrics import Metrics
+from services.rest.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "monitoring" / "prometheus"

@@ -27,6 +27,7 @@ def test_no_drift_gives_few_false_alarms():
     assert sum(alarms) <= 2  # 5 % of 40; ALPHA allows 1 %
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["text", "image"])
 @pytest.mark.parametrize("seed", range(1, 4))
 def test_names_the_modality_whose_embeddings_moved(modality, seed):
@@ -102,6 +103,30 @@ def test_names_agreement_only_when_it_changed_alone():
     assert evaluate(moved, reference, signal).drift_modality == "image"
 
 
+def test_mixed_pairs_are_found_without_a_signal_that_knows_the_encoders():
+    def paired(frame):
+        # Both tell the place: a common part along one direction.
+        rng = np.random.default_rng(7)
+        out = frame.copy()
+        for i, place in enumerate(rng.standard_normal(len(frame))):
+            for column in ("text_embedding", "image_embedding"):
+                if (vector := frame.at[i, column]) is not None:
+                    out.at[i, column] = vector + np.float32(place)
+        return out
+
+    reference, window = paired(rows(1200, 0)), paired(rows(200, 1))
+    assert not evaluate(window, reference).drift
+    both = (window["text_embedding"].notna() & window["image_embedding"].notna()).to_numpy()
+    mixed = window.copy()
+    mixed["image_embedding"] = window["image_embedding"].where(~both, None)
+    images = np.roll(np.array([*window.loc[both, "image_embedding"], None], dtype=object)[:-1], 1)
+    for place, image in zip(np.flatnonzero(both), images, strict=True):
+        mixed.at[place, "image_embedding"] = image
+    found = evaluate(mixed, reference)
+    assert found.drift_modality == "agreement"
+    assert found.modalities["agreement"].columns == ["agreement_learned"]
+
+
 def test_a_model_whose_towers_trained_along_has_not_drifted_from_its_own_posts():
     """Its reference has no embeddings, and says itself which posts have which modality."""
     own = rows(400, 3)
@@ -139,7 +164,8 @@ def test_the_order_of_rows_does_not_matter():
 def test_thresholds_never_add_up_to_more_than_alpha():
     limits = drift.thresholds(compare(rows(150, 1), REFERENCE, alignment))
     assert sum(limits.values()) <= drift.ALPHA * (1 + 1e-9)
-    assert {"text_embedding", "image_embedding", "agreement", "missing_text"} <= limits.keys()
+    agreement = {"agreement", "agreement_learned"}
+    assert {"text_embedding", "image_embedding", "missing_text"} | agreement <= limits.keys()
 
 
 def test_a_score_is_the_corrected_p_value():

@@ -7,18 +7,20 @@ from covla.settings import Settings
 from covla.time_range import TimeRange
 from monitoring.alerts.store import kept_alerts
 from monitoring.drift import DriftReport, ModalityDrift
-from monitoring.drift_alerts import DriftAlert, alert_on
+from monitoring.drift_alerts import DriftAlert, alert_on, open_after
 from tests.monitoring.conftest import Webhook
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def look(settings: Settings, n: int, named: str | None, *drifted: str) -> DriftAlert:
+def look(
+    settings: Settings, n: int, named: str | None, *drifted: str, p_value: float = 1e-5
+) -> DriftAlert:
     """At hour `n`, in which `drifted` drifted beside `named`; `missing` is never tested."""
     window = TimeRange(START + n * HOUR, START + (n + 1) * HOUR)
     modalities = {
-        name: ModalityDrift(name in (named, *drifted), 5.0, 1e-5, [f"{name}_length"], 3)
+        name: ModalityDrift(name in (named, *drifted), 5.0, p_value, [f"{name}_length"], 3)
         for name in ("text", "image", "agreement")
     }
     modalities["missing"] = ModalityDrift(False, None, None, [], 0, "not tested")
@@ -77,6 +79,32 @@ def test_what_drifts_beside_the_named_one_keeps_open_and_opens_nothing(
         assert look(offline_settings, n, "text", "image", "agreement").opened == (n == 1)
     open_ones = [one.opened.subject for one in kept_alerts(offline_settings) if not one.closed]
     assert open_ones == ["image", "text"]
+
+
+def test_weak_drift_opens_in_the_second_hour_in_a_row(offline_settings: Settings) -> None:
+    weak = {"p_value": 5e-3}
+    assert look(offline_settings, 0, "image", **weak) == DriftAlert(None, False)
+    look(offline_settings, 1, None)
+    assert look(offline_settings, 2, "image", **weak) == DriftAlert(None, False)
+    found = look(offline_settings, 3, "image", **weak)
+    assert found.opened
+    (kept,) = kept_alerts(offline_settings)
+    assert kept.opened.alert_id == found.alert_id
+
+
+def test_an_hour_beside_another_modality_counts_for_the_next_one(
+    offline_settings: Settings,
+) -> None:
+    weak = {"p_value": 5e-3}
+    assert not look(offline_settings, 0, "text", "image", **weak).opened
+    assert look(offline_settings, 1, "image", **weak).opened
+
+
+def test_one_hour_is_enough_below_what_two_in_a_row_are_by_chance() -> None:
+    for after, enough, not_enough in ((1, 9e-3, None), (2, 9e-5, 2e-4), (3, 9e-7, 2e-6)):
+        settings = Settings(alert_open_after=after)
+        assert open_after(enough, settings) == 1
+        assert open_after(not_enough, settings) == after
 
 
 def test_a_late_hour_has_no_alert_and_a_repeated_one_its_own(offline_settings: Settings) -> None:

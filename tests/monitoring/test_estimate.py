@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from monitoring.estimate import estimated_accuracy, estimated_macro_f1
+from monitoring.estimate import estimated_accuracy, estimated_macro_f1, sharpened
 
 
 def drawn(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -35,3 +35,11 @@ def test_the_interval_holds_the_accuracy_of_95_in_100_samples() -> None:
 def test_a_label_that_is_neither_expected_nor_predicted_has_no_part() -> None:
     probabilities = np.array([[0.99, 0.0, 0.01], [0.98, 0.0, 0.02]])
     assert estimated_macro_f1(probabilities) > 0.95
+
+
+def test_probabilities_of_another_temperature_are_those_of_its_logits() -> None:
+    logits = np.random.default_rng(0).normal(size=(50, 4)) * 3
+    two, one = (np.exp(logits / t) / np.exp(logits / t).sum(1, keepdims=True) for t in (2.0, 1.0))
+    assert sharpened(one, 0.5) == pytest.approx(two)
+    assert sharpened(one, 1.0) == pytest.approx(one)
+    assert np.isfinite(sharpened(np.array([[1.0, 0.0]]), 0.25)).all()

@@ -58,6 +58,7 @@ def test_without_a_prediction_it_is_too_few_and_the_hint_names_both_workers(
     assert "covla ingest" in str(caught.value)
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=20)
 @given(order=st.permutations(range(6)), repeats=st.lists(st.integers(0, 5), max_size=4))
 def test_neither_order_nor_repetition_changes_what_is_joined(

@@ -94,3 +94,14 @@ def test_versions_are_apart(offline_settings: Settings) -> None:
     assert seven.accuracy is not None
     assert eight.accuracy is not None
     assert (seven.accuracy.value, eight.accuracy.value) == (1.0, 0.0)
+
+
+def test_a_version_whose_probabilities_promise_too_much_under_noise_is_estimated_lower(
+    settings: Settings,
+) -> None:
+    rows = live_posts(DAY, settings)
+    (plain,), (other,) = performance(rows), performance(rows, {"7": 0.5, "8": 2.0})
+    assert other.estimated_accuracy.value < plain.estimated_accuracy.value
+    assert other.estimated_macro_f1 < plain.estimated_macro_f1
+    assert other.per_hour.keys() == plain.per_hour.keys()
+    assert (other.accuracy, other.ece) == (plain.accuracy, plain.ece)

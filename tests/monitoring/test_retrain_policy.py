@@ -46,6 +46,7 @@ def ask(
     )
 
 
+@pytest.mark.slow
 def test_a_drift_that_lasts_or_flaps_begins_one_retrain_in_a_cooldown(settings: Settings) -> None:
     asked = [ask(settings, hour) for hour in (0, 1, 2, 5, 6, 20, 23, 24, 25, 47)]
     assert [index for index, one in enumerate(asked) if one.due] == [0, 7]
@@ -56,6 +57,28 @@ def test_a_drift_that_lasts_or_flaps_begins_one_retrain_in_a_cooldown(settings: 
     assert asked[7].new_labels == 60
 
 
+def test_a_retrain_by_the_clock_before_a_drift_does_not_hold_its_retrain(
+    settings: Settings,
+) -> None:
+    start = START - timedelta(days=10)
+    assert ask(settings, 0, "clock", min_labels=0).due
+    assert not ask(settings, 1, min_labels=0).due  # since when is not known
+    assert not ask(settings, 2, since=start - HOUR, min_labels=0).due  # the clock's had it
+    assert ask(settings, 3, since=start + 2 * HOUR, min_labels=0).due
+    refused = ask(settings, 4, since=start + 2 * HOUR, min_labels=0)  # it lasts
+    assert refused.why.endswith("the last retrain began 2026-04-21 03:00")
+    assert not ask(settings, 5, since=start + 4 * HOUR, min_labels=0).due  # it flaps
+    assert not ask(settings, 6, "clock", min_labels=0).due
+
+
+def test_the_cap_and_the_labels_hold_after_a_retrain_by_the_clock_too(settings: Settings) -> None:
+    later = {"since": START - timedelta(days=10) + HOUR}
+    assert ask(settings, 0, "clock", min_labels=0).due
+    assert ask(settings, 2, **later, min_labels=10).why.startswith("5 new labelled posts")
+    assert ask(settings, 3, **later, min_labels=0, per_week=1).why.startswith("1 retrains in")
+
+
+@pytest.mark.slow
 def test_no_more_than_the_cap_in_any_seven_days(settings: Settings) -> None:
     asked = [ask(settings, 24 * day, per_week=2, min_labels=0) for day in range(10)]
     assert [day for day, one in enumerate(asked) if one.due] == [0, 1, 7, 8]

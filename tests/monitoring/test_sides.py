@@ -19,7 +19,7 @@ def test_vectors_of_two_encoders_are_refused_though_they_are_equally_long() -> N
     window.loc[:39, "encoder_id"] = "bbbb-bf16"
     with pytest.raises(CovlaError, match="60 of 100 posts were encoded by aaaa") as caught:
         check(window, reference)
-    assert "COVLA_PRESET" in str(caught.value)
+    assert "`covla features backfill --window START/END`" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,25 @@ def test_twice_the_same():
     assert mmd_p_value(*pair) == mmd_p_value(*pair)
 
 
+def test_stopping_early_keeps_the_false_alarms_at_their_level():
+    rng = np.random.default_rng(0)
+    found = [mmd_p_value(rng.standard_normal((40, 2)), rng.standard_normal((30, 2)), seed=i)
+             for i in range(400)]  # fmt: skip
+    for level in (0.05, 0.2, 0.5):
+        # Three standard errors of a share of 400.
+        assert (
+            abs(np.mean(np.array(found) <= level) - level) < 3 * (level * (1 - level) / 400) ** 0.5
+        )
+
+
+def test_a_small_p_value_is_that_of_all_permutations():
+    rng = np.random.default_rng(3)
+    reference, window = rng.standard_normal((80, 3)), rng.standard_normal((60, 3)) + 0.3
+    count = mmd_p_value(reference, window) * (PERMUTATIONS + 1)
+    assert 1 < count <= 20
+    assert count == pytest.approx(round(count))
+
+
 def yes_no(yes, no):
     return pd.Series(["yes"] * yes + ["no"] * no)
 

@@ -28,6 +28,7 @@ class Echo:
 
     def __init__(self) -> None:
         self.version = "echo-1"
+        self.ready_since = datetime(2026, 5, 1, 12, tzinfo=UTC)
         self.batches: list[int] = []
         self.answer = Prediction
         self.gate = threading.Event()

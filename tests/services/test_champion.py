@@ -91,7 +91,7 @@ def test_the_old_version_serves_on_when_the_new_one_or_the_registry_fails(
     assert "model.safetensors" in str(watcher.error)
     assert watcher.current().version == first
     time.sleep(0.5)  # ten looks
-    assert caplog.text.count("the old version serves on") == 1  # said once, tried again later
+    assert caplog.text.count("the old one goes on") == 1  # once, and tried again later
     registry.rollback()
     _wait(lambda: watcher.error is None)
     third = registry.register(folders[2])

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from covla.settings import Settings
+from covla.waiting import wait_until
 from services.stack.airflow_api import AirflowClient
 from tests.rehearsed import ROOT, Rehearsal, compare, ingested, needs_namespaces, rehearsal, secrets
 
@@ -64,7 +65,10 @@ def test_a_drift_report_is_in_the_page(running: Rehearsal, airflow: AirflowClien
     ingested(running, POSTS + LATER)
     run(airflow, "monitor_drift", window=LIVE)
     page = running.address("evidently", 8000)
-    (project,) = httpx.get(f"{page}/api/projects", trust_env=False).json()
+    # The page looks at its folder now and then.
+    (project,) = wait_until(
+        lambda: httpx.get(f"{page}/api/projects", trust_env=False).json(), timeout=60
+    )
     reports = httpx.get(f"{page}/api/projects/{project['id']}/snapshots", trust_env=False).json()
     assert len(reports) == 1
 

@@ -1,4 +1,5 @@
-"""What Airflow's scheduler makes of kills: the run ends well, with the bytes of a run in peace."""
+"""What Airflow makes of kills, its database's too: the run ends well, with the bytes of a run in
+peace."""
 
 import os
 import shutil
@@ -14,14 +15,14 @@ from covla.settings import Settings
 from covla.time_range import TimeRange
 from covla.waiting import wait_until
 from features.validation import validate
-from services.stack import airflow, ports, processes
+from services.stack import airflow, local, ports, postgres, processes
 from services.stack.airflow_api import AirflowClient
 from tests.conftest import FreshState
 from tests.features.old_rows import post_row, put
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(1800)]
 START, HOUR = datetime(2026, 5, 1, tzinfo=UTC), timedelta(hours=1)
-HOURS = [TimeRange(START + n * HOUR, START + (n + 1) * HOUR) for n in range(3)]
+HOURS = [TimeRange(START + n * HOUR, START + (n + 1) * HOUR) for n in range(4)]
 QUICK = {  # Airflow's own patience with a task that is gone is five minutes
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
@@ -36,6 +37,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, fresh_state: FreshState) 
     settings = Settings(
         state=fresh_state(tmp_path_factory.mktemp("airflow") / "state"),
         airflow_port=ports.any_free(),
+        postgres_port=ports.any_free(),
     )
     rows = [
         post_row(f"{n}-{i}", hour.start + i * timedelta(minutes=2), created_timestamp=hour.end)
@@ -57,7 +59,7 @@ def start(settings: Settings) -> Iterator[Start]:
         return AirflowClient(airflow.start(settings, options={"schedule": "none"}).address)
 
     yield started
-    processes.stop(settings, "airflow")
+    local.down(settings, log=print)
     patch.undo()
 
 
@@ -134,7 +136,8 @@ def test_airflow_that_is_killed_mid_run_ends_the_run_when_it_is_back(
     with start() as client:
         run = one_hour(settings, client, 2)
         running_command(settings, "validate")
-    (record,) = [one for one in processes.records(settings) if one.name == "airflow"]
+    record = processes.find(settings, "airflow")
+    assert record
     family = psutil.Process(record.pid).children(recursive=True)
     os.kill(record.pid, signal.SIGKILL)
     for process in family:
@@ -143,3 +146,19 @@ def test_airflow_that_is_killed_mid_run_ends_the_run_when_it_is_back(
     with start() as client:
         client.wait("validate_posts", run, timeout=600)
     assert page_of(settings, 2) == expected
+
+
+def test_a_database_that_goes_away_mid_run_loses_nothing(settings: Settings, start: Start) -> None:
+    expected = by_hand(settings, 3)
+    with start() as client:
+        run = one_hour(settings, client, 3)
+        running_command(settings, "validate")
+        database = processes.find(settings, "postgres")
+        assert database
+        os.kill(database.pid, signal.SIGKILL)
+        wait_until(lambda: not client.healthy(), timeout=60, error=lambda _: AssertionError())
+    assert not postgres.answers(database.address)
+    with start() as client:
+        client.wait("validate_posts", run, timeout=600)
+        assert client.runs("validate_posts")[0].run_id == run
+    assert page_of(settings, 3) == expected

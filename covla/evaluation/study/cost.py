@@ -112,7 +112,7 @@ class _Post:
 
 
 def _head_seconds(model: CovlaModel, inputs: Inputs) -> float:
-    engine = HeadRunner(model, device="cpu")
+    engine = HeadRunner.of(model, device="cpu")
     items = inputs.judged.prepared[:POSTS]
     encoded = [
         Encoded(*(None if side is None else side.float().numpy() for side in (t, None, v, None)))

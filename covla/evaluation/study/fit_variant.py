@@ -12,7 +12,7 @@ from covla.evaluation.study.inputs import Inputs
 from covla.evaluation.study.posts import with_share
 from covla.evaluation.study.run_result import RunResult
 from covla.evaluation.study.variants import SharedConfig, Variant
-from covla.model.pooling import pool_posts
+from covla.model.pooling_torch import pool_posts
 from covla.posts.preprocessing import PreparedPost
 from covla.training.collate import answers
 from covla.training.dataset import make_examples

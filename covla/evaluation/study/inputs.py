@@ -12,7 +12,7 @@ from covla.evaluation.study.posts import StudyPosts, with_unlabelled
 from covla.evaluation.study.study_teacher import StudyTeacher
 from covla.evaluation.study.variants import Variant
 from covla.model.encoders import Encoders, pixels
-from covla.model.pooling import Features
+from covla.model.pooling_torch import Features
 from covla.model.towers import load_towers, read_preset
 from covla.posts.corrupted_post import corrupt_all
 from covla.posts.corruptions import IMAGE_KINDS, LEVELS, TEXT_KINDS

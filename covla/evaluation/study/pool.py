@@ -1,12 +1,9 @@
 """Rows in parallel processes, one torch thread each; every result is a file, so nothing is lost."""
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import torch
 from covla.arrays import Array
 from covla.evaluation.study.inputs import Inputs
 from covla.evaluation.study.variants import SharedConfig, Variant
+from covla.parent_process import end_with_parent
 
 
 @contextmanager
@@ -43,15 +41,7 @@ _INPUTS: list[tuple[Inputs, SharedConfig]] = []
 def _start(inputs: Inputs, common: SharedConfig) -> None:
     torch.set_num_threads(1)
     _INPUTS[:] = [(inputs, common)]
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        # A study that was killed leaves no process behind that trains on for nobody.
-        threading.Thread(target=_end_with, args=[parent.sentinel], daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
+    end_with_parent()  # a study that was killed leaves nobody behind who trains on
 
 
 def _work(row: Variant, seed: int, vectors: Array | None, path: Path) -> None:

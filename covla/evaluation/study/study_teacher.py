@@ -6,7 +6,7 @@ import torch
 
 from covla.arrays import Array
 from covla.model.encoders import Encoders
-from covla.model.pooling import pool_posts
+from covla.model.pooling_torch import pool_posts
 from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings
 from covla.training.dataset import PreparedDataset, Progress, counter, encode

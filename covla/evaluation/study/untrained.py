@@ -14,7 +14,7 @@ from covla.inference.text_image_similarity import Agreement
 from covla.model.configuration import CovlaConfig
 from covla.model.encoders import Encoders
 from covla.model.label_nodes import LabelNodes
-from covla.model.pooling import pool_posts
+from covla.model.pooling_torch import pool_posts
 from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import Taxonomy
 from covla.settings import Settings

@@ -62,19 +62,17 @@ def attention_of(
         grid: rows and columns of the regions.
     """
     overall = focus(shares.mean(0), grid)
-    if not encoders.tokenizer.is_fast:
+    offsets = encoders.tokenizer.offsets(text, encoders.max_tokens)
+    if offsets is None:
         note = "This tokenizer does not say where its tokens lie in the text: no single words."
         return Attention(**overall, words=[]), [note]
-    cut = encoders.tokenizer(
-        text, truncation=True, max_length=encoders.max_tokens, return_offsets_mapping=True
-    )
-    if len(cut["input_ids"]) != len(shares):
-        raise CovlaError(f"{len(shares)} rows of attention for {len(cut['input_ids'])} tokens")
+    if len(offsets) != len(shares):
+        raise CovlaError(f"{len(shares)} rows of attention for {len(offsets)} tokens")
     words = [
         WordFocus(
             word=text[first:end], start=first, end=end, **focus(shares[positions].mean(0), grid)
         )
-        for first, end, positions in words_of(text, cut["offset_mapping"])
+        for first, end, positions in words_of(text, offsets)
     ]
     return Attention(**overall, words=words), []
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from covla.arrays import FloatArray
 from covla.errors import CovlaError, PostError
 from covla.inference.cache import EncodedCache
 from covla.inference.explanation.attention import attention_of
@@ -14,15 +15,15 @@ from covla.inference.prediction import DECIMALS
 from covla.inference.predictor import Predictor
 from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
-from covla.model.label_nodes import EXPERTS
-from covla.model.output import CovlaOutput
+from covla.model.head import HeadExplanation
+from covla.model.model_config import EXPERTS
 from covla.posts.preprocessing import PreparedPost
 from covla.schemas.explanation import Attention, Explained, Explanation, Gate, Influence, LabelNode
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 
-# Between the head on torch and in the engine that answers, which is f32 whatever the towers' are
-# (1e-6 on OpenVINO). Beyond it they are not the same weights.
+# Between the network for explanations and the one that answers, which is f32 whatever the towers'
+# are (1e-6 on OpenVINO). Beyond it they are not the same weights.
 TOLERANCE = 0.01
 _GATED = ("cmf", "gate")
 
@@ -30,14 +31,15 @@ _GATED = ("cmf", "gate")
 def explain(predictor: Predictor, post: SocialPost) -> Explained:
     """A prediction, exactly as `predictor.predict` gives it, and why it is so.
 
-    The attention comes from the same weights on torch in f32. Influence is measured, not
-    estimated: each part is hidden in turn and the same engine asked again (leave-one-out), which
-    the model is used to, since training hides sides and context nodes too.
+    The attention comes from the same weights in f32, by a network that puts it out. Influence is
+    measured, not estimated: each part is hidden in turn and the same engine run again
+    (leave-one-out), which the model is used to, since training hides sides and context nodes too.
 
     Raises:
         PostError: the post cannot be used.
         ServiceUnavailable: the blob store does not answer.
-        CovlaError: the torch head and the engine do not give the same answer.
+        CovlaError: the two networks do not give the same answer, or the one for explanations was
+            never converted and torch is not installed.
     """
     started = time.perf_counter()
     item = predictor.prepare(post)
@@ -68,26 +70,30 @@ def explain(predictor: Predictor, post: SocialPost) -> Explained:
 
 def _forward(
     predictor: Predictor, encoded: Encoded, context: Context, prediction: Prediction
-) -> CovlaOutput:
-    """The whole output on torch, held against the prediction of the backend."""
-    out = predictor.head.forward_with_attention(encoded, context)
-    assert out.logits is not None
-    temperature = predictor.head.config.softmax_temperature
-    shares = (out.logits / temperature).softmax(-1)[0].float().cpu().numpy()
+) -> HeadExplanation:
+    """What is behind the prediction, held against it."""
+    out = predictor.head.explain(encoded, context)
+    shares = _softmax(out.logits / predictor.head.config.softmax_temperature)
     off = float(np.abs(shares - np.array(list(prediction.probabilities.values()))).max())
     if not off <= TOLERANCE:
         raise CovlaError(
-            f"version {predictor.version}: the weights on torch are {off:.3f} off its engine's "
-            "answer, so their attention does not explain it"
+            f"version {predictor.version}: its network for explanations is {off:.3f} off its "
+            "answer, so its attention does not explain it"
         )
     return out
 
 
-def _label_nodes(predictor: Predictor, out: CovlaOutput) -> list[LabelNode]:
+def _softmax(logits: FloatArray) -> FloatArray:
+    """Over the last axis."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    shares: FloatArray = powers / powers.sum(-1, keepdims=True)
+    return shares
+
+
+def _label_nodes(predictor: Predictor, out: HeadExplanation) -> list[LabelNode]:
     if out.label_logits is None or out.votes is None:
         return []
-    shares = out.label_logits[0].softmax(-1).float().cpu().numpy()
-    votes = out.votes[0].float().cpu().numpy()
+    shares = _softmax(out.label_logits)
     nodes = [
         LabelNode(
             name=name,
@@ -95,14 +101,14 @@ def _label_nodes(predictor: Predictor, out: CovlaOutput) -> list[LabelNode]:
             probability=round(float(row.max()), DECIMALS),
             vote=round(float(vote), DECIMALS),
         )
-        for name, row, vote in zip(EXPERTS, shares, votes, strict=True)
+        for name, row, vote in zip(EXPERTS, shares, out.votes, strict=True)
         if vote
     ]
     return sorted(nodes, key=lambda node: -abs(node.vote))
 
 
 def _attention(
-    predictor: Predictor, item: PreparedPost, out: CovlaOutput, notes: list[str]
+    predictor: Predictor, item: PreparedPost, out: HeadExplanation, notes: list[str]
 ) -> Attention | None:
     config = predictor.head.config
     if out.attention is None:
@@ -116,8 +122,7 @@ def _attention(
     if not item.text:
         notes.append("There is no text to attend from: the model takes the mean of all regions.")
         return None
-    rows = out.attention[0].float().cpu().numpy()
-    attention, more = attention_of(rows, item.text, predictor.encoders, config.grid)
+    attention, more = attention_of(out.attention, item.text, predictor.encoders, config.grid)
     notes += more
     return attention
 

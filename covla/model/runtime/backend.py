@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 from covla.errors import CovlaError
 from covla.files import read_object
+from covla.model.runtime.device import require_torch
 from covla.model.runtime.network import Arrays, Network
 
 if TYPE_CHECKING:
     from torch import nn
 
 FILE = "engine.json"
-NETWORKS = "networks"  # the folder of an exported model's networks
+NETWORKS = "networks"  # the folder of a model's networks
+ABOUT = "about.json"  # beside those in f32: their format and sums
+FORMAT = 1  # one higher where the networks' inputs or outputs become others
 PRECISIONS = {
     "openvino": ("f32", "bf16", "int8"),
     "onnx": ("f32", "int8"),
@@ -98,25 +101,6 @@ def tower_files(networks: Path, backend: Backend) -> list[Path]:
     return files
 
 
-def pick_device(wanted: str) -> str:
-    """ "cpu" or "cuda"; "auto" takes a GPU where there is one.
-
-    Raises:
-        CovlaError: "cuda", and there is none.
-    """
-    import torch
-
-    if wanted == "cpu":
-        return wanted
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise CovlaError(
-            "COVLA_DEVICE is cuda, and torch finds no GPU here",
-            hint="Set COVLA_DEVICE=cpu, or auto to take a GPU where there is one",
-        )
-    return "cuda" if there else "cpu"
-
-
 def open_network(
     module: "Callable[[], nn.Module] | None",
     backend: Backend,
@@ -140,13 +124,14 @@ def open_network(
         pads: what those are filled up with where items run in batches.
         ragged_output: whether the first output has that axis too.
         device: for torch.
-        file: the network of an exported model; `.xml` or `.onnx`.
+        file: a network that was converted before; `.xml` or `.onnx`.
         cached: where the converted network is kept, and found the next time.
 
     Raises:
-        CovlaError: `file` cannot be read.
+        CovlaError: `file` cannot be read, or a network is to be made and torch is not installed.
     """
     if backend.name == "torch":
+        require_torch("a network of torch")
         from covla.model.runtime.torch import TorchNetwork
 
         assert module is not None

@@ -1,13 +1,10 @@
-"""Networks on ONNX Runtime: written from torch, run one post a thread."""
+"""Networks on ONNX Runtime, run one post a thread."""
 
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import onnxruntime
-import torch
-from torch import nn
 
 from covla.errors import CovlaError
 from covla.model.runtime.network import Arrays, cores
@@ -41,23 +38,3 @@ class OnnxNetwork:
         # An input that no output depends on is dropped when the network is written.
         inputs = {f"i{position}": array for position, array in enumerate(arrays)}
         return tuple(self._session.run(None, {name: inputs[name] for name in self._names}))
-
-
-def write(module: nn.Module, example: Arrays, ragged: Sequence[int], path: Path) -> None:
-    """A torch module as an ONNX file of batch 1; see `covla.model.runtime.backend.open_network`.
-
-    Torch's older exporter is used: the newer one (torch 2.15) writes a MiniLM whose answers are
-    wrong for every length but the traced one.
-    """
-    names = [f"i{position}" for position in range(len(example))]
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of branches on shapes, and of the newer exporter
-        torch.onnx.export(
-            module,
-            tuple(torch.from_numpy(array) for array in example),
-            str(path),
-            input_names=names,
-            dynamic_axes={names[i]: {1: "T"} for i in ragged},
-            opset_version=18,
-            dynamo=False,
-        )

@@ -1,20 +1,21 @@
-"""Networks on OpenVINO: converted from torch, kept in the cache, run one post a request."""
+"""Networks on OpenVINO: kept in a folder or the cache, run one post a request."""
 
 import hashlib
 import logging
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import openvino as ov
-import torch
-from torch import nn
 
 from covla.errors import CovlaError
 from covla.files import write_aside
+from covla.model.runtime.device import require_torch
 from covla.model.runtime.network import Arrays
+
+if TYPE_CHECKING:
+    from torch import nn
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,10 @@ log = logging.getLogger(__name__)
 def has_bf16() -> bool:
     """Whether this CPU multiplies bf16 matrices (AVX-512 BF16 or AMX)."""
     return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _nothing(request: ov.InferRequest, position: int) -> None:
+    """A callback that holds nothing."""
 
 
 class OpenVinoNetwork:
@@ -44,11 +49,10 @@ class OpenVinoNetwork:
     def run(self, items: Iterable[Arrays]) -> list[Arrays]:
         """See `Network`."""
         results: dict[int, Arrays] = {}
+        outputs = range(self._outputs)
 
         def keep(request: ov.InferRequest, position: int) -> None:
-            results[position] = tuple(
-                request.get_output_tensor(i).data.copy() for i in range(self._outputs)
-            )
+            results[position] = tuple(request.get_output_tensor(i).data.copy() for i in outputs)
 
         numbered: Iterable[tuple[int, Arrays]] = enumerate(items)
         if self._ragged:
@@ -60,41 +64,33 @@ class OpenVinoNetwork:
                 self._queue.start_async(dict(enumerate(arrays)), position)
         finally:
             self._queue.wait_all()
+            # The queue holds what the callback does, where Python's garbage collector sees nothing.
+            self._queue.set_callback(_nothing)
         return [results[position] for position in range(len(results))]
 
 
-def convert(module: nn.Module, example: Arrays, ragged: Sequence[int]) -> ov.Model:
-    """A torch module as an OpenVINO network of batch 1; see `open_network`."""
-    tensors = tuple(torch.from_numpy(array) for array in example)
-    with torch.inference_mode(), warnings.catch_warnings():
-        # Tracing warns of branches on shapes; the tests of equal answers cover all lengths.
-        warnings.simplefilter("ignore")
-        network = ov.convert_model(module, example_input=tensors)
-    for position, tensor in enumerate(tensors):
-        shape = [-1 if position in ragged and i == 1 else n for i, n in enumerate(tensor.shape)]
-        node = network.inputs[position].get_node()
-        node.set_partial_shape(ov.PartialShape(shape))
-        if tensor.dtype == torch.int64:
-            node.set_element_type(ov.Type.i64)
-    network.validate_nodes_and_infer_types()
-    return network
-
-
 def converted(
-    module: Callable[[], nn.Module], example: Arrays, ragged: Sequence[int], path: Path | None
+    module: "Callable[[], nn.Module]", example: Arrays, ragged: Sequence[int], path: Path | None
 ) -> ov.Model:
-    """The network from the cache; otherwise it is converted, and kept there for the next time."""
+    """The network from the cache; otherwise it is converted, and kept there for the next time.
+
+    Raises:
+        CovlaError: it is not there, and torch is not installed.
+    """
     if path is not None:
-        path = path.with_stem(f"{path.stem}-{_code()}")
+        path = path.with_stem(f"{path.stem}-{code()}")
     if path is not None and path.exists():
         try:
             return ov.Core().read_model(path)
         except RuntimeError as error:
             log.warning("%s is damaged and made again: %s", path, str(error).splitlines()[0])
+    require_torch("a converted network")
+    from covla.model.runtime.conversion import convert
+
     network = convert(module(), example, ragged)
     if path is not None:
         save(network, path)
-        for old in path.parent.glob(f"{path.stem.removesuffix(_code())}*"):
+        for old in path.parent.glob(f"{path.stem.removesuffix(code())}*"):
             if old.stem != path.stem:
                 old.unlink(missing_ok=True)  # of another version of this code
         # What every later process reads: the one at hand can differ from it in last digits.
@@ -103,10 +99,10 @@ def converted(
 
 
 @lru_cache(maxsize=1)
-def _code() -> str:
-    """Hash of what a network is made with, all of covla.model: after an upgrade, nothing old is
-    found in the cache."""
-    total = hashlib.sha256(f"{torch.__version__} {ov.get_version()}".encode())
+def code() -> str:
+    """Hash of what a network is made with, OpenVINO and all of covla.model: after an upgrade,
+    nothing old is found in the cache. Torch is not part of it, as what reads has none."""
+    total = hashlib.sha256(ov.get_version().encode())
     for source in sorted(Path(__file__).parents[1].rglob("*.py")):
         total.update(source.read_bytes())
     return total.hexdigest()[:8]

@@ -25,7 +25,7 @@ def openvino_int8(network: ov.Model, items: Sequence[Arrays], *, transformer: bo
     """An f32 network to int8 by NNCF: per-channel weights, static activations, bias correction.
 
     Args:
-        network: as `run_openvino.convert` makes it.
+        network: as `conversion.convert` makes it.
         items: its inputs for the calibration posts.
         transformer: attention and LayerNorm stay f32, and SmoothQuant is applied; for a
             convolutional network, asymmetric activations.
@@ -46,8 +46,8 @@ def openvino_int8(network: ov.Model, items: Sequence[Arrays], *, transformer: bo
 
 
 def onnx_int8(path: Path, items: Sequence[Arrays], *, transformer: bool) -> None:
-    """An ONNX file of `run_onnx.write` to int8, in place, by ONNX Runtime's own tools: NNCF's
-    result runs three times slower there than f32.
+    """An ONNX file of `conversion.write_onnx` to int8, in place, by ONNX Runtime's own tools:
+    NNCF's result runs three times slower there than f32.
 
     A transformer gets dynamic scales, per tensor of one post; a convolutional network static ones
     from `items`.

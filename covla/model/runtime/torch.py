@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from covla.arrays import FloatArray
+from covla.errors import DeviceFailed
 from covla.model.runtime.network import Arrays
 
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -152,10 +153,23 @@ class TorchNetwork:
         return stacked
 
     def forward(self, inputs: Sequence[Tensor]) -> list[FloatArray]:
-        """One batch through the module and back, as float32."""
-        if self.device == "cuda":
-            inputs = [tensor.pin_memory().to("cuda", non_blocking=True) for tensor in inputs]
-        return [tensor.float().cpu().numpy() for tensor in self.launch(inputs)]
+        """One batch through the module and back, as float32.
+
+        Raises:
+            DeviceFailed: the GPU does not work in this process any more.
+            MemoryError: the GPU has none left.
+        """
+        try:
+            if self.device == "cuda":
+                inputs = [tensor.pin_memory().to("cuda", non_blocking=True) for tensor in inputs]
+            return [tensor.float().cpu().numpy() for tensor in self.launch(inputs)]
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(f"the GPU is out of memory: {error}") from error
+        except torch.AcceleratorError as error:  # CUDA's: the context of the process is lost
+            first = str(error).partition("\n")[0]
+            raise DeviceFailed(
+                f"the GPU failed: {first}", hint="Start this process anew"
+            ) from error
 
     def launch(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         """One batch that is on the device already; what is returned stays there, and is

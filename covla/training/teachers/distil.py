@@ -13,7 +13,7 @@ from covla.training.dataset import Progress, counter, prepare_posts
 from covla.training.progress import quiet
 from covla.training.teachers.embeddings import ask
 from covla.training.teachers.resolve import Teacher
-from covla.training.teachers.vectors import check_teacher, ensemble_vectors
+from covla.training.teachers.vectors import check_teacher, ensemble_preset, ensemble_vectors
 
 
 def teach(
@@ -46,11 +46,9 @@ def teach(
         raise CovlaError(f"batch: {batch} is less than 1")
     check_teacher(teacher, posts)
     if teacher.kind == "ensemble":
-        if preset == "tiny":
-            raise CovlaError("preset: an ensemble needs frozen encoders; `tiny` has none")
         check_labels(posts, taxonomy)
         data = prepare_posts(posts, taxonomy, settings, progress)
-        encoders = load_encoders(preset, settings)
+        encoders = load_encoders(ensemble_preset(preset), settings)
         vectors, name = ensemble_vectors(data, encoders, taxonomy, settings, seed, progress)
     else:
         data = prepare_posts(posts, taxonomy, settings, progress)

@@ -12,7 +12,7 @@ import torch
 
 from covla.arrays import FloatArray
 from covla.errors import CovlaError
-from covla.model.runtime.backend import pick_device
+from covla.model.runtime.device import pick_device
 from covla.posts.preprocessing import PreparedPost
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings

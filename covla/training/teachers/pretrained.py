@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from covla.errors import CovlaError
-from covla.model.runtime.backend import pick_device
+from covla.model.runtime.device import pick_device
 from covla.settings import Settings
 from covla.training.teachers.resolve import Teacher
 

@@ -126,10 +126,10 @@ def _hub(name: str) -> Teacher:
 
 def _student(folder: Path, name: str) -> Teacher:
     from covla.model.baselines import make_fusion
-    from covla.model.head import load_config
+    from covla.model.folder_weights import load_covla_config
 
     revision = model_folder.verify(folder)
-    config = load_config(folder)
+    config = load_covla_config(folder)
     width = len(config.labels) + int(make_fusion(config).width)
     return Teacher("self", name, str(folder.absolute()), revision, width)
 

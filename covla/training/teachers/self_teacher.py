@@ -11,10 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from covla.arrays import FloatArray
+from covla.model.answer import whole_output
 from covla.model.context import Context, context_of
 from covla.model.encoders import Encoded
-from covla.model.head import HeadRunner, folder_encoders, load_config
-from covla.model.runtime.backend import Backend
+from covla.model.folder_weights import folder_model
+from covla.model.head import folder_encoders
+from covla.model.head_inputs import head_inputs
+from covla.model.model_config import load_config
+from covla.model.runtime.device import pick_device
 from covla.posts.preprocessing import PreparedPost
 from covla.posts.training_post import TrainingPost
 from covla.settings import Settings
@@ -29,7 +33,9 @@ class SelfTeacher:
 
     def __init__(self, teacher: Teacher, settings: Settings) -> None:
         folder = Path(teacher.source)
-        self.head = HeadRunner.load(folder, device=settings.device, backend=Backend("torch"))
+        self.config = load_config(folder)
+        self.device = pick_device(settings.device)
+        self.model = folder_model(folder).to(self.device)
         self.encoders = folder_encoders(folder, settings)
         self.features = FeatureCache(settings.cache / "features", self.encoders.id)
 
@@ -40,10 +46,11 @@ class SelfTeacher:
         rows = []
         for (tokens, regions), (_, context) in zip(found, items, strict=True):
             sides = [None if part is None else part.float().numpy() for part in (tokens, regions)]
-            out = self.head.forward_with_attention(Encoded(sides[0], None, sides[1], None), context)
+            inputs = head_inputs(self.config, Encoded(sides[0], None, sides[1], None), context)
+            out = whole_output(self.model, inputs, self.device)
             assert out.logits is not None
             assert out.h_f is not None
-            calibrated = out.logits / self.head.config.softmax_temperature
+            calibrated = out.logits / self.config.softmax_temperature
             row = [calibrated.log_softmax(-1)[0], out.h_f[0]]
             rows.append(np.concatenate([part.float().cpu().numpy() for part in row]))
         return np.stack(rows)

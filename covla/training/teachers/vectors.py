@@ -13,7 +13,7 @@ from covla.arrays import Array, FloatArray
 from covla.errors import CovlaError
 from covla.files import write_aside
 from covla.model.encoders import Encoders
-from covla.model.pooling import pool_posts
+from covla.model.pooling_torch import pool_posts
 from covla.posts.preprocessing import PreparedPost
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
@@ -22,6 +22,12 @@ from covla.training.dataset import PreparedDataset, Progress, counter, encode
 from covla.training.teachers.embeddings import ask
 from covla.training.teachers.ensemble import VERSION, Pooled, ensemble, lite2
 from covla.training.teachers.resolve import Teacher
+
+
+def ensemble_preset(preset: str) -> str:
+    """Whose encoders an ensemble for a student of `preset` is made of: a student whose towers train
+    with it has no features of its own to teach from."""
+    return "base" if preset == "tiny" else preset
 
 
 def standardise(vectors: FloatArray, known: Array) -> FloatArray:

@@ -236,7 +236,7 @@ def test_a_blob_store_that_is_away_is_not_the_posts_fault(
     def read(*_: object) -> bytes:
         raise ConnectionError("no route to the store")
 
-    monkeypatch.setattr(predictor._blobs, "read", read)
+    monkeypatch.setattr(BlobStore, "read", read)
     with pytest.raises(ServiceUnavailable, match="no route"):
         predictor.predict([_post(image={"uri": "x"})])
 

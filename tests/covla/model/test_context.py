@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from covla.model.configuration import CONTEXT_NODES, CovlaConfig
+from covla.model.configuration import CovlaConfig
 from covla.model.context import Layout, context_of
+from covla.model.model_config import CONTEXT_NODES
 from covla.posts.hashtag_prior import HashtagPrior
 from covla.posts.image_store import BlobStore
 from covla.posts.preprocessing import PreparedPost, prepare

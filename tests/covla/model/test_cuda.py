@@ -132,8 +132,8 @@ def test_the_head_answers_as_on_a_cpu(encoders: Encoders, items: list[Item]) -> 
     )
     encoded = encoders.encode(items)
     contexts = [nothing] * len(encoded)
-    truth = HeadRunner(model, device="cpu", backend=Backend("torch")).run(encoded, contexts)
-    said = HeadRunner(model, device="cuda").run(encoded, contexts)
+    truth = HeadRunner.of(model, device="cpu", backend=Backend("torch")).run(encoded, contexts)
+    said = HeadRunner.of(model, device="cuda").run(encoded, contexts)
     for a, b in zip(truth, said, strict=True):
         np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-4)
         assert abs(a.gate - b.gate) < 1e-4

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from covla.model import described
+from covla.model import towers as module
 from covla.model.described import Described, describe_base
 from covla.model.encoders import Encoders
 from covla.model.towers import Towers
@@ -59,7 +59,7 @@ def test_base_is_loaded_once_and_again_after_an_upgrade_or_damage(
         loads.append(preset)
         return towers, tokenizer
 
-    monkeypatch.setattr(described, "load_towers", load)
+    monkeypatch.setattr(module, "load_towers", load)
     first, second = describe_base(tmp_path), describe_base(tmp_path)
     assert loads == ["base"]
     assert replace(first, load=_never) == replace(second, load=_never)
@@ -67,6 +67,6 @@ def test_base_is_loaded_once_and_again_after_an_upgrade_or_damage(
     (path,) = tmp_path.iterdir()
     path.write_text("{")
     assert describe_base(tmp_path).weights == first.weights
-    monkeypatch.setattr(described, "base_versions", lambda: "newer")
+    monkeypatch.setattr(module, "base_versions", lambda: "newer")
     describe_base(tmp_path)
     assert len(loads) == 4

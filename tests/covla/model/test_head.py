@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from covla.model.context import Context
+from covla.model.context import Context, Layout
 from covla.model.encoders import Encoded
 from covla.model.head import HeadRunner
 
@@ -16,7 +16,7 @@ def test_a_network_that_was_just_converted_answers_as_the_one_in_the_cache(
     first = HeadRunner.load(tiny_folder, device="cpu", cache=tmp_path)
     later = HeadRunner.load(tiny_folder, device="cpu", cache=tmp_path)
     rng = np.random.default_rng(0)
-    config, layout = first.config, first.answer.model.context.layout
+    config, layout = first.config, Layout.of(first.config)
     posts, contexts = [], []
     for count in rng.integers(2, 40, 60):
         tokens, regions, nodes = (

@@ -170,7 +170,7 @@ def test_the_engine_gives_torchs_numbers_whatever_the_neighbours(arch: str) -> N
         )
         for _ in posts
     ]
-    engine = HeadRunner(model, device="cpu")
+    engine = HeadRunner.of(model, device="cpu")
     together = engine.run(posts, contexts)
     for post, context, answer in zip(posts, contexts, together, strict=True):
         alone = engine.run([post], [context])[0]

@@ -38,6 +38,15 @@ def test_every_post_that_trains_has_one_copy_with_each_side_noisy(
     assert [(c.text, c.image_hash) for c in again] == [(c.text, c.image_hash) for c in data.copies]
 
 
+def test_held_out_posts_have_copies_after_those_that_train_and_train_nothing(
+    offline_settings: Settings,
+) -> None:
+    items = both_sides(offline_settings)
+    plain, more = (with_copies(prepped(items, held=5), 2, held_out=yes) for yes in (False, True))
+    assert more.origin == plain.origin + [i for i in range(5) for _ in range(2)]
+    assert more.all_rows().trains == plain.all_rows().trains
+
+
 def test_copies_are_posts_with_their_posts_label_that_no_teacher_learns_from(
     offline_settings: Settings,
 ) -> None:

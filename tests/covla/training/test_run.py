@@ -216,7 +216,7 @@ def test_a_model_is_trained_where_the_settings_say_and_answers_alike_everywhere(
     on_gpu, on_cpu = (
         Predictor(
             name,
-            HeadRunner.load(tmp_path / "model", device=name, backend=backend),
+            HeadRunner.load(tmp_path / "model", cache=tmp_path, device=name, backend=backend),
             folder_encoders(tmp_path / "model", settings[name], backend),
             settings[name],
         ).predict([row.post for row in posts])

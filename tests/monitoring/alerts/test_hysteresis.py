@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from covla.settings import Settings
 from covla.time_range import TimeRange
-from monitoring.alerts.hysteresis import decide, observe
+from monitoring.alerts.hysteresis import Limits, decide, observe
 from monitoring.alerts.store import kept_alerts
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -23,13 +23,14 @@ def hour(n: int) -> TimeRange:
 Runs = list[tuple[int, bool]]  # hour, and whether drift was found in it
 
 
-def changes(runs: Runs, close_after: int = 3) -> list[tuple[int, str]]:
+def changes(runs: Runs, close_after: int = 3, open_after: int = 1) -> list[tuple[int, str]]:
     """What each run changed: the hour, and "open" or "close"."""
+    limits = Limits(open_after, close_after)
     kept: dict[TimeRange, bool] = {}
     made: list[tuple[int, str]] = []
     for n, found in runs:
         is_open = bool(made) and made[-1][1] == "open"
-        change = decide(kept, hour(n), found, is_open=is_open, close_after=close_after)
+        change = decide(kept, hour(n), found, limits, is_open=is_open)
         kept.setdefault(hour(n), found)
         if change:
             made.append((n, change))
@@ -55,17 +56,33 @@ def test_by_the_clock(pattern: str, expected: list[tuple[int, str]]) -> None:
     assert changes(in_order(pattern)) == expected
 
 
-@given(st.text("d.", max_size=40), st.integers(1, 5))
-def test_it_opens_and_closes_in_turn_and_closes_after_so_many_without(
-    pattern: str, close_after: int
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("d", []),
+        ("d.d.d", []),
+        (".dd", [(2, "open")]),
+        ("d.dd.d...", [(3, "open"), (8, "close")]),
+        ("dd...d...dd", [(1, "open"), (4, "close"), (10, "open")]),
+    ],
+)
+def test_a_lone_interval_opens_nothing_where_two_are_needed(
+    pattern: str, expected: list[tuple[int, str]]
 ) -> None:
-    made = changes(in_order(pattern), close_after)
+    assert changes(in_order(pattern), open_after=2) == expected
+
+
+@given(st.text("d.", max_size=40), st.integers(1, 5), st.integers(1, 4))
+def test_it_opens_and_closes_in_turn_each_after_so_many(
+    pattern: str, close_after: int, open_after: int
+) -> None:
+    made = changes(in_order(pattern), close_after, open_after)
     assert [change for _, change in made] == (["open", "close"] * len(made))[: len(made)]
     for n, change in made:
-        last = pattern[max(0, n + 1 - close_after) : n + 1]
-        assert pattern[n] == "d" if change == "open" else last == "." * close_after
-    if "d" in pattern:
-        assert made[0] == (pattern.index("d"), "open")
+        row = "d" * open_after if change == "open" else "." * close_after
+        assert pattern[: n + 1].endswith(row)
+    if "d" * open_after in pattern:
+        assert made[0] == (pattern.index("d" * open_after) + open_after - 1, "open")
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=40), st.data())
@@ -106,12 +123,13 @@ def test_the_kept_alerts_are_those_of_the_rule(
             subject="image",
             window=hour(n),
             found=found,
+            open_after=2,
             at=hour(n).end,
             summary="image drifted",
         )
         if alert is not None:
             made.append((n, "open" if alert.state == "open" else "close"))
-    assert made == changes(runs, close_after=2)
+    assert made == changes(runs, close_after=2, open_after=2)
     assert len(kept_alerts(settings)) == len([1 for _, change in made if change == "open"])
 
 
@@ -123,6 +141,7 @@ def test_modalities_have_alerts_of_their_own(offline_settings: Settings) -> None
             subject=subject,
             window=hour(n),
             found=found,
+            open_after=1,
             at=hour(n).end,
             summary=f"{subject} drifted",
         )

@@ -7,52 +7,15 @@ from pathlib import Path
 import pytest
 
 from covla.errors import Refused
-from covla.inference.predictor import Predictor
-from covla.model.encoders import load_encoders
 from covla.registry.model_folder import write_manifest
 from covla.registry.registry import Registry
-from covla.schemas.label import PostLabel
-from covla.schemas.prediction import Prediction
-from covla.settings import Settings
 from covla.times import now
 from monitoring.alerts.store import kept_alerts
 from monitoring.guard.release import guard
 from tests.conftest import RunCommand
-from tests.features.posts import make_post, store
-from tests.monitoring.guard.bad_version import with_other_labels
-from tests.monitoring.live import keep
+from tests.monitoring.guard.live_release import predicted_live
 
 pytestmark = pytest.mark.slow
-
-WORDS = ("coffee", "beach sand", "leg day #gym", "new shoes", "at home", "train late", "museum")
-POSTS = [make_post(i, text=f"{WORDS[i % len(WORDS)]} {i}", image=i % 3 > 0) for i in range(60)]
-
-
-@pytest.fixture
-def registry(offline_settings: Settings, model_folder: Path, tmp_path: Path) -> Registry:
-    """Version 1 is the champion; version 2 is bad; the lake has the posts, of this year."""
-    settings = offline_settings.model_copy(update={"train_window_hours": 24 * 366})
-    registry = Registry(settings)
-    assert registry.register(model_folder) == "1"
-    assert registry.register(with_other_labels(model_folder, tmp_path / "bad")) == "2"
-    registry.promote("1", force=True)
-    store(settings, load_encoders("base", settings), POSTS)
-    return registry
-
-
-def predicted_live(registry: Registry, *, labelled: bool = True) -> None:
-    """The champion predicts every post, and labels come that are what version 1 says."""
-    settings = registry.settings
-    made = Predictor.load("champion", settings).predict(POSTS)
-    first = Predictor.load("1", settings).predict(POSTS)
-    predictions = [one for one in made if isinstance(one, Prediction)]
-    assert len(predictions) == len(POSTS)
-    labels = [
-        PostLabel(post_id=one.post_id, label=one.label, labelled_at=now(), source="test")
-        for one in first
-        if isinstance(one, Prediction) and labelled
-    ]
-    keep(settings, predictions, labels, created=now())
 
 
 def test_a_forced_bad_version_is_taken_back_once_and_one_alert_says_so(

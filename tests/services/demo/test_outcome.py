@@ -7,17 +7,13 @@ import pytest
 from covla.errors import ServiceUnavailable
 from covla.kafka import clients, dead_letters
 from covla.posts.folder import FolderPost
-from covla.schemas.alert import Alert
 from covla.schemas.post import SocialPost
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
-from covla.time_range import TimeRange
 from services.demo.outcome import Outcome, wait_for_group
 from tests.faults.wire import Wire, send
 
 pytestmark = pytest.mark.slow
-
-HOUR = TimeRange.parse("2026-05-01T00:00:00Z/2026-05-01T01:00:00Z")
 
 
 def _prediction(post_id: str, version: str = "1") -> bytes:
@@ -32,13 +28,9 @@ def test_records_of_other_programs_are_passed_over(settings: Settings) -> None:
     topics = clients.ensure_topics(settings)
     outcome = Outcome(settings)
     foreign = [Wire(b"hello"), Wire(None, b"k"), Wire(b"{}", headers=[("replays", b"first try")])]
-    for topic in (topics.predictions, topics.dead_letters, topics.alerts):
+    for topic in (topics.predictions, topics.dead_letters):
         send(settings, topic, foreign)
     send(settings, topics.predictions, [Wire(_prediction("a")), Wire(_prediction("a"))])
-    value = {"alert_id": "0" * 32, "kind": "drift", "subject": "image", "state": "open"}
-    times = {"since": HOUR.start, "created_at": HOUR.end}
-    alert = Alert.from_dict(value | times | {"summary": "image drifted"})
-    send(settings, topics.alerts, [Wire(alert.to_json())])
     (place,) = send(settings, topics.posts, [Wire(b"no json")])
     letter = dead_letters.DeadLetter(
         None, b"no json", *place, "not_json", "message", "no", "parse", "1"
@@ -49,7 +41,6 @@ def test_records_of_other_programs_are_passed_over(settings: Settings) -> None:
     outcome.close()
     assert set(outcome.predictions) == {"a"}
     assert (outcome.records, outcome.repeated) == (2, 1)
-    assert outcome.alerts == [alert]
     assert set(outcome.dead) == {place}
 
 

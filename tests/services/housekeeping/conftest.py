@@ -28,8 +28,10 @@ def add_post(
     text: str = "at the bar",
     image: bytes = b"",
     written: datetime | None = None,
+    again: datetime | None = None,
 ) -> Path | None:
-    """A row of the lake that came at a time, with its image, whose file it returns."""
+    """A row of the lake that came at a time, with its image, whose file it returns; with `again` a
+    row more, as of a post that was encoded again then."""
     blobs, file = BlobStore(settings), None
     uri = blobs.put(image) if image else None
     if uri is not None:
@@ -42,7 +44,15 @@ def add_post(
         "has_image": bool(image), TEXT_COLUMNS[0]: float(len(text)),
         "topic": "covla.posts", "partition": 0, "offset": number,
     }  # fmt: skip
-    Lake(settings).append("posts", pa.Table.from_pylist([row], schema=POSTS))
+    rows = [row]
+    if again is not None:
+        source = {
+            "came_at": written or came,
+            "created_timestamp": again,
+            "topic": "covla.posts@b@1",
+        }
+        rows.append(row | source)
+    Lake(settings).append("posts", pa.Table.from_pylist(rows, schema=POSTS))
     return file
 
 

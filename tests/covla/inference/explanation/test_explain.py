@@ -4,6 +4,7 @@ measured by hiding parts equals what the model says without them."""
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 from covla.errors import CovlaError, PostError
 from covla.inference.explanation.explain import explain
 from covla.inference.predictor import Predictor
 from covla.model.context import Context, Layout
-from covla.model.head import HeadRunner, load_config
+from covla.model.folder_weights import load_covla_config
+from covla.model.head import HeadRunner
 from covla.model.hf import CovlaModel
-from covla.model.label_nodes import EXPERTS
+from covla.model.model_config import EXPERTS
 from covla.posts.preprocessing import PreparedPost
 from covla.posts.synthetic import generate
 from covla.schemas.explanation import Explained, Influence
@@ -97,7 +100,7 @@ def test_the_attention_is_that_of_the_weights_in_the_folder(
         assert post.text[word.start : word.end] == word.word
         assert sum(map(sum, word.regions)) == pytest.approx(1, abs=1e-3)
     # [CLS] leg day at the # gym # monday , don ' t stop [SEP], if all are whole in the vocabulary
-    tokens = predictor.encoders.tokenizer(post.text).tokens()
+    tokens = AutoTokenizer.from_pretrained(tiny_folder)(post.text).tokens()
     gym = [i for i, token in enumerate(tokens) if token in {"#", "gym"}][:2]
     np.testing.assert_allclose(
         np.array(attention.words[4].regions).ravel(), rows[gym].mean(0), atol=1e-4
@@ -159,10 +162,10 @@ def test_one_side_alone_is_said_to_be_so(predictor: Predictor, post: SocialPost)
 def test_a_baseline_says_that_it_has_neither_attention_nor_gate(
     predictor: Predictor, tiny_folder: Path, tmp_path: Path, post: SocialPost
 ) -> None:
-    config = load_config(tiny_folder)
+    config = load_covla_config(tiny_folder)
     config.alignment, config.fusion, config.context_nodes = "mean", "concat", []
     config.with_towers = False
-    engine = HeadRunner(CovlaModel(config), device="cpu")
+    engine = HeadRunner.of(CovlaModel(config), device="cpu")
     baseline = Predictor("b", engine, predictor.encoders, Settings(state=tmp_path))
     explained = explain(baseline, post)
     why = explained.explanation
@@ -177,7 +180,7 @@ def test_a_baseline_says_that_it_has_neither_attention_nor_gate(
 def test_label_nodes_say_what_they_find_and_how_much_of_it_counts(
     predictor: Predictor, tiny_folder: Path, tmp_path: Path, post: SocialPost
 ) -> None:
-    config = load_config(tiny_folder)
+    config = load_covla_config(tiny_folder)
     config.with_towers, config.support = False, 4
     torch.manual_seed(0)
     model = CovlaModel(config)
@@ -185,15 +188,15 @@ def test_label_nodes_say_what_they_find_and_how_much_of_it_counts(
     model.label_nodes.text.normal_()
     model.label_nodes.image.normal_()
     model.label_nodes.weights.normal_()
-    engine = HeadRunner(model, device="cpu")
+    engine = HeadRunner.of(model, device="cpu")
     near = Predictor("n", engine, predictor.encoders, Settings(state=tmp_path))
     nodes = explain(near, post).explanation.label_nodes
     assert {node.name for node in nodes} == {"text", "image", "both"}
     assert [node.vote for node in nodes] == sorted((node.vote for node in nodes), reverse=True)
     encoded, context = _inputs(near, post)
-    said = near.head.forward_with_attention(encoded, context).label_logits
+    said = near.head.explain(encoded, context).label_logits
     assert said is not None
-    shares = dict(zip(EXPERTS, said[0].softmax(-1), strict=True))
+    shares = dict(zip(EXPERTS, torch.from_numpy(said).softmax(-1), strict=True))
     for node in nodes:
         place = near.labels.index(node.label)
         assert node.probability == pytest.approx(float(shares[node.name][place]), abs=1e-4)
@@ -212,14 +215,13 @@ def test_a_post_that_cannot_be_used_is_an_error(predictor: Predictor, post: Soci
 def test_other_weights_do_not_explain_this_engine(
     predictor: Predictor, post: SocialPost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = predictor.head.forward_with_attention
+    real = predictor.head.explain
 
     def other(*args: Any) -> Any:
         said = real(*args)
-        said.logits = said.logits.flip(-1) * 9
-        return said
+        return replace(said, logits=said.logits[::-1] * 9)
 
-    monkeypatch.setattr(predictor.head, "forward_with_attention", other)
+    monkeypatch.setattr(predictor.head, "explain", other)
     with pytest.raises(CovlaError, match="does not explain it"):
         explain(predictor, post)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from covla.errors import DeviceFailed
 from covla.model.encoders import Encoders
 from covla.model.runtime.backend import Backend
 from covla.model.runtime.torch import TorchNetwork, bucket
@@ -78,6 +79,27 @@ def test_bf16_encoders_of_torch_are_others_than_f32_ones() -> None:
 
 
 @pytest.mark.slow
+class Raises(torch.nn.Module):
+    """As CUDA does."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, *_: Any) -> None:
+        raise self.error
+
+
+def test_a_gpu_that_fails_is_no_error_of_the_posts(ids: list[tuple[Any, ...]]) -> None:
+    lost = torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nmore")
+    with pytest.raises(DeviceFailed, match="^the GPU failed: CUDA error: an illegal") as failure:
+        TorchNetwork(Raises(lost)).run(ids)
+    assert "more" not in str(failure.value)
+    assert failure.value.exit_code == 3
+    with pytest.raises(MemoryError, match="the GPU is out of memory: CUDA"):
+        TorchNetwork(Raises(torch.OutOfMemoryError("CUDA out of memory"))).run(ids)
+
+
 def test_a_compiled_network_gives_the_same_numbers(ids: list[tuple[Any, ...]]) -> None:
     """On a CPU, of the path that a GPU takes, CUDA graphs are left out."""
     layers = torch.nn.Sequential(torch.nn.Embedding(100, 8), torch.nn.GELU())
@@ -123,7 +145,7 @@ ALONE = textwrap.dedent("""
     (encoded,) = encoders.encode([Item()])
     config = CovlaConfig(text_width=64, image_width=encoders.image_width, regions=9,
                          labels=["x", "y"], width=16)
-    head = HeadRunner(CovlaModel(config), device="cpu", backend=Backend("torch"))
+    head = HeadRunner.of(CovlaModel(config), device="cpu", backend=Backend("torch"))
     layout = Layout.of(config)
     nothing = Context(np.zeros((layout.nodes, layout.width), np.float32),
                       np.zeros(layout.nodes, bool))

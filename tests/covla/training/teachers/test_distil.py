@@ -77,7 +77,6 @@ def test_the_vectors_of_a_network_need_no_encoders_and_no_second_label(
     ("kind", "preset", "batch", "message"),
     [
         ("none", "base", None, "there is nothing to teach with 'none'"),
-        ("ensemble", "tiny", None, "an ensemble needs frozen encoders; `tiny` has none"),
         ("ensemble", "base", 0, "batch: 0 is less than 1"),
         ("oracle", "base", None, "teacher: 'oracle' is not one"),
         ("self", "base", None, "there is no champion yet"),
@@ -89,6 +88,19 @@ def test_what_cannot_be_taught_is_refused(
     rows = from_folder(folder, "train", settings)
     with pytest.raises(CovlaError, match=message):
         teach(rows, resolve(kind, settings), preset, load_taxonomy(), settings, batch=batch)
+
+
+@pytest.mark.slow
+def test_a_student_without_frozen_towers_is_taught_by_those_of_base(
+    folder: Path, settings: Settings
+) -> None:
+    rows = from_folder(folder, "train", settings)
+    (tiny, of_tiny), (base, of_base) = (
+        teach(rows, resolve("ensemble"), preset, load_taxonomy(), settings)
+        for preset in ("tiny", "base")
+    )
+    assert of_tiny == of_base
+    assert tiny.keys() == base.keys() != set()
 
 
 @pytest.mark.slow
