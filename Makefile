@@ -6,7 +6,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # One BLAS and OpenMP thread pool as large as the machine; quiet third-party start-up.
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 # Two test processes, a file to each in the order of tests/conftest.py; half of a test's time is waiting.
-SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
+# A test process that is killed ends the run, which would wait for it without an end.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0 --instafail
 
 .PHONY: install demo test soak check lint lock env dags hooks release chromium programs peers clean
 

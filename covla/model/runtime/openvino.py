@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# One for the process, never freed: with its CPU plugin goes the stack for signals that this gave to
+# the thread that first needed it, and where another thread frees it, the next signal ends the
+# process (SigAltStackSetup; https://github.com/openvinotoolkit/openvino/pull/11894).
+_CORE = ov.Core()
+
 
 def has_bf16() -> bool:
     """Whether this CPU multiplies bf16 matrices (AVX-512 BF16 or AMX)."""
-    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in _CORE.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _nothing(request: ov.InferRequest, position: int) -> None:
@@ -41,7 +46,7 @@ class OpenVinoNetwork:
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         }
-        compiled = ov.Core().compile_model(network, "CPU", settings)
+        compiled = _CORE.compile_model(network, "CPU", settings)
         self._outputs = len(compiled.outputs)
         self._ragged = network.is_dynamic()
         self._queue = ov.AsyncInferQueue(compiled)
@@ -81,7 +86,7 @@ def converted(
         path = path.with_stem(f"{path.stem}-{code()}")
     if path is not None and path.exists():
         try:
-            return ov.Core().read_model(path)
+            return _CORE.read_model(path)
         except RuntimeError as error:
             log.warning("%s is damaged and made again: %s", path, str(error).splitlines()[0])
     require_torch("a converted network")
@@ -94,7 +99,7 @@ def converted(
             if old.stem != path.stem:
                 old.unlink(missing_ok=True)  # of another version of this code
         # What every later process reads: the one at hand can differ from it in last digits.
-        network = ov.Core().read_model(path)
+        network = _CORE.read_model(path)
     return network
 
 
@@ -115,7 +120,7 @@ def read(path: Path) -> ov.Model:
         CovlaError: it is not there, or cannot be read.
     """
     try:
-        return ov.Core().read_model(path)
+        return _CORE.read_model(path)
     except RuntimeError as error:
         raise CovlaError(f"{path} is no OpenVINO network: {str(error).splitlines()[0]}") from error
 
