@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 # Two test processes, a file to each in the order of tests/conftest.py; half of a test's time is waiting.
 # A test process that is killed ends the run, which would wait for it without an end.
-SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0 --instafail
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0 --instafail -q
 
 .PHONY: install demo test soak check lint lock env dags hooks release chromium programs peers clean
 
@@ -42,7 +42,7 @@ env: ## secrets for docker-compose.yml, in .env; what is there stays
 	@sh deploy/make-env.sh
 
 check: lint ## the fast part
-	$(BIN)/pytest -m "not slow" -q $(SIDE_BY_SIDE)
+	$(BIN)/pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test: lint chromium programs ## everything
 	$(BIN)/pytest -m "not soak" --durations=25 --durations-min=10 $(SIDE_BY_SIDE)

@@ -15,7 +15,7 @@ from covla.kafka import clients
 from covla.kafka.clients import Topics
 from covla.model.encoders import Encoders, load_encoders
 from covla.posts.image_store import BlobStore
-from covla.posts.preprocessing import PreparedPost, prepare_all
+from covla.posts.preprocessing import prepare
 from covla.posts.synthetic.generate import iter_posts
 from covla.schemas.post import parse_post
 from covla.settings import Settings
@@ -58,8 +58,7 @@ def _reference(
     started = time.perf_counter()
     for first in range(0, len(messages), BATCH):
         posts = [parse_post(value, settings) for _, value in messages[first : first + BATCH]]
-        read = prepare_all(posts, settings, blobs)
-        items = [item for item in read if isinstance(item, PreparedPost)]
+        items = [prepare(post, settings, blobs) for post in posts]
         extract(items, encoders, now(), secret=b"bench", image_uris=[None] * len(items))
     return len(messages) / (time.perf_counter() - started)
 

@@ -80,16 +80,3 @@ def prepare(post: SocialPost, settings: Settings, blobs: BlobStore) -> PreparedP
             image_quality=image_quality,
             flags=flags,
         )
-
-
-def prepare_all(
-    posts: list[SocialPost], settings: Settings, blobs: BlobStore
-) -> list[PreparedPost | PostError]:
-    """One result or one error per post, in order: a bad post never fails its neighbours."""
-    results: list[PreparedPost | PostError] = []
-    for post in posts:
-        try:
-            results.append(prepare(post, settings, blobs))
-        except PostError as error:
-            results.append(error)
-    return results

@@ -32,8 +32,8 @@ pytestmark = [
     ),
 ]
 
-STOPS = 50
 AT_ONCE = 10
+STOPS = (AT_ONCE * 2, pytest.param(AT_ONCE * 5, marks=pytest.mark.soak))
 START = datetime(2026, 5, 1, tzinfo=UTC)
 Runs = Callable[[int], tuple[threading.Event, Callable[[], Any]]]
 
@@ -95,9 +95,14 @@ class _Members:
 
 
 def _stop_in_a_churn(
-    settings: Settings, group: str, sent: Callable[[], None], runs: Runs, members: _Members
+    settings: Settings,
+    group: str,
+    stops: int,
+    sent: Callable[[], None],
+    runs: Runs,
+    members: _Members,
 ) -> None:
-    """Stop STOPS workers, AT_ONCE at a time, while other members join and leave their group."""
+    """Stop `stops` workers, AT_ONCE at a time, while other members join and leave their group."""
     topics = clients.ensure_topics(settings)
 
     def join_and_leave() -> None:
@@ -118,7 +123,7 @@ def _stop_in_a_churn(
             ended.append(error)
 
     with _in_the_background(join_and_leave), _in_the_background(sent):
-        for first in range(0, STOPS, AT_ONCE):
+        for first in range(0, stops, AT_ONCE):
             workers = [
                 threading.Thread(target=run, args=(number,))
                 for number in range(first, first + AT_ONCE)
@@ -129,7 +134,7 @@ def _stop_in_a_churn(
                 worker.join(timeout=120)
                 assert not worker.is_alive()
     assert [end for end in ended if isinstance(end, BaseException)] == []
-    assert len(ended) == STOPS
+    assert len(ended) == stops
 
 
 class _Posts:
@@ -152,8 +157,9 @@ class _Posts:
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("stops", STOPS)
 def test_ingest_workers_that_are_stopped_in_a_churn_end_well(
-    settings: Settings, encoders: Encoders, valkey: str, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, encoders: Encoders, valkey: str, monkeypatch: pytest.MonkeyPatch, stops: int
 ) -> None:
     members = _Members(monkeypatch)
     # Threads of one process share a feature store, and only Redis takes several writers of one.
@@ -164,15 +170,16 @@ def test_ingest_workers_that_are_stopped_in_a_churn_end_well(
         one = Ingest(settings, encoders)
         return one.stop, one.run
 
-    _stop_in_a_churn(settings, "ingest", posts, worker, members)
+    _stop_in_a_churn(settings, "ingest", stops, posts, worker, members)
     Ingest(settings, encoders).run(until_idle=2)
     files = [str(file) for file in settings.lake.glob("posts/*/*.parquet")]
     stored = Counter(ds.dataset(files).to_table(columns=["post_id"])["post_id"].to_pylist())
     assert stored == Counter(post_id.decode() for post_id in posts.ids)
 
 
+@pytest.mark.parametrize("stops", STOPS)
 def test_stream_workers_that_are_stopped_in_a_churn_end_well(
-    settings: Settings, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, model_folder: Path, monkeypatch: pytest.MonkeyPatch, stops: int
 ) -> None:
     members = _Members(monkeypatch)
     posts = _Posts(settings)
@@ -182,7 +189,7 @@ def test_stream_workers_that_are_stopped_in_a_churn_end_well(
         one = Worker(settings, lambda: model, name=str(number % AT_ONCE))
         return one.stop, one.run
 
-    _stop_in_a_churn(settings, "predict", posts, worker, members)
+    _stop_in_a_churn(settings, "predict", stops, posts, worker, members)
     Worker(settings, lambda: model).run(until_idle=2)
     predicted = read(settings, posts.topics.predictions, len(posts.ids))
     assert Counter(record.key for record in predicted) == Counter(posts.ids)

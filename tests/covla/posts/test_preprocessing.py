@@ -13,7 +13,7 @@ from PIL import Image
 from covla.errors import PostError
 from covla.posts.image_decoding import decode_image
 from covla.posts.image_store import BlobStore
-from covla.posts.preprocessing import prepare, prepare_all
+from covla.posts.preprocessing import prepare
 from covla.posts.quality import IMAGE_QUALITY, TEXT_QUALITY
 from covla.schemas.post import SocialPost
 from covla.settings import Settings
@@ -129,14 +129,6 @@ def test_a_picture_with_odd_metadata_is_used_whatever_the_setting(tmp_path: Path
         assert ready.flags == []
         assert ready.image is not None
         assert ready.image.shape == (10, 20, 3)
-
-
-def test_one_bad_post_leaves_its_neighbours(settings: Settings, blobs: BlobStore) -> None:
-    posts = [post(GOOD)] * 5 + [post(b"broken")] + [post(GOOD)] * 5
-    results = prepare_all(posts, settings, blobs)
-    assert [isinstance(result, PostError) for result in results] == [False] * 5 + [True] + [
-        False
-    ] * 5
 
 
 def test_the_derivative_has_the_pixels_that_serving_saw(
