@@ -195,7 +195,8 @@ def test_rest_and_stream_give_the_same_answers_bit_for_bit(
     assert text_only.text
     assert image_only.image
     _send(warm, {post.post_id: post.to_json() for post in posts})
-    done = run_command(warm, "stream", "--model", model_folder, "--until-idle", 2, "--json").json
+    command = ("stream", "--model", model_folder, "--io-workers", 2, "--until-idle", 2, "--json")
+    done = run_command(warm, *command).json  # REST prepares posts in threads
     assert (done["predictions"], done["dead_letters"]) == (len(posts), 0)
     assert done["posts_per_second"] > 0
     records = _read(warm, clients.Topics.of(warm).predictions, len(posts))
