@@ -10,6 +10,7 @@ from covla.cli.output import bars, log, print_result
 
 if TYPE_CHECKING:
     from covla.cli.posts_source import PostsSource
+    from covla.training.image_tower.recipe import TowerRecipe
 
 # Enough to gain what distillation gives, and `base` stays under five minutes on two cores.
 DEFAULT_UNLABELLED = 1000
@@ -67,6 +68,24 @@ unlabelled_option = click.option(
     "[default: 2; tiny: none]",
 )
 @click.option(
+    "--towers",
+    type=click.Choice(["frozen", "trained"]),
+    default="frozen",
+    show_default=True,
+    help="trained: the image tower learns first, from all pictures, on noisy crops, towards the "
+    "teacher's soft labels.",
+)
+@click.option(
+    "--unfreeze",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --towers trained: only its last N blocks learn.",
+)
+@click.option(
+    "--tower-epochs", type=click.IntRange(1), help="Passes over the pictures. [default: 3]"
+)
+@click.option("--tower-batch", type=click.IntRange(1), help="Pictures a step. [default: 32]")
+@click.option(
     "--set",
     "overrides",
     multiple=True,
@@ -88,6 +107,10 @@ def train(
     epochs: int | None,
     pretrain_epochs: int | None,
     noisy_copies: int | None,
+    towers: str,
+    unfreeze: int | None,
+    tower_epochs: int | None,
+    tower_batch: int | None,
     overrides: tuple[str, ...],
     out: Path | None,
     resume: bool,
@@ -114,7 +137,10 @@ def train(
         "noisy_copies": noisy_copies,
     }  # fmt: skip
     changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
-    plan = Plan(preset, arch, resolve(teacher, settings), overrides=_overrides(overrides))
+    learnt = _towers(towers, unfreeze=unfreeze, epochs=tower_epochs, batch=tower_batch)
+    plan = Plan(
+        preset, arch, resolve(teacher, settings), overrides=_overrides(overrides), towers=learnt
+    )
     plan.check()
     rows, about = source.training(settings, unlabelled=unlabelled)
     plan = replace(plan, recipe=replace(usual_recipe(preset, len(rows)), **changes))
@@ -131,6 +157,17 @@ def train(
         f"{trained.groups} groups by content, {trained.repeats} repeats; {trained.seconds} s"
     )
     print_result(trained.as_dict(), as_json=as_json)
+
+
+def _towers(towers: str, **asked: int | None) -> "TowerRecipe | None":
+    from covla.training.image_tower.recipe import TowerRecipe
+
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if towers == "trained":
+        return TowerRecipe(**given)
+    if given:
+        raise click.UsageError("--unfreeze, --tower-epochs and --tower-batch need --towers trained")
+    return None
 
 
 def _overrides(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from covla.model.baselines import arch_overrides
 from covla.model.configuration import SET_BY_TRAINING, CovlaConfig
 from covla.posts.taxonomy import Taxonomy
 from covla.posts.training_post import TrainingPost
+from covla.training.image_tower.recipe import TowerRecipe
 from covla.training.recipe import Recipe
 from covla.training.teachers.resolve import ENSEMBLE, Teacher
 
@@ -38,7 +39,8 @@ class Plan:
     """What to train. The same plan on the same posts gives the same folder, byte for byte.
 
     preset: `base`, `tiny`, a hub id or folder, or TEXT+IMAGE. teacher: resolved, so that its
-    weights are part of the plan. overrides: fields of `CovlaConfig` beside those of `arch`.
+    weights are part of the plan. overrides: fields of `CovlaConfig` beside those of `arch`. towers:
+    how the image tower learns before the rest; None leaves it as it is.
     """
 
     preset: str = "base"
@@ -46,13 +48,17 @@ class Plan:
     teacher: Teacher = ENSEMBLE
     recipe: Recipe = field(default_factory=Recipe)
     overrides: dict[str, Any] = field(default_factory=dict)
+    towers: TowerRecipe | None = None
 
     def check(self) -> None:
         """Before any long work.
 
         Raises:
-            CovlaError: an unknown architecture or configuration field, or one that training sets.
+            CovlaError: an unknown architecture or configuration field, or one that training sets,
+                or towers that cannot learn beforehand.
         """
+        if self.towers is not None and self.preset == "tiny":
+            raise CovlaError("towers: those of `tiny` train with the model, whatever is asked for")
         arch_overrides(self.arch)
         known = CovlaConfig(labels=["a", "b"])
         for name in self.overrides:
@@ -65,6 +71,7 @@ class Plan:
     def digest(self, posts: list[TrainingPost], taxonomy: Taxonomy) -> str:
         """Identity of this plan on these posts (SHA-256, 16 hex digits)."""
         about = [self.preset, self.arch, self.teacher.id, asdict(self.recipe), self.overrides]
+        about += [] if self.towers is None else [asdict(self.towers)]
         total = hashlib.sha256(orjson.dumps([*about, taxonomy.names]))
         for row in posts:
             total.update(row.post.to_json())

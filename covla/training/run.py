@@ -32,6 +32,8 @@ from covla.training.config import Plan
 from covla.training.dataset import PreparedDataset, Progress, encode, prepare_posts
 from covla.training.drift_reference import write_reference
 from covla.training.fit import Fitted, TowerShape, fit
+from covla.training.image_tower.targets import targets
+from covla.training.image_tower.train import train_image_tower
 from covla.training.progress import quiet
 from covla.training.teachers.vectors import check_teacher, ensemble_preset, teacher_vectors
 
@@ -116,10 +118,18 @@ def train(
     if frozen or plan.teacher.kind != "none":
         pair = (towers, tokenizer) if frozen else load_towers(ensemble_preset(plan.preset))
         encoders = Encoders(*pair, cache=settings.cache, device=settings.device)
-        features = encode(data, encoders, settings, progress) if frozen else None
         vectors = teacher_vectors(
             plan.teacher, data, encoders, taxonomy, settings, plan.recipe.seed, progress
         )
+        if plan.towers is not None:
+            soft = targets(data, vectors, len(taxonomy.names), plan.recipe.seed, plan.towers.label)
+            towers = train_image_tower(
+                towers, data, encode(data.without_copies(), encoders, settings, progress), soft,
+                plan.towers, seed=plan.recipe.seed, device=settings.device, work=work,
+                progress=progress, callbacks=callbacks,
+            )  # fmt: skip
+            encoders = Encoders(towers, tokenizer, cache=settings.cache, device=settings.device)
+        features = encode(data, encoders, settings, progress) if frozen else None
     fitted = fit(
         data, plan, taxonomy, TowerShape.of(towers), features=features, vectors=vectors,
         towers=towers, tokenizer=tokenizer, device=settings.device, work=work,
@@ -136,6 +146,7 @@ def train(
         "seed": plan.recipe.seed,
         "recipe": asdict(plan.recipe),
         "overrides": plan.overrides,
+        "towers": "frozen" if plan.towers is None else asdict(plan.towers),
         "plan": digest,
         "posts": len(learns),
         "labelled": int((data.teacher_labels >= 0).sum()),

@@ -2,12 +2,13 @@
 
 import math
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
@@ -21,11 +22,14 @@ from covla.training.dataset import Example, Progress
 from covla.training.recipe import Recipe
 
 
-class _Steps(TrainerCallback):  # type: ignore[misc]
+class Steps(TrainerCallback):  # type: ignore[misc]
+    """Each step to a progress bar."""
+
     def __init__(self, name: str, progress: Progress) -> None:
         self.name, self.progress = name, progress
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """See TrainerCallback."""
         self.progress(self.name, state.global_step, state.max_steps)
 
 
@@ -64,6 +68,55 @@ class StageTrainer(Trainer):  # type: ignore[misc]
         super().log({**logs, **parts}, *args, **kwargs)
 
 
+def arguments(folder: str, work: Path | None, *, steps: int, every: int, **more: Any) -> Any:
+    """TrainingArguments of any training here: `steps` of them, a checkpoint after `every`."""
+    return TrainingArguments(
+        output_dir=folder,
+        max_steps=steps,
+        lr_scheduler_type="cosine",
+        warmup_steps=0.1,
+        save_strategy="no" if work is None else "steps",
+        save_steps=every,
+        save_total_limit=1,
+        logging_steps=every,
+        logging_nan_inf_filter=False,  # StageTrainer stops at the first such step
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        label_names=[],
+        **more,
+    )
+
+
+def run_once(
+    name: str, model: nn.Module, work: Path | None, trainer: Callable[[str], StageTrainer]
+) -> None:
+    """Train `model` in place. A training that was finished is loaded; one that was cut off goes on
+    from its last checkpoint and ends with the same weights as one that never was.
+
+    Args:
+        work: checkpoints and the finished weights are kept here, by name; None keeps nothing.
+        trainer: makes the trainer that keeps checkpoints in a folder.
+
+    Raises:
+        CovlaError: the loss is no number; it says at which step.
+    """
+    done = None if work is None else work / f"{name}.safetensors"
+    if done is not None and done.exists():
+        model.load_state_dict(load_file(done))
+        return
+    folder = tempfile.gettempdir() if work is None else str(work / name)
+    begun = work is not None and Path(folder).is_dir()
+    made = trainer(folder)
+    made.remove_callback(PrinterCallback)  # stdout is for the result of a command
+    made.train(resume_from_checkpoint=get_last_checkpoint(folder) if begun else None)
+    if done is None:
+        return
+    with write_aside(done) as draft:
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, draft)
+
+
 def run_stage(
     name: str,
     model: CovlaModel,
@@ -78,12 +131,9 @@ def run_stage(
     progress: Progress,
     callbacks: list[Any],
 ) -> None:
-    """Train `model` in place. A stage that was finished is loaded; one that was cut off goes on
-    from its last epoch and ends with the same weights as one that never was.
+    """`run_once` of a stage; checkpoints are made each epoch.
 
     Args:
-        work: checkpoints and the finished stage's weights are kept here, one folder per stage;
-            None keeps nothing.
         examples: those that this stage learns from, of which `share` are not copies: an epoch is
             as many steps as these take.
         device: cpu, cuda, or auto: a GPU where there is one. `model` stays there.
@@ -91,47 +141,29 @@ def run_stage(
     Raises:
         CovlaError: the loss is no number; it says at which step.
     """
-    done = None if work is None else work / f"{name}.safetensors"
-    if done is not None and done.exists():
-        model.load_state_dict(load_file(done))
-        return
-    set_seed(recipe.seed)
     steps = math.ceil(len(examples) * share / recipe.batch)
-    folder = tempfile.gettempdir() if work is None else str(work / name)
-    args = TrainingArguments(
-        output_dir=folder,
-        max_steps=epochs * steps,
-        per_device_train_batch_size=recipe.batch,
-        learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        lr_scheduler_type="cosine",
-        warmup_steps=0.1,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
-        save_strategy="no" if work is None else "steps",
-        save_steps=steps,
-        save_total_limit=1,
-        logging_steps=steps,
-        logging_nan_inf_filter=False,  # StageTrainer stops at the first such step
-        report_to=[],
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        label_names=[],
-        use_cpu=pick_device(device) == "cpu",
-    )
-    trainer = StageTrainer(
-        name,
-        model=model,
-        args=args,
-        train_dataset=examples,
-        data_collator=Collator(model, pretraining=pretraining),
-        callbacks=[_Steps(name, progress), *callbacks],
-    )
-    trainer.remove_callback(PrinterCallback)  # stdout is for the result of a command
-    begun = work is not None and Path(folder).is_dir()
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(folder) if begun else None)
-    if done is None:
-        return
-    with write_aside(done) as draft:
-        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, draft)
+
+    def trainer(folder: str) -> StageTrainer:
+        set_seed(recipe.seed)
+        args = arguments(
+            folder,
+            work,
+            steps=epochs * steps,
+            every=steps,
+            per_device_train_batch_size=recipe.batch,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            seed=recipe.seed,
+            data_seed=recipe.seed,
+            use_cpu=pick_device(device) == "cpu",
+        )
+        return StageTrainer(
+            name,
+            model=model,
+            args=args,
+            train_dataset=examples,
+            data_collator=Collator(model, pretraining=pretraining),
+            callbacks=[Steps(name, progress), *callbacks],
+        )
+
+    run_once(name, model, work, trainer)

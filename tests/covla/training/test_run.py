@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -18,16 +19,21 @@ from covla.model.head import HeadRunner, folder_encoders
 from covla.model.runtime.backend import Backend
 from covla.posts.dataset import from_folder, split_of
 from covla.posts.folder import write_folder
+from covla.posts.image_store import BlobStore
+from covla.posts.preprocessing import prepare
 from covla.posts.synthetic.generate import generate, with_splits
 from covla.posts.taxonomy import load_taxonomy
 from covla.posts.training_post import TrainingPost
+from covla.registry.encoder_id import encoder_id, same_encoder
 from covla.registry.model_folder import verify
 from covla.schemas.prediction import Prediction
 from covla.settings import Settings
 from covla.training.config import Plan
+from covla.training.image_tower.recipe import TowerRecipe
 from covla.training.recipe import Recipe
 from covla.training.run import train
 from covla.training.teachers.resolve import NO_TEACHER
+from tests.covla.posts.test_corrupted_post import prepared_posts
 
 SHORT = Plan(
     preset="tiny", teacher=NO_TEACHER, recipe=Recipe(pretrain_epochs=1, epochs=2, batch=32)
@@ -177,6 +183,7 @@ def test_an_empty_split_is_refused(folder: Path, settings: Settings) -> None:
         (replace(SHORT, arch="vit"), "arch: 'vit'"),
         (replace(SHORT, overrides={"image_width": 64}), "image_width: follows from the posts"),
         (replace(SHORT, overrides={"grpah": False}), "grpah: no such field"),
+        (replace(SHORT, towers=TowerRecipe()), "those of `tiny` train with the model"),
     ],
 )
 def test_a_bad_plan_is_refused_before_any_work(
@@ -184,6 +191,30 @@ def test_a_bad_plan_is_refused_before_any_work(
 ) -> None:
     with pytest.raises(CovlaError, match=message):
         train(posts, plan, tmp_path / "out", load_taxonomy(), settings)
+
+
+@pytest.mark.slow
+def test_an_image_tower_that_learnt_is_part_of_the_version(
+    posts: list[TrainingPost], settings: Settings, tmp_path: Path
+) -> None:
+    recipe = Recipe(pretrain_epochs=0, epochs=1, noisy_copies=0)
+    plan = Plan(teacher=NO_TEACHER, recipe=recipe, towers=TowerRecipe(epochs=1, batch=4))
+    train(posts[:40], plan, tmp_path / "out", load_taxonomy(), settings)
+    frozen = load_encoders("base", settings)
+    predictor = Predictor.load(str(tmp_path / "out"), settings)
+    assert predictor.encoders.id != frozen.id
+    (item,) = [p for p in prepared_posts(12, settings) if p.text and p.image is not None][:1]
+    (before,), (after,) = frozen.encode([item]), predictor.encoders.encode([item])
+    np.testing.assert_allclose(before.tokens, after.tokens, atol=1e-6)
+    assert np.abs(before.regions - after.regions).max() > 0.01
+    # What live posts are compared with is by the same towers as theirs.
+    assert same_encoder(predictor.encoders.id, str(encoder_id(tmp_path / "out")))
+    rows = pq.read_table(tmp_path / "out" / "reference.parquet").to_pylist()
+    row = next(row for row in rows if row["image_embedding"] is not None)
+    post = next(each.post for each in posts if each.post.post_id == row["post_id"])
+    (learnt,) = predictor.encoders.encode([prepare(post, settings, BlobStore(settings))])
+    np.testing.assert_allclose(row["image_embedding"], learnt.image_embedding, rtol=0.02, atol=0.02)
+    assert isinstance(predictor.predict([item.post])[0], Prediction)
 
 
 def test_a_folders_val_split_is_the_holdout_and_unlabelled_posts_are_capped(

@@ -1,0 +1,1 @@
+"""Training of the image tower before the head: on noisy crops, towards soft labels of a teacher."""
