@@ -32,6 +32,11 @@ class _TowerTrainer(StageTrainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(train_dataset or self.train_dataset)
 
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        whole = state_dict or self.model.state_dict()
+        # safetensors takes no channels_last.
+        super()._save(output_dir, {name: value.contiguous() for name, value in whole.items()})
+
 
 @dataclass(frozen=True)
 class _Collator:
@@ -97,7 +102,7 @@ def train_image_tower(
     student = TowerStudent(
         towers.image, pooled, targets.shape[1], pull=recipe.pull, unfreeze=recipe.unfreeze
     )
-    student = student.to(device)
+    student = student.to(device).to(memory_format=layout)
     collate = _Collator(layout)
     one = {name: each.to(device) for name, each in collate([crops[0]]).items()}
     check_memory(student.train(), one, recipe.batch, device)
