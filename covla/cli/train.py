@@ -159,10 +159,10 @@ def train(
     print_result(trained.as_dict(), as_json=as_json)
 
 
-def _towers(towers: str, **asked: int | None) -> "TowerRecipe | None":
+def _towers(towers: str, **options: int | None) -> "TowerRecipe | None":
     from covla.training.image_tower.recipe import TowerRecipe
 
-    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if towers == "trained":
         return TowerRecipe(**given)
     if given:

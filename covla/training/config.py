@@ -58,7 +58,7 @@ class Plan:
                 or towers that cannot learn beforehand.
         """
         if self.towers is not None and self.preset == "tiny":
-            raise CovlaError("towers: those of `tiny` train with the model, whatever is asked for")
+            raise CovlaError("towers: those of `tiny` train with the model; give --towers frozen")
         arch_overrides(self.arch)
         known = CovlaConfig(labels=["a", "b"])
         for name in self.overrides:

@@ -39,7 +39,7 @@ class Crop:
 class Crops(Dataset[Crop]):
     """`number` crops of side `size`, every second one of a labelled picture where there are both.
 
-    Crop `i` is the same whenever it is asked for, so that a run that was cut off goes on with what
+    Crop `i` is always the same, so that a run that was cut off goes on with what
     it would have seen.
     """
 
